@@ -1,0 +1,1 @@
+"""The decision, pure: `(request, snapshot, state, now) -> Decision`. Imports no Django."""

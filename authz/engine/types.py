@@ -1,0 +1,161 @@
+"""What goes into a decision and what comes out. Frozen, comparable, serialisable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Json = Any
+Document = Mapping[str, Json]
+
+
+class Check(StrEnum):
+    """The thirteen checks, in the order of the walk."""
+
+    IDENTITY = "identity"
+    DELEGATION = "delegation"
+    CONSENT = "consent"
+    ALLOWLIST = "allowlist"
+    PARAMETERS = "parameters"
+    ROLE = "role"
+    POLICY = "policy"
+    FLOW = "flow"
+    TAINT = "taint"
+    RATE = "rate"
+    SPEND = "spend"
+    QUOTA = "quota"
+    GATE = "gate"
+
+
+class Status(StrEnum):
+    """What became of one check."""
+
+    PASSED = "passed"
+    REFUSED = "refused"
+    HELD = "held"
+    ERROR = "error"
+    NOT_APPLICABLE = "not_applicable"
+    NOT_BUILT = "not_built"
+    NOT_REACHED = "not_reached"
+
+
+class Effect(StrEnum):
+    """What a decision says."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    HOLD = "hold"
+
+
+class SubjectKind(StrEnum):
+    """Who acts: an agent (perhaps for a user), or a person alone."""
+
+    AGENT = "agent"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What the presented token said of its client; compared with the slices at judging."""
+
+    client_version: int
+    jti: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question, normalised at the edge from any of the accepted wire shapes.
+
+    `agent` is a slug, `person` and `user` are pseudonymous ids ("" where unknown or absent);
+    `*_claimed` keep what was sent. `resource_type` and `resource_id` are as sent ("" if absent);
+    the resource that is judged is computed from the tool's declared parameter.
+    `secret_path` names the place of a recognised credential, "" if none was found.
+    """
+
+    kind: SubjectKind
+    tool: str
+    agent: str = ""
+    agent_claimed: str = ""
+    person: str = ""
+    person_claimed: str = ""
+    user: str = ""
+    user_claimed: str = ""
+    gateway: str = ""
+    token: Token | None = None
+    parameters: Mapping[str, Json] = field(default_factory=dict)
+    resource_type: str = ""
+    resource_id: str = ""
+    subject_type: str = ""
+    subject_properties: Mapping[str, Json] = field(default_factory=dict)
+    resource_properties: Mapping[str, Json] = field(default_factory=dict)
+    session: str = ""
+    prompt_digest: str = ""
+    code_reference: str = ""
+    secret_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One slice of the snapshot: its key, revision, content and the content's digest (hex)."""
+
+    key: str
+    revision: int
+    digest: str
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The facts that checks 1 to 9 read, each in exactly one slice; None where there is none."""
+
+    world: Slice
+    agent: Slice | None = None
+    person: Slice | None = None
+    user: Slice | None = None
+    gateway: Slice | None = None
+
+    def used(self) -> tuple[Slice, ...]:
+        """The slices that there are, in a fixed order."""
+        every = (self.world, self.agent, self.person, self.user, self.gateway)
+        return tuple(one for one in every if one is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One check of the walk: what became of it, the code if it decided, what the code needs."""
+
+    check: Check
+    status: Status
+    code: str = ""
+    detail: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What would have been decided, were the row not in observe mode."""
+
+    would: Effect
+    check: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict and the whole walk behind it (always thirteen steps, in order)."""
+
+    effect: Effect
+    check: str
+    code: str
+    walk: tuple[Step, ...]
+    detail: Mapping[str, Json] = field(default_factory=dict)
+    policies: tuple[str, ...] = ()
+    log_only: tuple[str, ...] = ()
+    remedies: tuple[Mapping[str, Json], ...] = ()
+    obligations: tuple[Mapping[str, Json], ...] = ()
+    flags: tuple[str, ...] = ()
+    resource_type: str = ""
+    resource_id: str = ""
+    classification: str = ""
+    observe: Observed | None = None

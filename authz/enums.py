@@ -1,0 +1,13 @@
+"""The closed lists of authorization that live in the database."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+
+
+class PolicyState(TextChoices):
+    DRAFT = "draft"
+    PROPOSED = "proposed"
+    ACTIVE = "active"
+    SUPERSEDED = "superseded"
+    RETIRED = "retired"

@@ -1,0 +1,1 @@
+"""The little that all five apps share. Imports none of them."""

@@ -1,0 +1,43 @@
+"""Keys that lie in files outside the database: one folder, one file a key, read once.
+
+The folder is `MUSTER_KEYS`. `./muster up` makes the files; nothing here writes them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+def folder() -> Path:
+    """The folder that holds this installation's keys."""
+    return Path(settings.MUSTER_KEYS)
+
+
+@cache
+def kek() -> bytes:
+    """The key-encryption key (32 bytes) that wraps every holder's payload key."""
+    return _read_key("kek")
+
+
+@cache
+def index_key() -> bytes:
+    """The key (32 bytes) of the HMAC under which personal resource ids are stored."""
+    return _read_key("index_key")
+
+
+def _read_key(name: str) -> bytes:
+    path = folder() / name
+    try:
+        text = path.read_text().strip()
+        key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (OSError, binascii.Error) as error:
+        raise ImproperlyConfigured(f"The key file {path} cannot be read: {error}.") from error
+    if len(key) != 32:
+        raise ImproperlyConfigured(f"The key file {path} must hold 32 bytes, not {len(key)}.")
+    return key

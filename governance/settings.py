@@ -1,0 +1,303 @@
+"""Settings of a Muster process. Every value comes from the environment; what is missing says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+
+def required(name: str) -> str:
+    """The variable's value; a loud failure that names it otherwise."""
+    value = env.str(name, default="")
+    if not value:
+        raise ImproperlyConfigured(
+            f"{name} is not set. `./muster up` sets it; see docs/reference/settings.md."
+        )
+    return str(value)
+
+
+# What this process is
+
+MUSTER_PROCESS = env.str("MUSTER_PROCESS", default="command")
+MUSTER_DATA = required("MUSTER_DATA")
+MUSTER_KEYS = required("MUSTER_KEYS")
+MUSTER_BASE_URL = env.str("MUSTER_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
+DEBUG = env.bool("MUSTER_DEBUG", default=False)
+try:
+    SECRET_KEY = env.str("MUSTER_SECRET_KEY", default="") or (
+        (Path(MUSTER_KEYS) / "secret_key").read_text().strip()
+    )
+except OSError as error:
+    raise ImproperlyConfigured(f"MUSTER_KEYS has no file secret_key: {error}.") from error
+
+_base = urlsplit(MUSTER_BASE_URL)
+ALLOWED_HOSTS = env.list(
+    "MUSTER_ALLOWED_HOSTS",
+    default=sorted({_base.hostname or "127.0.0.1", "localhost", "127.0.0.1"}),
+)
+CSRF_TRUSTED_ORIGINS = [MUSTER_BASE_URL]
+_https = _base.scheme == "https"
+
+# Applications
+
+INSTALLED_APPS = [
+    "registry",
+    "authz",
+    "audit",
+    "lifecycle",
+    "compliance",
+    "governance",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "django_filters",
+    "django_htmx",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "guardian",
+    "rest_framework",
+    "simple_history",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "registry.middleware.PersonMiddleware",
+]
+
+ROOT_URLCONF = "governance.urls"
+ASGI_APPLICATION = "governance.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "governance.context.shell",
+            ],
+            "builtins": ["governance.templatetags.look"],
+        },
+    },
+]
+
+# Database: PostgreSQL only
+
+_database = env.db_url_config(required("DATABASE_URL"))
+if _database["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured(
+        "DATABASE_URL must be a postgres:// URL. Muster runs on nothing else."
+    )
+DATABASES = {
+    "default": {
+        **_database,
+        "ATOMIC_REQUESTS": False,
+        "CONN_HEALTH_CHECKS": True,
+        "CONN_MAX_AGE": 0 if MUSTER_PROCESS == "web" else 600,
+        "OPTIONS": {
+            **_database.get("OPTIONS", {}),
+            # A connection costs 18 ms under SCRAM: the web process keeps a pool.
+            **({"pool": {"min_size": 2, "max_size": 16}} if MUSTER_PROCESS == "web" else {}),
+        },
+        "TEST": {"NAME": env.str("MUSTER_TEST_DB", default="test_muster")},
+    }
+}
+
+# People who sign in
+
+AUTH_USER_MODEL = "registry.Person"
+AUTHENTICATION_BACKENDS = [
+    "allauth.account.auth_backends.AuthenticationBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+ACCOUNT_ADAPTER = "registry.sign_in.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = _base.scheme
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Muster"
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https
+# Approvers need a second factor; a database marked as demo is excused (registry.middleware).
+MUSTER_APPROVER_MFA = env.bool("MUSTER_APPROVER_MFA", default=True)
+ANONYMOUS_USER_NAME = None
+GUARDIAN_RAISE_403 = True
+
+# Cookies and headers
+
+SESSION_COOKIE_NAME = "muster_session"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = _https
+CSRF_COOKIE_SECURE = _https
+CSRF_COOKIE_HTTPONLY = True
+SECURE_SSL_REDIRECT = env.bool("MUSTER_SSL_REDIRECT", default=False)
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
+SECURE_HSTS_PRELOAD = False
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("MUSTER_BEHIND_PROXY", default=False) else None
+)
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+
+# Static files
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = Path(MUSTER_DATA) / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if MUSTER_PROCESS == "test"
+            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        )
+    },
+}
+MEDIA_ROOT = Path(MUSTER_DATA) / "files"
+
+# REST
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "registry.api.authentication.PersonSession",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["governance.kernel.api.StrictJsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "governance.kernel.api.Pages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "governance.kernel.api.handle",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Muster",
+    "DESCRIPTION": "The register of AI agents, its decisions and its record.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# Background work
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="pgmq://")
+MUSTER_QUEUE_DSN = env.str("MUSTER_QUEUE_DSN", default="")
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {
+        "conn_string": MUSTER_QUEUE_DSN,
+        "init_extension": False,
+        "use_notify": True,
+        # Anything above 0 blocks a process's first publish for seconds.
+        "wait_time_seconds": 0,
+        "visibility_timeout": 900,
+        "queue_name_prefix": "muster_",
+    }
+    if CELERY_BROKER_URL.startswith("pgmq")
+    else {}
+)
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_BACKEND = None
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+# Every periodic job of the installation stands here and nowhere else.
+CELERY_BEAT_SCHEDULE = {
+    "heartbeat": {"task": "governance.heartbeat", "schedule": 30.0},
+    "next-partition": {"task": "audit.make_next_partition", "schedule": 6 * 3600.0},
+}
+
+# Mail: to files until a server is named
+
+EMAIL_URL = env.str("MUSTER_EMAIL_URL", default="")
+if EMAIL_URL:
+    vars().update(env.email_url_config(EMAIL_URL))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = Path(MUSTER_DATA) / "mail"
+DEFAULT_FROM_EMAIL = env.str("MUSTER_MAIL_FROM", default=f"muster@{_base.hostname or 'localhost'}")
+
+# Time, language, logs
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+LANGUAGE_CODE = "en"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("MUSTER_LOG_LEVEL", default="INFO")},
+    "loggers": {"django.server": {"level": "WARNING"}},
+}

@@ -1,0 +1,138 @@
+"""The closed lists of the register."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+
+
+class Tier(TextChoices):
+    """How sensitive data is; compare by `rank`, never by the word."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+    RESTRICTED = "restricted"
+
+    @property
+    def rank(self) -> int:
+        """0 for public to 3 for restricted."""
+        return list(Tier).index(self)
+
+    @property
+    def letter(self) -> str:
+        """The one letter that stands for the tier in dense places."""
+        return self.value[0].upper()
+
+
+class Employment(TextChoices):
+    EMPLOYED = "employed"
+    LEAVING = "leaving"
+    LEFT = "left"
+
+
+class Environment(TextChoices):
+    PRODUCTION = "production"
+    STAGING = "staging"
+    DEVELOPMENT = "development"
+
+
+class Trust(TextChoices):
+    """Whether what comes from a system may be taken at its word."""
+
+    TRUSTED = "trusted", "trusted: inside the trust boundary"
+    UNTRUSTED = "untrusted", "untrusted: hostile until proven otherwise"
+
+
+class AgreementKind(TextChoices):
+    BAA = "baa", "business associate agreement"
+    DPA = "dpa", "data processing agreement"
+    TRANSFER = "transfer", "transfer safeguard"
+
+
+class ResourceMatch(TextChoices):
+    EXACT = "exact", "exact name"
+    PREFIX = "prefix", "every name that starts so"
+
+
+class ToolEffect(TextChoices):
+    READ = "read"
+    WRITE = "write"
+    DESTRUCTIVE = "destructive"
+    FINANCIAL = "financial"
+    PERMISSION_GRANT = "permission_grant", "permission grant"
+    EXTERNAL_COMMUNICATION = "external_communication", "external communication"
+
+
+class Direction(TextChoices):
+    READS = "reads"
+    WRITES = "writes"
+
+
+class AgentKind(TextChoices):
+    AGENT = "agent"
+    COPILOT = "copilot"
+    SCHEDULED_JOB = "scheduled_job", "scheduled job"
+    INTERNAL_TOOL = "internal_tool", "internal tool"
+
+
+class IdentityPattern(TextChoices):
+    SERVICE = "service", "service: acts as itself"
+    IMPERSONATION = "impersonation", "impersonation: acts as the user who asks"
+    HYBRID = "hybrid", "hybrid: reads as itself, writes as the user"
+
+
+class AgentState(TextChoices):
+    DRAFT = "draft"
+    IN_REVIEW = "in_review", "in review"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    DECOMMISSIONING = "decommissioning"
+    DECOMMISSIONED = "decommissioned"
+
+
+class DataRole(TextChoices):
+    CONTROLLER = "controller"
+    PROCESSOR = "processor"
+    JOINT = "joint_controller", "joint controller"
+
+
+class AiActRole(TextChoices):
+    PROVIDER = "provider"
+    DEPLOYER = "deployer"
+    NONE = "none", "not in scope"
+
+
+class AiActUse(TextChoices):
+    MINIMAL = "minimal", "minimal risk"
+    LIMITED = "limited", "limited risk: transparency duties"
+    HIGH = "high", "high risk (Annex III or I)"
+
+
+class AttributeSource(TextChoices):
+    """Who may say what an attribute's value is."""
+
+    LOADED = "loaded", "loaded: from what Muster was given"
+    CALLER = "caller", "caller: the asking party may vouch for it"
+
+
+class CallerState(TextChoices):
+    OPEN = "open"
+    ADOPTED = "adopted"
+    BLOCKED = "blocked"
+
+
+class ChangeState(TextChoices):
+    PROPOSED = "proposed"
+    AGREED = "agreed"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+class GroupName(TextChoices):
+    """Groups with a meaning of their own; the words of `design.md` section 8."""
+
+    SECURITY = "security"
+    DPO = "dpo", "data protection officer"
+    SOURCE_OWNER = "source_owner", "source owner"
+    AUDITOR = "auditor"
+    PLATFORM_ADMIN = "platform_admin", "platform admin"

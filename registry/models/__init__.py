@@ -1,0 +1,41 @@
+"""The register."""
+
+from registry.models.agents import (
+    Agent,
+    AllowlistEntry,
+    Clearance,
+    CredentialReference,
+    Reliance,
+)
+from registry.models.callers import UnregisteredCaller
+from registry.models.changes import ProposedChange
+from registry.models.clients import Client, Gateway, RevokedToken, UsedAssertion
+from registry.models.people import ExternalIdentity, Person, SignInLink
+from registry.models.slices import Slice
+from registry.models.systems import Agreement, Resource, ResourceEntity, ResourceType, System
+from registry.models.tools import Tool, ToolAccess
+
+__all__ = [
+    "Agent",
+    "Agreement",
+    "AllowlistEntry",
+    "Clearance",
+    "Client",
+    "CredentialReference",
+    "ExternalIdentity",
+    "Gateway",
+    "Person",
+    "ProposedChange",
+    "Reliance",
+    "Resource",
+    "ResourceEntity",
+    "ResourceType",
+    "RevokedToken",
+    "SignInLink",
+    "Slice",
+    "System",
+    "Tool",
+    "ToolAccess",
+    "UnregisteredCaller",
+    "UsedAssertion",
+]

@@ -1,0 +1,221 @@
+"""The row."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Upper
+from simple_history.models import HistoricalRecords
+
+from registry import validators
+from registry.enums import (
+    AgentKind,
+    AgentState,
+    AiActRole,
+    AiActUse,
+    DataRole,
+    IdentityPattern,
+    Tier,
+)
+from registry.models.people import Person
+from registry.models.systems import System
+from registry.models.tools import Tool
+
+LIVE = [AgentState.ACTIVE, AgentState.SUSPENDED]
+
+
+class Agent(models.Model):
+    """One agent on the register. Never deleted; only `active` gets anything."""
+
+    # What it is
+    slug = models.CharField(max_length=60, unique=True, validators=[validators.slug])
+    name = models.CharField(max_length=100, validators=[validators.plain_text])
+    kind = models.CharField(max_length=16, choices=AgentKind.choices, default=AgentKind.AGENT)
+    purpose = models.TextField(validators=[validators.plain_text])
+    builder = models.CharField(max_length=100, blank=True, validators=[validators.plain_text])
+    repository = models.CharField(max_length=300, blank=True, validators=[validators.plain_text])
+    runs_at = models.CharField(max_length=300, blank=True, validators=[validators.plain_text])
+    model = models.CharField(max_length=100, blank=True, validators=[validators.plain_text])
+    model_provider = models.ForeignKey(
+        System,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="agents_by_model",
+        help_text="The system that the model runs at: data flows there.",
+    )
+    prompt_digest = models.CharField(max_length=128, blank=True)
+    code_reference = models.CharField(max_length=128, blank=True)
+    pattern = models.CharField(
+        max_length=14, choices=IdentityPattern.choices, default=IdentityPattern.SERVICE
+    )
+
+    # Who answers for it
+    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="owned_agents")
+    backup_owner = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.PROTECT, related_name="backup_agents"
+    )
+
+    # Where it stands
+    state = models.CharField(
+        max_length=16, choices=AgentState.choices, default=AgentState.DRAFT, editable=False
+    )
+    state_reason = models.CharField(max_length=500, blank=True, editable=False)
+    state_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    observe_until = models.DateTimeField(null=True, blank=True, editable=False)
+
+    # Limits
+    rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    rate_per_hour = models.PositiveIntegerField(null=True, blank=True)
+    spend_cap_minor = models.BigIntegerField("spend cap a day, minor units", null=True, blank=True)
+    currency = models.CharField(max_length=3, default="EUR")
+
+    # Record of processing (GDPR article 30; EU AI Act)
+    lawful_basis = models.CharField(max_length=200, blank=True, validators=[validators.plain_text])
+    data_subjects = models.CharField(max_length=300, blank=True, validators=[validators.plain_text])
+    recipients = models.CharField(max_length=300, blank=True, validators=[validators.plain_text])
+    retention = models.CharField(max_length=200, blank=True, validators=[validators.plain_text])
+    data_role = models.CharField(max_length=18, choices=DataRole.choices, blank=True)
+    ai_act_use = models.CharField(max_length=10, choices=AiActUse.choices, blank=True)
+    ai_act_role = models.CharField(max_length=10, choices=AiActRole.choices, blank=True)
+
+    # Clocks
+    review_due = models.DateField(null=True, blank=True)
+    renewal_due = models.DateField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    activated_at = models.DateTimeField(null=True, blank=True, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.UniqueConstraint(Upper("slug"), name="agent_slug_unique_by_case"),
+            models.CheckConstraint(
+                name="agent_live_has_limits",
+                condition=~Q(state__in=LIVE)
+                | Q(
+                    rate_per_minute__isnull=False,
+                    rate_per_hour__isnull=False,
+                    spend_cap_minor__isnull=False,
+                ),
+                violation_error_message="An agent without rate limits and a spend cap "
+                "cannot go live.",
+            ),
+            models.CheckConstraint(
+                name="agent_limits_sensible",
+                condition=(Q(rate_per_minute__isnull=True) | Q(rate_per_minute__gte=1))
+                & (Q(rate_per_hour__isnull=True) | Q(rate_per_hour__gte=1))
+                & (Q(spend_cap_minor__isnull=True) | Q(spend_cap_minor__gte=0)),
+            ),
+            models.CheckConstraint(
+                name="agent_backup_is_another",
+                condition=Q(backup_owner__isnull=True) | ~Q(backup_owner=F("owner")),
+                violation_error_message="The backup owner must be another person.",
+            ),
+            models.CheckConstraint(
+                name="agent_live_was_activated",
+                condition=~Q(state__in=LIVE) | Q(activated_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class AllowlistEntry(models.Model):
+    """One tool that an agent may call, as narrow as its row says."""
+
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="allowlist")
+    tool = models.ForeignKey(Tool, on_delete=models.PROTECT, related_name="allowlisted")
+    narrowing = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="A JSON Schema that the parameters must meet besides the tool's own.",
+    )
+    rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    rate_per_hour = models.PositiveIntegerField(null=True, blank=True)
+    write_quota_per_hour = models.PositiveIntegerField(null=True, blank=True)
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name_plural = "allowlist entries"
+        ordering = ["agent", "tool"]
+        constraints = [
+            models.UniqueConstraint(fields=["agent", "tool"], name="allowlist_entry_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent.slug} → {self.tool.name}"
+
+
+class Reliance(models.Model):
+    """Who, or which agent, relies on an agent: told before it ends."""
+
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="dependents")
+    person = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.CASCADE, related_name="relies_on"
+    )
+    dependent = models.ForeignKey(
+        Agent, null=True, blank=True, on_delete=models.CASCADE, related_name="relies_on"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="reliance_has_one_dependent",
+                condition=Q(person__isnull=False, dependent__isnull=True)
+                | Q(person__isnull=True, dependent__isnull=False),
+            ),
+            models.UniqueConstraint(fields=["agent", "person"], name="reliance_person_unique"),
+            models.UniqueConstraint(fields=["agent", "dependent"], name="reliance_agent_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person or self.dependent} relies on {self.agent.slug}"
+
+
+class CredentialReference(models.Model):
+    """Where a credential of an agent lies. Never the credential."""
+
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="credentials")
+    reference = models.CharField(
+        max_length=255, unique=True, help_text="A vault path such as vault://payments/refund-desk"
+    )
+    system = models.ForeignKey(
+        System, null=True, blank=True, on_delete=models.PROTECT, related_name="credentials"
+    )
+    scope = models.CharField(max_length=300, blank=True, validators=[validators.plain_text])
+    rotated_on = models.DateField(null=True, blank=True)
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["agent", "reference"]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class Clearance(models.Model):
+    """Someone's word that an agent may run with exactly this reach."""
+
+    class Basis(models.TextChoices):
+        ATTESTATION = "attestation", "attested by its owner"
+        SECURITY = "security", "cleared by security"
+        DPO = "dpo", "cleared by the data protection officer"
+        BOOTSTRAP = "bootstrap", "loaded before the first policy was active"
+
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="clearances")
+    reach_digest = models.CharField(max_length=64)
+    tier = models.CharField(max_length=12, choices=Tier.choices)
+    basis = models.CharField(max_length=12, choices=Basis.choices)
+    by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="clearances")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at"]
+        indexes = [models.Index(fields=["agent", "reach_digest"], name="clearance_by_reach")]
+
+    def __str__(self) -> str:
+        return f"{self.basis} of {self.agent.slug} by {self.by}"

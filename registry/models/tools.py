@@ -1,0 +1,79 @@
+"""Tools: what an agent can call, and what each call reads, writes and costs."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Upper
+from simple_history.models import HistoricalRecords
+
+from registry import validators
+from registry.enums import Direction, ToolEffect
+from registry.models.systems import System
+
+
+def empty_schema() -> dict[str, object]:
+    """The parameters of a tool that takes none."""
+    return {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+class Tool(models.Model):
+    """One callable action of a system. Its name is matched exactly."""
+
+    name = models.CharField(max_length=120, unique=True, validators=[validators.tool_name])
+    title = models.CharField(max_length=120, blank=True, validators=[validators.plain_text])
+    description = models.TextField(blank=True, validators=[validators.plain_text])
+    system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="tools")
+    effect = models.CharField(max_length=24, choices=ToolEffect.choices)
+    schema = models.JSONField(default=empty_schema, blank=True, help_text="JSON Schema 2020-12")
+    amount_parameter = models.CharField(max_length=100, blank=True)
+    currency_parameter = models.CharField(max_length=100, blank=True)
+    count_parameter = models.CharField(max_length=100, blank=True)
+    recipient_parameter = models.CharField(max_length=100, blank=True)
+    resource_parameter = models.CharField(max_length=100, blank=True)
+    secret_parameters = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    cost_minor = models.BigIntegerField(
+        "cost estimate, minor units", default=0, help_text="What one call costs at the most"
+    )
+    currency = models.CharField(max_length=3, default="EUR")
+    version = models.PositiveIntegerField(
+        default=1, editable=False, help_text="Rises with every change of what the tool is"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(Upper("name"), name="tool_name_unique_by_case"),
+            models.CheckConstraint(
+                name="tool_cost_not_negative", condition=models.Q(cost_minor__gte=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ToolAccess(models.Model):
+    """What a tool touches: a system, or one resource of it, read or written.
+
+    A tool without any row touches its own system, in the direction that its effect implies.
+    """
+
+    tool = models.ForeignKey(Tool, on_delete=models.CASCADE, related_name="accesses")
+    system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="accesses")
+    resource = models.CharField(max_length=255, blank=True, validators=[validators.plain_text])
+    direction = models.CharField(max_length=6, choices=Direction.choices)
+
+    class Meta:
+        verbose_name_plural = "tool accesses"
+        ordering = ["tool", "direction", "system", "resource"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tool", "system", "resource", "direction"], name="tool_access_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tool.name} {self.direction} {self.system.slug}/{self.resource}"
