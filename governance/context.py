@@ -1,0 +1,128 @@
+"""What every page's frame needs to know: where one can go, who looks, and what must be said loudly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from audit.enums import Mark as MarkName
+from audit.models import Mark
+from registry.enums import Employment, GroupName
+from registry.models import Person
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page in the navigation. `covers` are the other pages that count as being there."""
+
+    label: str
+    name: str
+    icon: str
+    covers: tuple[str, ...] = ()
+    query: str = ""
+    short: str = ""
+    staff: bool = False
+    url: str = ""
+    here: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pages under one heading."""
+
+    title: str
+    pages: tuple[Page, ...]
+
+
+_GROUPS = (
+    Group(
+        "",
+        (
+            Page("Home", "home", "home", short="Home"),
+            Page("My agents", "agents", "agents", covers=("agent",), short="Agents"),
+            Page("Register an agent", "agent_register", "proof", short="Register"),
+        ),
+    ),
+    Group(
+        "Register",
+        (
+            Page("All agents", "agents", "agents", query="all=1"),
+            Page("Systems and tools", "systems", "systems", covers=("system", "tools", "tool")),
+            Page("Policies and roles", "policies", "policy"),
+            Page("People", "people", "grants"),
+        ),
+    ),
+    Group(
+        "Proof",
+        (
+            Page("Trail", "trail", "trail", covers=("record",), short="Trail"),
+            Page("Unregistered callers", "callers", "search"),
+            Page("Admin", "admin:index", "key", staff=True),
+        ),
+    ),
+)
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Navigation, demo mark, the notice of a missing second person, the reader's zone.
+
+    Both marks are lazy: a fragment that does not show them asks the database nothing.
+    """
+    user = getattr(request, "user", None)
+    signed_in = bool(user and user.is_authenticated)
+    groups = navigation(request) if signed_in else ()
+    return {
+        "navigation": groups,
+        "tabs": tuple(page for group in groups for page in group.pages if page.short),
+        "demo": SimpleLazyObject(is_demo),
+        "no_separation": SimpleLazyObject(lambda: signed_in and not duties_are_separate()),
+        "zone_name": timezone.get_current_timezone_name(),
+    }
+
+
+def is_demo() -> bool:
+    """Whether this database was marked as a demo, for good."""
+    return Mark.objects.filter(name=MarkName.DEMO).exists()
+
+
+def duties_are_separate() -> bool:
+    """Whether at least two people who may sign in stand in the security group."""
+    security = Person.objects.filter(groups__name=GroupName.SECURITY, is_active=True)
+    return security.exclude(employment=Employment.LEFT).count() >= 2
+
+
+def navigation(request: HttpRequest) -> tuple[Group, ...]:
+    """The pages that exist and that this person may open, with the current one marked."""
+    placed = (
+        Group(group.title, tuple(_placed(page, request) for page in group.pages))
+        for group in _GROUPS
+    )
+    shown = (
+        Group(group.title, tuple(page for page in group.pages if page.url)) for group in placed
+    )
+    return tuple(group for group in shown if group.pages)
+
+
+def _placed(page: Page, request: HttpRequest) -> Page:
+    if page.staff and not getattr(request.user, "is_staff", False):
+        return page
+    try:
+        url = reverse(page.name)
+    except NoReverseMatch:
+        return page
+    url = f"{url}?{page.query}" if page.query else url
+    return replace(page, url=url, here=_is_here(page, request))
+
+
+def _is_here(page: Page, request: HttpRequest) -> bool:
+    match = request.resolver_match
+    if match is None:
+        return False
+    if match.view_name == page.name == "agents":
+        return bool(request.GET.get("all")) == bool(page.query)
+    return match.view_name == page.name or match.view_name in page.covers

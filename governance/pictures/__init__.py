@@ -1,0 +1,30 @@
+"""Pictures drawn on the server as SVG: lengths are attributes, so that no style is needed.
+
+In each of them height means tier: restricted is at the top, public at the bottom.
+Every function is pure, escapes what it is given, and says in words what it draws.
+"""
+
+from __future__ import annotations
+
+from governance.pictures.bars import Bucket, bars, bars_label
+from governance.pictures.gauge import gauge
+from governance.pictures.reach import Band, Reach, ReachNode, reach_bands, reach_picture
+from governance.pictures.walk import CHECKS, Step, steps_from, steps_of, walk_sentence, walk_strip
+
+__all__ = [
+    "CHECKS",
+    "Band",
+    "Bucket",
+    "Reach",
+    "ReachNode",
+    "Step",
+    "bars",
+    "bars_label",
+    "gauge",
+    "reach_bands",
+    "reach_picture",
+    "steps_from",
+    "steps_of",
+    "walk_sentence",
+    "walk_strip",
+]

@@ -1,0 +1,448 @@
+"""The look in templates: marks, words, times, pictures and the parts that hold other content.
+
+Every tag escapes what it is given. The parts themselves are templates in `templates/parts/`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.forms.boundfield import BoundField
+from django.forms.widgets import CheckboxInput
+from django.template.context import Context
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from governance import pictures
+
+register = template.Library()
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NUMBERS = (
+    "no one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
+)
+_SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
+_WITHOUT_MINOR = {"JPY", "KRW", "ISK", "CLP", "VND"}
+_TIERS = ("public", "internal", "confidential", "restricted")
+_EFFECTS = {"allow": "allowed", "deny": "denied", "hold": "held"}
+_STATES = {
+    "draft": ("draft", "draft"),
+    "in_review": ("review", "in review"),
+    "active": ("active", "active"),
+    "suspended": ("suspended", "suspended"),
+    "decommissioning": ("ended", "decommissioning"),
+    "decommissioned": ("ended", "decommissioned"),
+}
+_TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (bool, "yes or no"),
+    ((int, float, Decimal), "number"),
+    (str, "text"),
+    (Mapping, "object"),
+    ((list, tuple), "list"),
+)
+_LOUD = {"error": "deny", "warning": "hold", "success": "allow"}
+
+
+# Marks
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """One of the sixteen icons, always beside a word: `{% icon "warn" %}`."""
+    return format_html(
+        '<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><use href="#i-{}"/></svg>', name
+    )
+
+
+@register.simple_tag
+def tier(value: object, *, word: bool = True) -> SafeString:
+    """Shape, letter and word of a tier; without `word` the word stays for screen readers."""
+    name = str(value or "")
+    if name not in _TIERS:
+        return format_html('<span class="faint">{}</span>', name or "not known")
+    return format_html(
+        '<span class="tier"><svg viewBox="0 0 18 18" aria-hidden="true" class="tier-{0}">'
+        '<use href="#t-{0}"/><text class="tier-text {0}" x="9" y="12.2">{1}</text></svg>{2}</span>',
+        name,
+        name[0].upper(),
+        name if word else format_html('<span class="sr">{}</span>', name),
+    )
+
+
+@register.simple_tag
+def effect(value: object) -> SafeString:
+    """Glyph and word of a decision's effect (allow, deny, hold); other words stand plain."""
+    name = str(value or "")
+    if name not in _EFFECTS:
+        return format_html('<span class="effect none">{}</span>', name or "recorded")
+    return format_html(
+        '<span class="effect {0}"><svg viewBox="0 0 12 12" aria-hidden="true">'
+        '<use href="#e-{0}"/></svg>{1}</span>',
+        name,
+        _EFFECTS[name],
+    )
+
+
+@register.simple_tag
+def state(value: object) -> SafeString:
+    """Dot and word of an agent's state."""
+    class_, word = _STATES.get(str(value), ("draft", str(value).replace("_", " ")))
+    return format_html('<span class="state {}">{}</span>', class_, word)
+
+
+@register.simple_tag
+def tool_effect(value: object) -> SafeString:
+    """What a tool does (read, write, destructive, financial …), as a tag."""
+    return format_html('<span class="tag">{}</span>', spaced(value))
+
+
+@register.filter
+def spaced(value: object) -> str:
+    """`permission_grant` as words: `permission grant`."""
+    return str(value or "").replace("_", " ")
+
+
+# The walk and other pictures
+
+
+@register.simple_tag
+def strip(walk: object = None, *, effect: str = "", check: str = "") -> SafeString:
+    """The strip of thirteen checks: from a walk, or from an effect and the check that decided."""
+    steps = _steps(walk) if walk else pictures.steps_from(effect, check) if effect else ()
+    if not steps:
+        return mark_safe('<span class="faint">none</span>')
+    return pictures.walk_strip(steps)
+
+
+@register.inclusion_tag("parts/walk.html")
+def walk(walk: object) -> dict[str, object]:
+    """The walk, opened: one line per check with its sentence."""
+    return {"steps": _steps(walk)}
+
+
+@register.filter
+def walk_sentence(walk: object) -> str:
+    """A walk in words: `7 passed, stopped at check 8 of 13, flow, 5 not reached`."""
+    return pictures.walk_sentence(_steps(walk)) if walk else ""
+
+
+@register.inclusion_tag("parts/reach.html")
+def reach(reach: pictures.Reach, *, key: str = "reach", width: int = 760) -> dict[str, object]:
+    """An agent's reach: picture, complete list, and bands on a phone."""
+    return {
+        "reach": reach,
+        "picture": pictures.reach_picture(reach, width=width, key=key),
+        "bands": pictures.reach_bands(reach),
+        "narrow": width < 600,
+    }
+
+
+@register.inclusion_tag("parts/bars.html")
+def bars(buckets: Iterable[pictures.Bucket], *, name: str = "Decisions") -> dict[str, object]:
+    """Decisions over time, in a box of its own that scrolls, with its key."""
+    return {"picture": pictures.bars(tuple(buckets)), "name": name}
+
+
+@register.inclusion_tag("parts/gauge.html")
+def gauge(
+    label: str,
+    used: float,
+    limit: float,
+    *,
+    said: str = "",
+    reserved: float = 0,
+    note: str = "",
+) -> dict[str, object]:
+    """A limit with its words: `said` is what stands beside the label, `note` what happens beyond."""
+    said = said or f"{count(used)} of {count(limit)}"
+    picture = pictures.gauge(used, limit, reserved=reserved, label=f"{label}: {said}")
+    return {"label": label, "said": said, "note": note, "picture": picture}
+
+
+# Figures and times
+
+
+@register.filter
+def count(value: object) -> str:
+    """A count with separators; unknown is not nought."""
+    if value is None or value == "":
+        return "not known"
+    return f"{value:,}" if isinstance(value, int | float | Decimal) else str(value)
+
+
+@register.simple_tag
+def quiet(value: int | None, url: str = "") -> SafeString:
+    """A count in a table: a quiet 0, otherwise a link to its rows."""
+    if not value:
+        return format_html('<span class="faint">{}</span>', count(value))
+    if url:
+        return format_html('<a href="{}">{}</a>', url, count(value))
+    return format_html("{}", count(value))
+
+
+@register.filter
+def number_word(value: int) -> str:
+    """A count in a sentence: `four`, `no`, from thirteen on in figures."""
+    return _NUMBERS[value] if 0 <= value < len(_NUMBERS) else f"{value:,}"
+
+
+@register.filter
+def money(minor: int | None, currency: str = "EUR") -> str:
+    """Minor units as an amount: `€1,240.00`."""
+    if minor is None:
+        return "not known"
+    digits = 0 if currency in _WITHOUT_MINOR else 2
+    amount = f"{abs(Decimal(minor).scaleb(-digits)):,.{digits}f}"
+    sign = "−" if minor < 0 else ""
+    symbol = _SYMBOLS.get(currency)
+    return f"{sign}{symbol}{amount}" if symbol else f"{sign}{currency}\u00a0{amount}"
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """A share of one: `92 %`, with a decimal where it is small."""
+    if share is None:
+        return "not known"
+    value = share * 100
+    digits = 0 if value == int(value) or value >= 10 else 2
+    return f"{value:.{digits}f}\u202f%"
+
+
+@register.filter
+def duration(value: dt.timedelta | float | None) -> str:
+    """Two units at most: `2 h 10 min`, `46 days`, `1.8 ms`."""
+    if value is None:
+        return "not known"
+    seconds = value.total_seconds() if isinstance(value, dt.timedelta) else float(value)
+    if seconds < 1:
+        return f"{seconds * 1000:.1f}".removesuffix(".0") + " ms"
+    whole = round(seconds)
+    days, hours, minutes = whole // 86400, whole % 86400 // 3600, whole % 3600 // 60
+    if days:
+        return _units((days, "day" if days == 1 else "days"), (hours if days < 3 else 0, "h"))
+    if hours:
+        return _units((hours, "h"), (minutes, "min"))
+    return _units((minutes, "min"), (whole % 60 if minutes < 10 else 0, "s"))
+
+
+@register.simple_tag
+def when(
+    value: dt.datetime | dt.date | None, style: str = "minute", none: str = "none"
+) -> SafeString:
+    """A time in the reader's zone inside `<time>`, which holds it in UTC.
+
+    Styles: `minute` (Mon 23 Nov, 14:31 CET), `second`, `record` (with milliseconds and year),
+    `day`, `clock` (14:31:58), `clock_ms`, `hour` (14:31 CET).
+    """
+    if value is None:
+        return format_html('<span class="faint">{}</span>', none)
+    if not isinstance(value, dt.datetime):
+        return format_html('<time datetime="{}">{}</time>', value.isoformat(), _day(value))
+    written = value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return format_html('<time datetime="{}">{}</time>', written, _said(value, style))
+
+
+@register.simple_tag
+def zone() -> str:
+    """The reader's zone, for the head of a column: `CET`."""
+    return timezone.localtime().strftime("%Z")
+
+
+# Links
+
+
+@register.simple_tag
+def nav_url(name: str, *args: object, **kwargs: object) -> str:
+    """The address of a page, or nothing where that page does not exist."""
+    try:
+        return reverse(name, args=args or None, kwargs=kwargs or None)
+    except NoReverseMatch:
+        return ""
+
+
+@register.inclusion_tag("parts/crumbs.html")
+def crumbs(*pairs: str, here: str = "") -> dict[str, object]:
+    """A breadcrumb: `{% crumbs "My agents" agents_url here=agent.slug %}`."""
+    links = list(zip(pairs[::2], pairs[1::2], strict=True))
+    return {"links": links, "here": here}
+
+
+@register.inclusion_tag("parts/sort_head.html", takes_context=True)
+def sort_head(context: Context, label: str, field: str, *, num: bool = False) -> dict[str, object]:
+    """A column head that sorts by `?sort=field`, then by `?sort=-field`."""
+    query = context["request"].GET.copy()
+    current = query.get("sort", "")
+    query["sort"] = f"-{field}" if current == field else field
+    query.pop("page", None)
+    order = {field: "ascending", f"-{field}": "descending"}.get(current, "")
+    return {"label": label, "url": f"?{query.urlencode()}", "order": order, "num": num}
+
+
+# Fields
+
+
+@register.simple_tag
+def field(bound: BoundField, *, unit: str = "", label: str = "") -> SafeString:
+    """A form field with label, help, and its error beside it."""
+    data = {"field": bound, "unit": unit, "label": label or bound.label, "kind": _kind(bound)}
+    return SafeString(render_to_string("parts/field.html", data))
+
+
+@register.filter
+def widget(bound: BoundField) -> SafeString:
+    """The field's input, in the look of the site."""
+    if isinstance(bound.field.widget, CheckboxInput) or _kind(bound) == "options":
+        return bound.as_widget()
+    classes = f"input {bound.field.widget.attrs.get('class', '')}".strip()
+    return bound.as_widget(attrs={"class": classes})
+
+
+@register.simple_tag
+def error_summary(form: Any) -> SafeString:
+    """What the form still needs, counted, each a link to its field."""
+    wrong = [bound for bound in form if bound.errors] if form.is_bound else []
+    if not wrong and not form.non_field_errors():
+        return SafeString("")
+    return SafeString(render_to_string("parts/error_summary.html", {"form": form, "wrong": wrong}))
+
+
+# Text that others wrote
+
+
+@register.filter
+def shown(value: object) -> SafeString:
+    """Text as it is, with every character that cannot be seen told by code point and name."""
+    return format_html_join("", "{}", ((_seen(character),) for character in str(value)))
+
+
+@register.inclusion_tag("parts/params.html")
+def params(given: Mapping[str, object], *, name: str = "Parameters") -> dict[str, object]:
+    """Parameters as they would be sent, with their types."""
+    rows = [(key, _written(value), _type(value)) for key, value in given.items()]
+    return {"rows": rows, "name": name}
+
+
+# Parts that hold content
+
+
+@register.simple_block_tag
+def sheet(
+    content: str,
+    title: str = "",
+    note: object = "",
+    *,
+    key: str = "",
+    bare: bool = False,
+    verdict: str = "",
+    footer: object = "",
+) -> SafeString:
+    """One section with one question. `bare` leaves out the padding, for tables and lists."""
+    named = key or f"h-{''.join(c if c.isalnum() else '-' for c in title.lower())}"
+    data = {
+        "content": content,
+        "title": title,
+        "note": note,
+        "key": named,
+        "bare": bare,
+        "verdict": verdict,
+        "footer": footer,
+    }
+    return SafeString(render_to_string("parts/sheet.html", data))
+
+
+@register.simple_block_tag
+def scroll(content: str, name: str, *, inset: bool = False) -> SafeString:
+    """The box of a wide thing: it scrolls, the page does not."""
+    return SafeString(
+        render_to_string("parts/scroll.html", {"content": content, "name": name, "inset": inset})
+    )
+
+
+@register.simple_block_tag
+def note(content: str, effect: str = "", title: str = "", icon: str = "warn") -> SafeString:
+    """A notice: deny, hold, allow, or plain for what is only told."""
+    data = {"content": content, "effect": effect, "title": title, "icon": icon}
+    return SafeString(render_to_string("parts/note.html", data))
+
+
+@register.simple_block_tag
+def empty(content: str, title: str) -> SafeString:
+    """What stands where nothing is yet: it says what to do first."""
+    return SafeString(render_to_string("parts/empty.html", {"content": content, "title": title}))
+
+
+@register.filter
+def message_effect(level: str) -> str:
+    """The look of a message of Django's levels."""
+    return _LOUD.get(level, "")
+
+
+def _steps(walk: Any) -> tuple[pictures.Step, ...]:
+    return pictures.steps_of(walk or ())
+
+
+def _units(*pairs: tuple[int, str]) -> str:
+    told = [f"{amount} {unit}" for amount, unit in pairs if amount]
+    return " ".join(told) or f"0 {pairs[-1][1]}"
+
+
+def _day(day: dt.date, *, year: bool | None = None) -> str:
+    """The year is left out within 60 days either side."""
+    today = timezone.localdate()
+    far = abs((day - today).days) > 60 if year is None else year
+    said = f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+    return f"{said} {day.year}" if far else said
+
+
+def _said(value: dt.datetime, style: str) -> str:
+    local = timezone.localtime(value)
+    clock, named = local.strftime("%H:%M:%S"), local.strftime("%Z")
+    match style:
+        case "day":
+            return _day(local.date())
+        case "clock":
+            return clock
+        case "clock_ms":
+            return f"{clock}.{local.microsecond // 1000:03d}"
+        case "hour":
+            return f"{clock[:5]} {named}"
+        case "second":
+            return f"{_day(local.date())}, {clock} {named}"
+        case "record":
+            milliseconds = f"{local.microsecond // 1000:03d}"
+            return f"{_day(local.date(), year=True)}, {clock}.{milliseconds} {named}"
+        case _:
+            return f"{_day(local.date())}, {clock[:5]} {named}"
+
+
+def _kind(bound: BoundField) -> str:
+    if bound.use_fieldset:
+        return "options"
+    return "check" if isinstance(bound.field.widget, CheckboxInput) else "plain"
+
+
+def _seen(character: str) -> SafeString | str:
+    if character in "\n\t " or unicodedata.category(character)[0] not in "CZ":
+        return conditional_escape(character)
+    named = unicodedata.name(character, "unnamed character").lower()
+    return format_html('<span class="unseen">U+{} {}</span>', f"{ord(character):04X}", named)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _type(value: object) -> str:
+    return next((word for kind, word in _TYPES if isinstance(value, kind)), "nothing")

@@ -1,0 +1,71 @@
+/* What cannot be done without a script: copying, keys, and dialogs where the browser lacks `commandfor`. */
+"use strict";
+(() => {
+  const KEYS_OFF = "muster.keys.off";
+  const keysOff = () => localStorage.getItem(KEYS_OFF) === "1";
+
+  const copy = async (button) => {
+    const source = document.getElementById(button.dataset.copy);
+    const text = source.value ?? source.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      source.focus();
+      source.select?.();
+      button.textContent = "Press Ctrl C";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 2500);
+  };
+
+  /* Single keys can be turned off (WCAG 2.1.4); the choice stays in this browser. */
+  const tell = (hint) => {
+    hint.hidden = false;
+    hint.querySelectorAll("span").forEach((line) => { line.hidden = keysOff(); });
+    hint.querySelector("[data-keys-switch]").textContent = keysOff() ? "Turn keys on" : "Turn keys off";
+  };
+
+  const reveal = (root) => {
+    root.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = false; });
+    root.querySelectorAll("[data-keys]").forEach(tell);
+  };
+
+  const typing = (target) => target.closest?.("input, textarea, select, [contenteditable]");
+
+  const press = (event) => {
+    if (keysOff() || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    const key = CSS.escape(event.key.toLowerCase());
+    const target = document.querySelector(`main [data-key="${key}"]:not([disabled])`)
+      ?? document.querySelector(`[data-key="${key}"]:not([disabled])`);
+    if (!target) return;
+    event.preventDefault();
+    if (target.matches("input, textarea, select")) target.focus();
+    else target.click();
+  };
+
+  const turn = (hint) => {
+    localStorage.setItem(KEYS_OFF, keysOff() ? "0" : "1");
+    tell(hint);
+  };
+
+  const open = (button) => {
+    if ("commandForElement" in HTMLButtonElement.prototype) return;
+    const dialog = document.getElementById(button.getAttribute("commandfor"));
+    if (button.getAttribute("command") === "show-modal") dialog?.showModal();
+    if (button.getAttribute("command") === "close") dialog?.close();
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button");
+    if (!button) return;
+    if (button.dataset.copy) copy(button);
+    if ("keysSwitch" in button.dataset) turn(button.closest("[data-keys]"));
+    if (button.hasAttribute("commandfor")) open(button);
+  });
+  document.addEventListener("keydown", press);
+  document.addEventListener("htmx:load", (event) => reveal(event.target));
+  document.addEventListener("DOMContentLoaded", () => {
+    reveal(document);
+    document.getElementById("errors")?.focus();
+  });
+})();
