@@ -1,0 +1,310 @@
+"""The one way into the record.
+
+Who changes something calls `record` in the transaction of the change; what cannot be recorded is
+undone with it. Decisions are prepared by `prepare_row` and appended by `authz`'s batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Required, TypedDict, Unpack
+from uuid import UUID
+
+from django.db import Error, connection, transaction
+
+from audit import payloads
+from audit.enums import Kind, Mark
+from audit.errors import AuditUnavailable, NotRecordable, SecretFound
+from audit.leaf import VERSION
+from audit.payloads import Sealed
+from audit.redactor import SEALED, find_secret, is_suspect
+from governance.kernel import clock, keys
+
+# A column stands in B-tree indexes, whose entries end at 2,704 bytes.
+MAX_COLUMN_BYTES = 1000
+MAX_CACHED_HOLDERS = 20_000
+_TEXT_COLUMNS = (
+    "kind", "agent", "user", "gateway", "actor", "tool", "resource", "tier", "session", "mode",
+)  # fmt: skip
+
+
+class Entry(TypedDict, total=False):
+    """What is recorded. People stand as pseudonymous ids; personal content goes into `payload`."""
+
+    kind: Required[str]
+    actor: Required[str]
+    agent: str
+    user: str
+    gateway: str
+    tool: str
+    resource: str
+    tier: str
+    session: str
+    parent: UUID | None
+    mode: str
+    effect: str
+    check: str
+    code: str
+    asked: Mapping[str, Any]
+    judged: Mapping[str, Any]
+    settled: Mapping[str, Any]
+    payload: Mapping[str, Any]
+    # The salt of a payload field, where something in it was sealed under that salt already.
+    salts: Mapping[str, bytes]
+    id: UUID
+
+
+class Settled(TypedDict):
+    """What the database writes into line 2, and may change before it does (see `authz`)."""
+
+    effect: str
+    check: str
+    code: str
+    settled: Mapping[str, Any]
+
+
+class Row(Settled):
+    """One element of the argument of `audit.append`, ready for JSON. `id` is for the caller."""
+
+    id: str
+    line1: str
+    wrap: dict[str, str] | None
+    payload: list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What the database says of an appended row."""
+
+    id: UUID
+    at: datetime
+
+
+def record(**entry: Unpack[Entry]) -> UUID:
+    """Append one entry in the caller's transaction and return its id.
+
+    Raises `AuditUnavailable` when it cannot be written, `SecretFound` when it holds a
+    credential, `NotRecordable` when it has no place in the format. The caller's change must not
+    outlive any of them.
+    """
+    row = prepare_row(**entry)
+    append_rows([row])
+    return UUID(row["id"])
+
+
+def prepare_row(**entry: Unpack[Entry]) -> Row:
+    """One row for `audit.append`: line 1 canonical, every payload field sealed.
+
+    Pure but for the holder's key, which is read from the database when this process has not seen
+    it yet (see `holder_key`), and only when there is a payload.
+    """
+    record_id = entry.get("id") or clock.uuid7()
+    wrap, sealed = _seal(record_id, entry)
+    return {
+        "id": str(record_id),
+        "line1": _line1(record_id, entry, {each.field: each.digest for each in sealed}),
+        **_line2(entry),
+        "wrap": wrap,
+        "payload": [
+            {"field": each.field, "nonce": each.nonce.hex(), "sealed": each.sealed.hex()}
+            for each in sealed
+        ],
+    }
+
+
+def append_rows(rows: Sequence[Row]) -> list[Appended]:
+    """Append prepared rows, all or none, in order, in the caller's transaction."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT audit.append(%s::jsonb)", [json.dumps(rows)])
+            (answer,) = cursor.fetchone()
+    except Error as error:
+        raise AuditUnavailable() from error
+    written = json.loads(answer) if isinstance(answer, str) else answer
+    return [Appended(UUID(each["id"]), datetime.fromisoformat(each["at"])) for each in written]
+
+
+def holder_of(*, user: str = "", agent: str = "") -> str:
+    """Whose key seals the payload: the acting user's, else the agent's, else the system's."""
+    if user:
+        return f"user:{user}"
+    return f"agent:{agent}" if agent else "system"
+
+
+def index_resource(value: str) -> str:
+    """What is stored in the place of a resource id that is personal (an e-mail, an IBAN)."""
+    return SEALED + hmac.new(keys.index_key(), value.encode(), hashlib.sha256).hexdigest()
+
+
+def keep_slice(content: bytes) -> bytes:
+    """Keep the content of a snapshot slice once, and return its SHA-256."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT audit.keep_slice(%s::bytea)", [content])
+            return bytes(cursor.fetchone()[0])
+    except Error as error:
+        raise AuditUnavailable() from error
+
+
+def set_mark(name: Mark) -> bool:
+    """Set a mark for good; False when it was there already."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT audit.set_mark(%s)", [name])
+        return bool(cursor.fetchone()[0])
+
+
+def make_next_partition(*, months: int = 3) -> int:
+    """Make what is missing of this month's partitions and the next ones', and record it."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT audit.make_next_partition(%s)", [months])
+            made = int(cursor.fetchone()[0])
+        if made:
+            record(
+                kind=Kind.SYSTEM,
+                actor="system:partitions",
+                asked={"did": "partitions_made", "months": made},
+            )
+    return made
+
+
+def holder_key(holder: str) -> bytes:
+    """The key under which `holder`'s record keys are wrapped; made at its first use.
+
+    Cached per process, but not before the transaction that made it has committed: a key that was
+    rolled back would seal payloads that no one could ever open.
+    """
+    known = _holders.get(holder)
+    if known is not None:
+        return known
+    key = _keep_holder(holder)
+    transaction.on_commit(lambda: _holders.put(holder, key))
+    return key
+
+
+def forget_holder_keys() -> None:
+    """Empty this process's cache of holder keys."""
+    _holders.clear()
+
+
+class _Holders:
+    """Holder keys of this process, the longest unused dropped first."""
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, holder: str) -> bytes | None:
+        with self._lock:
+            if holder in self._keys:
+                self._keys.move_to_end(holder)
+            return self._keys.get(holder)
+
+    def put(self, holder: str, key: bytes) -> None:
+        with self._lock:
+            self._keys[holder] = key
+            while len(self._keys) > MAX_CACHED_HOLDERS:
+                self._keys.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._keys.clear()
+
+
+_holders = _Holders()
+
+
+def _keep_holder(holder: str) -> bytes:
+    ours = payloads.wrap_holder_key(kek=keys.kek(), holder=holder, key=payloads.new_key())
+    try:
+        with connection.cursor() as cursor:
+            # The second is the one that is kept, whoever came first.
+            cursor.execute("SELECT audit.keep_holder(%s, %s::bytea)", [holder, ours])
+            kept = bytes(cursor.fetchone()[0])
+    except Error as error:
+        raise AuditUnavailable() from error
+    return payloads.unwrap_holder_key(kek=keys.kek(), holder=holder, wrapped=kept)
+
+
+def _seal(record_id: UUID, entry: Entry) -> tuple[dict[str, str] | None, list[Sealed]]:
+    payload = entry.get("payload")
+    if not payload:
+        return None, []
+    holder = holder_of(user=entry.get("user", ""), agent=entry.get("agent", ""))
+    key, salts = payloads.new_key(), entry.get("salts", {})
+    wrapped = payloads.wrap_record_key(
+        holder_key=holder_key(holder), holder=holder, record=record_id, key=key
+    )
+    sealed = [
+        payloads.seal_field(
+            key=key,
+            record=record_id,
+            field=field,
+            raw=_without_secret(f"payload.{field}", value),
+            salt=salts.get(field) or payloads.new_salt(),
+        )
+        for field, value in payload.items()
+    ]
+    return {"holder": holder, "key": wrapped.hex()}, sealed
+
+
+def _line1(record_id: UUID, entry: Entry, digests: dict[str, str]) -> str:
+    parent, asked = entry.get("parent"), dict(entry.get("asked", {}))
+    if digests:
+        asked["digests"] = digests
+    line = {column: _column(entry, column) for column in _TEXT_COLUMNS} | {
+        "id": str(record_id),
+        "version": VERSION,
+        "parent": str(parent) if parent else None,
+        "asked": asked,
+        "judged": dict(entry.get("judged", {})),
+    }
+    return _without_nul(_without_secret("", line)).decode()
+
+
+def _line2(entry: Entry) -> Settled:
+    settled: Settled = {
+        "effect": _column(entry, "effect"),
+        "check": _column(entry, "check"),
+        "code": _column(entry, "code"),
+        "settled": entry.get("settled", {}),
+    }
+    _without_nul(_without_secret("", settled))
+    return settled
+
+
+def _without_secret(part: str, value: Any) -> bytes:
+    """`value` in canonical form, unless it holds a credential."""
+    raw = payloads.canonical(value)
+    if not is_suspect(raw) or (place := find_secret(value)) is None:
+        return raw
+    where = (part + place[1:]).lstrip(".")
+    raise SecretFound(
+        f"{where} holds what looks like a credential. Credentials are never recorded: remove it, "
+        "or declare the field secret.",
+        fields={where: ["This looks like a credential."]},
+    )
+
+
+def _without_nul(raw: bytes) -> bytes:
+    """`raw`, unless a text in it holds NUL: PostgreSQL's JSON has no such character."""
+    if b"\\u0000" in raw.replace(b"\\\\", b""):
+        raise NotRecordable("Outside of payloads, no text may hold the character NUL.")
+    return raw
+
+
+def _column(entry: Entry, column: str) -> str:
+    value = str(entry.get(column, ""))
+    if "\0" in value or len(value.encode("utf-8", "surrogatepass")) > MAX_COLUMN_BYTES:
+        raise NotRecordable(
+            f"{column} must be at most {MAX_COLUMN_BYTES} bytes and hold no NUL character.",
+            fields={column: [f"At most {MAX_COLUMN_BYTES} bytes, and no NUL character."]},
+        )
+    return value
