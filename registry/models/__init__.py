@@ -12,7 +12,14 @@ from registry.models.changes import ProposedChange
 from registry.models.clients import Client, Gateway, RevokedToken, UsedAssertion
 from registry.models.people import ExternalIdentity, Person, SignInLink
 from registry.models.slices import Slice
-from registry.models.systems import Agreement, Resource, ResourceEntity, ResourceType, System
+from registry.models.systems import (
+    Agreement,
+    Resource,
+    ResourceEntity,
+    ResourceType,
+    System,
+    SystemPermission,
+)
 from registry.models.tools import Tool, ToolAccess
 
 __all__ = [
@@ -34,6 +41,7 @@ __all__ = [
     "SignInLink",
     "Slice",
     "System",
+    "SystemPermission",
     "Tool",
     "ToolAccess",
     "UnregisteredCaller",

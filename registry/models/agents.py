@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
@@ -24,6 +26,20 @@ from registry.models.tools import Tool
 LIVE = [AgentState.ACTIVE, AgentState.SUSPENDED]
 
 
+class AgentQuerySet(models.QuerySet["Agent"]):
+    """Reads of agents."""
+
+    def visible_to(self, person: Person) -> Self:
+        """Readers see all; others what they own, back up, or what uses a system of theirs."""
+        if not person.may_act:
+            return self.none()
+        if person.reads_everything:
+            return self
+        theirs = Tool.objects.filter(Q(system__owner=person) | Q(accesses__system__owner=person))
+        users = AllowlistEntry.objects.filter(tool__in=theirs).values("agent")
+        return self.filter(Q(owner=person) | Q(backup_owner=person) | Q(pk__in=users))
+
+
 class Agent(models.Model):
     """One agent on the register. Never deleted; only `active` gets anything."""
 
@@ -44,8 +60,10 @@ class Agent(models.Model):
         related_name="agents_by_model",
         help_text="The system that the model runs at: data flows there.",
     )
-    prompt_digest = models.CharField(max_length=128, blank=True)
-    code_reference = models.CharField(max_length=128, blank=True)
+    prompt_digest = models.CharField(max_length=128, blank=True, validators=[validators.plain_text])
+    code_reference = models.CharField(
+        max_length=128, blank=True, validators=[validators.plain_text]
+    )
     pattern = models.CharField(
         max_length=14, choices=IdentityPattern.choices, default=IdentityPattern.SERVICE
     )
@@ -62,13 +80,22 @@ class Agent(models.Model):
     )
     state_reason = models.CharField(max_length=500, blank=True, editable=False)
     state_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    state_changed_by = models.ForeignKey(
+        Person,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Nobody where Muster did it by itself; the record says which part of it.",
+    )
     observe_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     # Limits
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
     rate_per_hour = models.PositiveIntegerField(null=True, blank=True)
     spend_cap_minor = models.BigIntegerField("spend cap a day, minor units", null=True, blank=True)
-    currency = models.CharField(max_length=3, default="EUR")
+    currency = models.CharField(max_length=3, default="EUR", validators=[validators.currency])
 
     # Record of processing (GDPR article 30; EU AI Act)
     lawful_basis = models.CharField(max_length=200, blank=True, validators=[validators.plain_text])
@@ -86,6 +113,7 @@ class Agent(models.Model):
     activated_at = models.DateTimeField(null=True, blank=True, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
 
+    objects = AgentQuerySet.as_manager()
     history = HistoricalRecords()
 
     class Meta:
@@ -132,6 +160,7 @@ class AllowlistEntry(models.Model):
     narrowing = models.JSONField(
         default=dict,
         blank=True,
+        validators=[validators.json_object],
         help_text="A JSON Schema that the parameters must meet besides the tool's own.",
     )
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.db import models
+from django.db.models import Q
 
 from registry.enums import CallerState
 from registry.models.agents import Agent
 from registry.models.clients import Gateway
 from registry.models.people import Person
+
+
+class CallerQuerySet(models.QuerySet["UnregisteredCaller"]):
+    """Reads of unregistered callers."""
+
+    def visible_to(self, person: Person) -> Self:
+        """Only those who see the whole register see who knocked at its door."""
+        return self if person.may_act and person.reads_everything else self.none()
 
 
 class UnregisteredCaller(models.Model):
@@ -31,10 +42,27 @@ class UnregisteredCaller(models.Model):
     decided_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT)
     decided_at = models.DateTimeField(null=True, blank=True)
 
+    objects = CallerQuerySet.as_manager()
+
     class Meta:
         ordering = ["-last_seen"]
         constraints = [
             models.UniqueConstraint(fields=["claimed", "source"], name="caller_unique"),
+            models.CheckConstraint(
+                name="caller_decided_by_whom_and_when",
+                condition=Q(
+                    state=CallerState.OPEN, decided_by__isnull=True, decided_at__isnull=True
+                )
+                | (
+                    ~Q(state=CallerState.OPEN)
+                    & Q(decided_by__isnull=False, decided_at__isnull=False)
+                ),
+            ),
+            models.CheckConstraint(
+                name="caller_adopted_as_an_agent",
+                condition=Q(state=CallerState.ADOPTED, adopted_as__isnull=False)
+                | (~Q(state=CallerState.ADOPTED) & Q(adopted_as__isnull=True)),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.db import models
 from django.db.models import F, Q
 
 from registry.enums import ChangeState
 from registry.models.people import Person
+
+
+class ChangeQuerySet(models.QuerySet["ProposedChange"]):
+    """Reads of proposed changes."""
+
+    def visible_to(self, person: Person) -> Self:
+        """Readers see all; others what they proposed, or what concerns their agents or them."""
+        if not person.may_act:
+            return self.none()
+        if person.reads_everything:
+            return self
+        owned = person.owned_agents.values("slug")
+        return self.filter(
+            Q(proposed_by=person)
+            | Q(kind__startswith="agent.", target__in=owned)
+            | Q(kind="agent.transfer", after__owner=person.pid)
+        )
 
 
 class ProposedChange(models.Model):
@@ -32,6 +51,8 @@ class ProposedChange(models.Model):
     )
     decided_at = models.DateTimeField(null=True, blank=True)
     answer = models.TextField(blank=True)
+
+    objects = ChangeQuerySet.as_manager()
 
     class Meta:
         ordering = ["-proposed_at"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -12,12 +13,32 @@ from django.db.models.functions import Lower
 from simple_history.models import HistoricalRecords
 
 from registry import validators
-from registry.enums import Employment
+from registry.enums import Employment, GroupName
+
+if TYPE_CHECKING:
+    from audit.selectors import AuditScope
+
+# Groups that see the whole register; `design.md` section 8 in docs/reference/register.md.
+READERS = frozenset(
+    {GroupName.SECURITY, GroupName.DPO, GroupName.AUDITOR, GroupName.PLATFORM_ADMIN}
+)
 
 
 def new_pid() -> str:
     """A pseudonymous id: says nothing about the person, never changes, is never reused."""
     return "p_" + secrets.token_hex(10)
+
+
+class PersonQuerySet(models.QuerySet["Person"]):
+    """Reads of people."""
+
+    def visible_to(self, person: Person) -> Self:
+        """Readers see everyone; anyone else who may act sees those who have not left."""
+        if not person.may_act:
+            return self.none()
+        if person.reads_everything:
+            return self
+        return self.exclude(employment=Employment.LEFT)
 
 
 class PersonManager(BaseUserManager["Person"]):
@@ -28,6 +49,12 @@ class PersonManager(BaseUserManager["Person"]):
         person.set_password(password)
         person.save(using=self._db)
         return person
+
+    def get_queryset(self) -> PersonQuerySet:
+        return PersonQuerySet(self.model, using=self._db)
+
+    def visible_to(self, person: Person) -> PersonQuerySet:
+        return self.get_queryset().visible_to(person)
 
     def get_by_natural_key(self, username: str | None) -> Person:
         return self.get(email__iexact=username or "")
@@ -48,9 +75,17 @@ class Person(AbstractBaseUser, PermissionsMixin):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="reports"
     )
     department = models.CharField(max_length=100, blank=True, validators=[validators.plain_text])
-    zone = models.CharField(max_length=50, default="UTC", help_text="IANA name, Europe/Copenhagen")
+    zone = models.CharField(
+        max_length=50,
+        default="UTC",
+        validators=[validators.zone],
+        help_text="IANA name, Europe/Copenhagen",
+    )
     attributes = models.JSONField(
-        default=dict, blank=True, help_text="What policies may ask: region, cost centre, …"
+        default=dict,
+        blank=True,
+        validators=[validators.json_object],
+        help_text="What policies may ask: region, cost centre, …",
     )
     is_staff = models.BooleanField("may open the admin", default=False)
     is_active = models.BooleanField("may sign in", default=True)
@@ -74,6 +109,11 @@ class Person(AbstractBaseUser, PermissionsMixin):
                 | models.Q(last_day__isnull=False),
                 violation_error_message="Someone who is leaving or has left needs a last day.",
             ),
+            models.CheckConstraint(
+                name="person_no_superuser",
+                condition=models.Q(is_superuser=False),
+                violation_error_message="Muster knows no superuser: rights come from groups.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -83,6 +123,39 @@ class Person(AbstractBaseUser, PermissionsMixin):
     def is_employed(self) -> bool:
         """Employed or leaving: someone who has left answers for nothing any more."""
         return self.employment != Employment.LEFT
+
+    @property
+    def may_act(self) -> bool:
+        """May do anything at all: not switched off, and has not left."""
+        return self.is_active and self.is_employed
+
+    @cached_property
+    def group_names(self) -> frozenset[str]:
+        """The names of this person's groups, read once for this instance."""
+        return frozenset(self.groups.values_list("name", flat=True))
+
+    @property
+    def reads_everything(self) -> bool:
+        """Whether this person sees every row of the register."""
+        return bool(self.group_names & READERS)
+
+    def display(self) -> str:
+        """The name as it is shown, with what a reader must know beside it."""
+        if self.employment == Employment.EMPLOYED:
+            return str(self)
+        return f"{self} ({self.get_employment_display()})"
+
+    def audit_scope(self) -> AuditScope:
+        """Which entries of the record this person may see."""
+        from audit.selectors import AuditScope
+
+        if not self.may_act:
+            return AuditScope()
+        if self.group_names & {GroupName.AUDITOR, GroupName.SECURITY, GroupName.DPO}:
+            return AuditScope(everything=True)
+        owned = self.owned_agents.values_list("slug", flat=True)
+        backed = self.backup_agents.values_list("slug", flat=True)
+        return AuditScope(agents=frozenset([*owned, *backed]), users=frozenset([self.pid]))
 
 
 class ExternalIdentity(models.Model):

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from guardian.models import UserObjectPermissionBase
 from simple_history.models import HistoricalRecords
 
 from registry import validators
 from registry.enums import AgreementKind, AttributeSource, Environment, ResourceMatch, Tier, Trust
+from registry.models.people import Person
+
+
+class SystemQuerySet(models.QuerySet["System"]):
+    """Reads of systems."""
+
+    def visible_to(self, person: Person) -> Self:
+        """The catalogue is open to everyone who may act: nobody can declare what is hidden."""
+        return self if person.may_act else self.none()
 
 
 class System(models.Model):
@@ -28,7 +40,12 @@ class System(models.Model):
     categories = ArrayField(
         models.CharField(max_length=60, validators=[validators.slug]), default=list, blank=True
     )
-    country = models.CharField(max_length=2, blank=True, help_text="ISO 3166 code, such as IE")
+    country = models.CharField(
+        max_length=2,
+        blank=True,
+        validators=[validators.country],
+        help_text="ISO 3166 code, such as IE",
+    )
     trust = models.CharField(max_length=10, choices=Trust.choices, default=Trust.TRUSTED)
     personal_resource_ids = models.BooleanField(
         default=False,
@@ -36,13 +53,14 @@ class System(models.Model):
     )
     provider = models.CharField(max_length=100, blank=True, validators=[validators.plain_text])
     owner = models.ForeignKey(
-        "registry.Person",
+        Person,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="owned_systems",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    objects = SystemQuerySet.as_manager()
     history = HistoricalRecords()
 
     class Meta:
@@ -55,6 +73,12 @@ class System(models.Model):
     def effective_tier(self) -> Tier:
         """The tier that counts: an untagged system is restricted."""
         return Tier(self.tier or Tier.RESTRICTED)
+
+
+class SystemPermission(UserObjectPermissionBase):  # type: ignore[misc]
+    """Guardian's object permissions on systems, with a real foreign key."""
+
+    content_object = models.ForeignKey(System, on_delete=models.CASCADE)
 
 
 class Resource(models.Model):
@@ -84,6 +108,11 @@ class Resource(models.Model):
     def effective_tier(self) -> Tier:
         """The tier that counts: an untagged resource is restricted."""
         return Tier(self.tier or Tier.RESTRICTED)
+
+    @property
+    def effective_categories(self) -> list[str]:
+        """Its own categories; without any, those of its system."""
+        return list(self.categories or self.system.categories)
 
 
 class Agreement(models.Model):
@@ -117,7 +146,7 @@ class ResourceType(models.Model):
     """
 
     slug = models.CharField(max_length=60, unique=True, validators=[validators.slug])
-    attributes = models.JSONField(default=dict, blank=True)
+    attributes = models.JSONField(default=dict, blank=True, validators=[validators.json_object])
     history = HistoricalRecords()
 
     class Meta:
@@ -140,7 +169,7 @@ class ResourceEntity(models.Model):
 
     type = models.ForeignKey(ResourceType, on_delete=models.CASCADE, related_name="entities")
     entity_id = models.CharField(max_length=255, validators=[validators.plain_text])
-    attributes = models.JSONField(default=dict, blank=True)
+    attributes = models.JSONField(default=dict, blank=True, validators=[validators.json_object])
 
     class Meta:
         verbose_name_plural = "resource entities"

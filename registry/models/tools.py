@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Upper
@@ -9,12 +11,21 @@ from simple_history.models import HistoricalRecords
 
 from registry import validators
 from registry.enums import Direction, ToolEffect
+from registry.models.people import Person
 from registry.models.systems import System
 
 
 def empty_schema() -> dict[str, object]:
     """The parameters of a tool that takes none."""
     return {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+class ToolQuerySet(models.QuerySet["Tool"]):
+    """Reads of tools."""
+
+    def visible_to(self, person: Person) -> Self:
+        """The catalogue is open to everyone who may act."""
+        return self if person.may_act else self.none()
 
 
 class Tool(models.Model):
@@ -25,7 +36,12 @@ class Tool(models.Model):
     description = models.TextField(blank=True, validators=[validators.plain_text])
     system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="tools")
     effect = models.CharField(max_length=24, choices=ToolEffect.choices)
-    schema = models.JSONField(default=empty_schema, blank=True, help_text="JSON Schema 2020-12")
+    schema = models.JSONField(
+        default=empty_schema,
+        blank=True,
+        validators=[validators.json_object],
+        help_text="JSON Schema 2020-12",
+    )
     amount_parameter = models.CharField(max_length=100, blank=True)
     currency_parameter = models.CharField(max_length=100, blank=True)
     count_parameter = models.CharField(max_length=100, blank=True)
@@ -35,11 +51,12 @@ class Tool(models.Model):
     cost_minor = models.BigIntegerField(
         "cost estimate, minor units", default=0, help_text="What one call costs at the most"
     )
-    currency = models.CharField(max_length=3, default="EUR")
+    currency = models.CharField(max_length=3, default="EUR", validators=[validators.currency])
     version = models.PositiveIntegerField(
         default=1, editable=False, help_text="Rises with every change of what the tool is"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    objects = ToolQuerySet.as_manager()
     history = HistoricalRecords()
 
     class Meta:
@@ -53,6 +70,12 @@ class Tool(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def touches(self) -> list[tuple[System, str, Direction]]:
+        """(system, resource or "", direction) of everything that a call touches."""
+        declared = [(a.system, a.resource, Direction(a.direction)) for a in self.accesses.all()]
+        reads = self.effect == ToolEffect.READ
+        return declared or [(self.system, "", Direction.READS if reads else Direction.WRITES)]
 
 
 class ToolAccess(models.Model):
