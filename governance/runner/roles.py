@@ -121,6 +121,14 @@ def close_database(owner: psycopg.Connection[Any]) -> None:
     owner.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, logins))
 
 
+def let_tests_in(admin: psycopg.Connection[Any]) -> None:
+    """On a throw-away server: the migrator makes test databases and plays the run-time roles."""
+    admin.execute(sql.SQL("ALTER ROLE {} CREATEDB").format(sql.Identifier(MIGRATOR)))
+    without_inherit = admin.info.server_version >= WITHOUT_INHERIT_SINCE
+    for role in (*RUN_TIME, QUEUE):
+        _grant(admin, role, MIGRATOR, sql.SQL(" WITH INHERIT FALSE" if without_inherit else ""))
+
+
 def open_database(migrator: Executes) -> None:
     """Open what the migrator will make to the run-time logins; tests call this as well."""
     for statement in OPENING:

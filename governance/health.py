@@ -1,0 +1,97 @@
+"""Is this process alive, and is this installation able to work?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from governance.kernel import checks
+from governance.models import Heartbeat
+
+OK = "ok"
+BEAT_LATE = timedelta(minutes=2)
+
+
+class NotReady(Exception):
+    """A part does not work; the text says what."""
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """This process answers."""
+    return JsonResponse({"status": OK})
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Each part by name: `ok`, or what is wrong with it. 503 as soon as one is not ok."""
+    parts = {name: _state(part) for name, part in PARTS.items()}
+    ready = all(state == OK for state in parts.values())
+    body = {"status": OK if ready else "failed", "checks": parts}
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def _state(part: Callable[[], None]) -> str:
+    try:
+        part()
+    except NotReady as fault:
+        return str(fault)
+    except DatabaseError:
+        # Its text names hosts and logins, and anyone may read this page.
+        return "The database does not answer."
+    return OK
+
+
+def check_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def check_migrations() -> None:
+    waiting = _waiting_migrations()
+    if waiting:
+        _waiting_migrations.cache_clear()
+        raise NotReady(f"{waiting} migrations are not applied.")
+
+
+@cache
+def _waiting_migrations() -> int:
+    """Kept once it is 0: applied migrations do not come undone under a running process."""
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def check_roles() -> None:
+    faults = checks.database_faults()
+    if faults:
+        raise NotReady(" ".join(str(fault.msg) for fault in faults))
+
+
+def check_beat() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT clock_timestamp() - at FROM {Heartbeat._meta.db_table} WHERE name = 'beat'"  # noqa: S608
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise NotReady("No periodic task has come through yet.")
+    if row[0] > BEAT_LATE:
+        raise NotReady(f"The last periodic task came through {int(row[0].total_seconds())} s ago.")
+
+
+# A later part (a sealer, say) adds its check here.
+PARTS: dict[str, Callable[[], None]] = {
+    "database": check_database,
+    "migrations": check_migrations,
+    "roles": check_roles,
+    "beat": check_beat,
+}

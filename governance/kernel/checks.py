@@ -1,0 +1,149 @@
+"""What must hold before a process may serve: no guessable key, no DEBUG, no power over the record.
+
+These are Django system checks, so `manage.py check` shows them; web, worker and beat run them
+at boot and do not start on an error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connections
+
+from governance.kernel import keys, secret_key
+
+TAG = "muster"
+REFUSED = 78  # EX_CONFIG of sysexits.h
+# The migrator owns the tables, and tests run on throw-away keys.
+UNCHECKED = ("migrate", "test")
+MIN_DIFFERENT_BYTES = 18
+
+OWNED = """
+    SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema'
+      AND n.nspname NOT LIKE 'pg\\_%%' AND pg_has_role(current_user, c.relowner, 'MEMBER')
+    ORDER BY 1 LIMIT 1
+"""
+WRITABLE = """
+    SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname = 'audit'
+      AND (has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+           OR has_any_column_privilege(c.oid, 'INSERT, UPDATE'))
+    ORDER BY 1 LIMIT 1
+"""
+
+
+def refuse_to_start() -> None:
+    """End this process, naming each reason, unless every check of Muster's own passes."""
+    found = checks.run_checks(tags=[TAG], databases=["default"])
+    errors = [message for message in found if message.is_serious()]
+    if not errors:
+        return
+    for error in errors:
+        print(f"Muster refuses to start ({error.id}): {error.msg}", file=sys.stderr, flush=True)
+    raise SystemExit(REFUSED)
+
+
+@checks.register(TAG, Tags.security)
+def check_secret_key(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """E001: the signing key, and each one still accepted, was made by Muster."""
+    if settings.MUSTER_PROCESS == "test":
+        return []
+    return [
+        Error(f"The secret key is unsafe: {fault}", id="muster.E001")
+        for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+        if (fault := secret_key.fault(str(key)))
+    ]
+
+
+@checks.register(TAG, Tags.security)
+def check_key_files(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """E002: the keys that encrypt and blind are there, whole and not text or a pattern."""
+    if settings.MUSTER_PROCESS == "test":
+        return []
+    return [
+        Error(f"The key file {name} is unsafe: {fault}", id="muster.E002")
+        for name, read in (("kek", keys.kek), ("index_key", keys.index_key))
+        if (fault := _fault_of(read))
+    ]
+
+
+def _fault_of(read: Any) -> str:
+    try:
+        key: bytes = read()
+    except ImproperlyConfigured as error:
+        return str(error)
+    if len(set(key)) < MIN_DIFFERENT_BYTES or key.isascii():
+        return "its bytes are not random. `./muster up` makes it on the first start."
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
+    return "its bytes follow a pattern." if len(steps) < MIN_DIFFERENT_BYTES // 2 else ""
+
+
+@checks.register(TAG, Tags.security)
+def check_key_folder(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """E003: no other account can read the folder of keys."""
+    if settings.MUSTER_PROCESS == "test":
+        return []
+    try:
+        mode = Path(settings.MUSTER_KEYS).stat().st_mode
+    except OSError as error:
+        return [Error(f"The folder of keys cannot be read: {error}", id="muster.E003")]
+    if mode & 0o077 == 0:
+        return []
+    return [
+        Error(
+            f"Other accounts may open the folder of keys {settings.MUSTER_KEYS}: chmod 700 it.",
+            id="muster.E003",
+        )
+    ]
+
+
+@checks.register(TAG, Tags.security)
+def check_debug(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """E004: DEBUG shows settings and source to whoever causes an error."""
+    if not settings.DEBUG:
+        return []
+    return [Error("DEBUG is on. Unset MUSTER_DEBUG.", id="muster.E004")]
+
+
+@checks.register(TAG, Tags.database)
+def check_database(
+    app_configs: Any, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """E005 to E008: this process's login has no power over tables or the record."""
+    if settings.MUSTER_PROCESS in UNCHECKED:
+        return []
+    return [fault for alias in databases or () for fault in database_faults(alias)]
+
+
+def database_faults(alias: str = "default") -> list[CheckMessage]:
+    """What is wrong with the login of connection `alias` and with how the server commits."""
+    try:
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT current_user, current_setting('synchronous_commit')")
+            user, commit = cursor.fetchone() or ("", "")
+            owned, writable = _first(cursor, OWNED), _first(cursor, WRITABLE)
+    except DatabaseError as error:
+        return [Error(f"The database cannot be reached: {error}", id="muster.E005")]
+    faults = {
+        "E006": f"Login {user} owns, or may act as the owner of, {owned}." if owned else "",
+        "E007": f"Login {user} may write {writable}, which is append-only." if writable else "",
+        "E008": "synchronous_commit is off, so an allow could be lost." if commit == "off" else "",
+    }
+    return [Error(text, id=f"muster.{code}") for code, text in faults.items() if text]
+
+
+def _first(cursor: Any, query: str) -> str:
+    cursor.execute(query, ())
+    row = cursor.fetchone()
+    return str(row[0]) if row else ""

@@ -1,0 +1,59 @@
+"""What `./muster` runs once the packages are there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from governance.kernel import secret_key
+from governance.runner import command, compose, requirements, testing, up
+from governance.runner.places import CannotStart
+
+DEFAULT_PORT = 8000
+
+
+def main(arguments: list[str]) -> int:
+    word, rest = arguments[0], arguments[1:]
+    try:
+        return _run(word, rest)
+    except CannotStart as refusal:
+        print(f"muster: {refusal}", file=sys.stderr)
+        return 1
+
+
+def _run(word: str, rest: list[str]) -> int:
+    words: dict[str, Callable[[list[str]], int]] = {
+        "up": lambda rest: up.up(_wanted(rest)),
+        "demo": lambda rest: up.up(_wanted([*rest, "--demo"])),
+        "test": testing.run,
+        "lock": requirements.run,
+        "key": _print_key,
+        "compose-init": compose.prepare,
+        "compose-run": compose.become,
+    }
+    if word in words:
+        return words[word](rest)
+    return command.run([word, *rest])
+
+
+def _print_key(_: list[str]) -> int:
+    print(secret_key.make())
+    return 0
+
+
+def _wanted(arguments: list[str]) -> up.Wanted:
+    parser = argparse.ArgumentParser(prog="./muster up")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument(
+        "--port", type=int, default=int(os.environ.get("MUSTER_PORT", DEFAULT_PORT))
+    )
+    parser.add_argument("--data", help="the data folder; MUSTER_DATA, else .muster/ here")
+    parser.add_argument("--demo", action="store_true", help="with a made-up company in it")
+    found = parser.parse_args(arguments)
+    return up.Wanted(found.host, found.port, found.data, found.demo)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,83 @@
+"""What each process finds in its environment: its own login and nobody else's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from governance.runner import roles
+from governance.runner.database import Database
+from governance.runner.places import PROJECT, Places
+
+# Ways into the database that were meant for the start script alone.
+WITHHELD = ("DATABASE_URL", "MUSTER_LOGINS", "MUSTER_LOADER_URL", "MUSTER_QUEUE_DSN")
+LOGIN_OF = {
+    "worker": "muster_worker",
+    "beat": "muster_beat",
+    "migrate": roles.MIGRATOR,
+    "test": roles.MIGRATOR,
+}
+EMBEDDED_BROKER = "pgmq://"
+
+
+def uses_embedded_queue() -> bool:
+    return os.environ.get("CELERY_BROKER_URL", EMBEDDED_BROKER).startswith("pgmq")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Everything that decides what a process of this installation is told."""
+
+    places: Places
+    database: Database
+    logins: Mapping[str, str]
+    base_url: str
+
+    def environment(self, process: str) -> dict[str, str]:
+        """The environment of a `process`: web, worker, beat, command or migrate."""
+        login = LOGIN_OF.get(process, "muster_web")
+        return {
+            **inherited(),
+            "DATABASE_URL": self.database.url(login, self.logins[login]),
+            "DJANGO_SETTINGS_MODULE": "governance.settings",
+            "HOME": str(self.places.data / "home") if process in RUN_TIME else _home(),
+            "MUSTER_BASE_URL": self.base_url,
+            "MUSTER_DATA": str(self.places.data),
+            "MUSTER_KEYS": str(self.places.keys),
+            "MUSTER_PROCESS": process,
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONUNBUFFERED": "1",
+            **self._queue(),
+        }
+
+    def _queue(self) -> dict[str, str]:
+        if not uses_embedded_queue():
+            return {}
+        return {"MUSTER_QUEUE_DSN": self.database.dsn(roles.QUEUE, self.logins[roles.QUEUE])}
+
+
+RUN_TIME = ("web", "worker", "beat")
+
+
+def inherited() -> dict[str, str]:
+    """Our own environment without any way into a database."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in WITHHELD and not name.startswith("PG")
+    }
+
+
+def _home() -> str:
+    return os.environ.get("HOME", "/")
+
+
+def python(*arguments: str) -> list[str]:
+    """The command line of this Python; `-P` keeps the working directory out of its path."""
+    return [sys.executable, "-P", *arguments]
+
+
+def manage(*arguments: str) -> list[str]:
+    return python(str(PROJECT / "manage.py"), *arguments)

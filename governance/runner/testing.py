@@ -1,0 +1,168 @@
+"""`./muster test`: everything that CI checks, on a database that is thrown away afterwards."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from governance.runner import children, database, keyfiles, places, postgres, roles, system
+from governance.runner.environment import Installation, manage, python
+from governance.runner.places import PROJECT, Places
+
+# Each in a pytest run of its own, one after the other: they load the machine or own a port.
+MARKS = ("browser", "kill", "fuzz", "clone")
+BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+AT_ONCE = 2
+NO_TESTS = 5  # pytest's exit code
+COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?)")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A command that must end with 0."""
+
+    name: str
+    argv: Sequence[str]
+    environment: str = "test"
+
+
+def run(arguments: list[str]) -> int:
+    """Checks, then pytest with `arguments`; a path among them means: only pytest, on it."""
+    everything, rest = "--all" in arguments, [part for part in arguments if part != "--all"]
+    children.stop_on_signals()
+    with throw_away() as installation:
+        failed = [] if _names_tests(rest) else _run_checks(installation)
+        groups = [["-n", "2", *rest]] if not _names_tests(rest) else [rest]
+        if everything:
+            _bring_browser()
+            groups += [["-m", mark, *rest] for mark in MARKS]
+        code = _run_groups(groups, environment(installation, "test"))
+    if failed:
+        print(f"Failed before the tests: {', '.join(failed)}", flush=True)
+    return 1 if failed else code
+
+
+@contextmanager
+def throw_away() -> Iterator[Installation]:
+    """An installation in a temporary folder, on a server that may lose everything."""
+    with tempfile.TemporaryDirectory(prefix="muster-test-") as folder:
+        ours = Places(Path(folder))
+        places.prepare(ours)
+        keyfiles.make(ours)
+        logins = roles.load_logins(ours.logins)
+        cluster = postgres.Cluster(ours, throw_away=True)
+        with postgres.running(cluster):
+            ready = database.embedded(cluster)
+            database.make_ready(ready, logins, queue=False)
+            with ready.connect(database.MAINTENANCE, **ready.administrator) as admin:
+                roles.let_tests_in(admin)
+            yield Installation(ours, ready, logins, "https://muster.example")
+
+
+def environment(installation: Installation, process: str) -> dict[str, str]:
+    more = {"MUSTER_SSL_REDIRECT": "1"}
+    if process == "test":
+        # Tests speak plain HTTP, and open real logins to attack the record with.
+        more = {
+            "MUSTER_BASE_URL": "http://127.0.0.1:8000",
+            "MUSTER_LOGINS": str(installation.places.logins),
+            "CELERY_BROKER_URL": "memory://",
+        }
+    return {**installation.environment(process), **more}
+
+
+def checks() -> list[Check]:
+    """What is checked before the tests; pre-commit runs the same tools."""
+    templates = [str(path) for path in sorted(PROJECT.rglob("templates/**/*.html"))]
+    return [
+        Check("types", python("-m", "mypy", ".")),
+        Check("format", python("-m", "ruff", "format", "--check", ".")),
+        Check("lint", python("-m", "ruff", "check", ".")),
+        Check(
+            "imports",
+            python("-c", "from importlinter.cli import lint_imports_command as run; run()"),
+        ),
+        Check("templates", python("-m", "djhtml", "--check", "--tabwidth", "2", *templates)),
+        Check("migrations", manage("makemigrations", "--check", "--dry-run")),
+        Check(
+            "deployment",
+            manage("check", "--deploy", "--database", "default", "--fail-level", "WARNING"),
+            "web",
+        ),
+        Check("requirements", python("-m", "governance.runner", "lock", "--check")),
+    ]
+
+
+def _run_checks(installation: Installation) -> list[str]:
+    """The names of the checks that failed, their output printed."""
+
+    def outcome(check: Check) -> tuple[Check, subprocess.CompletedProcess[str], float]:
+        began = time.monotonic()
+        done = subprocess.run(
+            check.argv,
+            env=environment(installation, check.environment),
+            cwd=PROJECT,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return check, done, time.monotonic() - began
+
+    failed = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for check, done, seconds in pool.map(outcome, checks()):
+            verdict = "ok" if done.returncode == 0 else "FAILED"
+            print(f"{check.name:<14}{verdict} ({seconds:.1f} s)", flush=True)
+            if done.returncode:
+                print(done.stdout, flush=True)
+                failed.append(check.name)
+    return failed
+
+
+def _names_tests(arguments: Sequence[str]) -> bool:
+    return any(Path(part.split("::")[0]).exists() for part in arguments)
+
+
+def _bring_browser() -> None:
+    """Browser tests skip themselves, and say so, where there is none."""
+    if any(map(Path.exists, map(Path, BROWSERS))) or not system.can_install():
+        return
+    print("Installing chromium with apt-get for the browser tests …", flush=True)
+    system.install("chromium")
+
+
+def _run_groups(groups: Sequence[Sequence[str]], env: Mapping[str, str]) -> int:
+    """Run pytest once a group; the worst exit code. Several end in one summary of all."""
+    codes, counts, began = [], Counter[str](), time.monotonic()
+    for group in groups:
+        code, summary = _run_pytest(group, env)
+        codes.append(0 if code == NO_TESTS and len(groups) > 1 else code)
+        counts.update({what: int(count) for count, what in COUNT.findall(summary)})
+    if len(groups) > 1:
+        told = ", ".join(
+            f"{count} {what}" for what, count in counts.items() if what != "deselected"
+        )
+        print(
+            f"===== {told or 'no tests ran'} in {time.monotonic() - began:.2f}s =====", flush=True
+        )
+    return max(codes)
+
+
+def _run_pytest(group: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
+    """Run pytest and pass on what it prints; its exit code and last line."""
+    command = python("-m", "pytest", *group)
+    last = ""
+    with subprocess.Popen(command, env=dict(env), stdout=subprocess.PIPE, text=True) as child:
+        for line in child.stdout or ():
+            print(line, end="", flush=True)
+            last = line if COUNT.search(line) else last
+    return child.returncode, last
