@@ -1,0 +1,21 @@
+"""The one guard of the row: what may be given to an agent, said from its state and its owner.
+
+Tokens, decisions and leases all ask here, so that no path can forget a state.
+"""
+
+from __future__ import annotations
+
+ACTIVE = "active"
+LEFT = "left"
+
+
+def row_refusal(state: str, owner_employment: str) -> str | None:
+    """The code of the refusal for an agent in `state` whose owner stands so; None: it may act.
+
+    An owner who is leaving still answers for their agents; one who has left does not.
+    """
+    if state != ACTIVE:
+        return "identity.not_active"
+    if owner_employment == LEFT:
+        return "identity.owner_left"
+    return None
