@@ -1,4 +1,4 @@
-"""What every page's frame needs to know: where one can go, who looks, and what must be said loudly."""
+"""What the frame of every page knows: where one can go, who looks, what must be said loudly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/parts`: every part of the look in every state. Shown in demo and to staff; the browser tests read it."""
+"""`/parts`: every part of the look in every state, for staff, the demo and the browser tests."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from governance.pictures.svg import element, joined, rect, text
 
 _WIDTH, _TOP, _AXIS, _BOTTOM, _LEFT = 1120.0, 14.0, 90.5, 142.0, 48.0
-_STEPS = (1, 2, 3, 4, 5, 6, 8, 10)
+_STEPS = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,9 @@ def _unusual(denied: Sequence[int]) -> float:
 
 def _ceiling(value: int) -> int:
     """The next round number at or above."""
-    magnitude = 10 ** max(len(str(value)) - 1, 0)
-    return next(step * magnitude for step in _STEPS if step * magnitude >= value)
+    magnitude = int(10 ** (len(str(value)) - 1))
+    rounds = (step * magnitude // 10 for step in _STEPS)
+    return next(each for each in rounds if each >= max(value, 1))
 
 
 def _scale(above: int, below: int) -> list[SafeString]:

@@ -146,7 +146,7 @@ class _Plan:
         self.reach, self.width = reach, width
         narrow = width < 600
         self.left = 30.0 if narrow else 104.0
-        self.node = (width - self.left) * 0.28 if narrow else 158.0
+        self.node = min((width - self.left) * 0.28, 132.0) if narrow else 158.0
         self.right = width - 8 - self.node
         self.me = self.node if narrow else 124.0
         self.named = not narrow
@@ -246,10 +246,12 @@ class _Plan:
     ) -> list[SafeString]:
         """A dashed red flow, crossed on the line that it may not cross."""
         gap = self.right - start
-        bend = start + gap * (0.72 - 0.44 * place / max(count - 1, 1))
+        many = count > 3
+        share = 0.5 if count == 1 else place / (count - 1)
+        bend = start + gap * (0.94 - 0.88 * share if many else 0.72 - 0.44 * share)
         top, height = self.tops[self.reach.level]
         x = _crossing((start, source), (self.right, target), bend, top + height)
-        radius = 8 if count <= 3 and gap > 60 else 5
+        radius = 8 if not many and gap > 60 else 4.5
         arm = radius * 0.375
         cross = (
             f"M{number(x - arm)} {number(top + height - arm)}"

@@ -13,7 +13,7 @@ def number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def element(name: str, content: object = "", /, **attributes: object) -> SafeString:
+def element(name: str, content: str = "", /, **attributes: object) -> SafeString:
     """`<name …>content</name>`; `class_` is class, other underscores become hyphens."""
     written = format_html_join(
         "",

@@ -163,7 +163,7 @@ def gauge(
     reserved: float = 0,
     note: str = "",
 ) -> dict[str, object]:
-    """A limit with its words: `said` is what stands beside the label, `note` what happens beyond."""
+    """A limit: `said` stands beside its label, `note` tells what happens beyond."""
     said = said or f"{count(used)} of {count(limit)}"
     picture = pictures.gauge(used, limit, reserved=reserved, label=f"{label}: {said}")
     return {"label": label, "said": said, "note": note, "picture": picture}
@@ -406,23 +406,18 @@ def _day(day: dt.date, *, year: bool | None = None) -> str:
 
 def _said(value: dt.datetime, style: str) -> str:
     local = timezone.localtime(value)
-    clock, named = local.strftime("%H:%M:%S"), local.strftime("%Z")
-    match style:
-        case "day":
-            return _day(local.date())
-        case "clock":
-            return clock
-        case "clock_ms":
-            return f"{clock}.{local.microsecond // 1000:03d}"
-        case "hour":
-            return f"{clock[:5]} {named}"
-        case "second":
-            return f"{_day(local.date())}, {clock} {named}"
-        case "record":
-            milliseconds = f"{local.microsecond // 1000:03d}"
-            return f"{_day(local.date(), year=True)}, {clock}.{milliseconds} {named}"
-        case _:
-            return f"{_day(local.date())}, {clock[:5]} {named}"
+    clock, named, day = local.strftime("%H:%M:%S"), local.strftime("%Z"), _day(local.date())
+    milliseconds = f"{local.microsecond // 1000:03d}"
+    styles = {
+        "minute": f"{day}, {clock[:5]} {named}",
+        "second": f"{day}, {clock} {named}",
+        "record": f"{_day(local.date(), year=True)}, {clock}.{milliseconds} {named}",
+        "day": day,
+        "hour": f"{clock[:5]} {named}",
+        "clock": clock,
+        "clock_ms": f"{clock}.{milliseconds}",
+    }
+    return styles[style]
 
 
 def _kind(bound: BoundField) -> str:

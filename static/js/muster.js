@@ -26,7 +26,7 @@
   };
 
   const reveal = (root) => {
-    root.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = false; });
+    root.querySelectorAll("[data-copy], [data-js]").forEach((button) => { button.hidden = false; });
     root.querySelectorAll("[data-keys]").forEach(tell);
   };
 
