@@ -43,3 +43,15 @@ class UnknownRecord(NotFound):
     """There is no such entry, or you may not see it."""
 
     code = "unknown_record"
+
+
+class SearchTooSlow(Unavailable):
+    """The search took longer than 5 s and was stopped. Narrow the time."""
+
+    code = "search_too_slow"
+
+
+class BadCursor(Invalid):
+    """This page does not exist. Start the search again."""
+
+    code = "bad_cursor"

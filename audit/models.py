@@ -10,6 +10,8 @@ class Record(models.Model):
 
     id = models.UUIDField(primary_key=True)
     at = models.DateTimeField()
+    # xid8, which the driver hands over as text.
+    xid = models.TextField()
     version = models.SmallIntegerField()
     kind = models.TextField()
     agent = models.TextField()

@@ -90,7 +90,7 @@ _SUSPECT = (
     rb"://[^\s/?#@]*@",
     (
         rb"(?i:pass(?:word|wd|phrase)|pwd|secret|token|key|auth(?:orization)?|credential|bearer"
-        rb"|cookie|signature|otp)[0-9]*\\?[\"']?(?:\s|\\[nrt])*[:=]"
+        rb"|cookie|signature|otp)[0-9]*\\?[\"']?(?:\s|\\[nrtf])*[:=]"
     ),
     rb"(?i:bearer|basic)[\s\\]",
     rb"%[0-9A-Fa-f]",

@@ -51,6 +51,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.UUIDField(primary_key=True, serialize=False)),
                 ("at", models.DateTimeField()),
+                ("xid", models.TextField()),
                 ("version", models.SmallIntegerField()),
                 ("kind", models.TextField()),
                 ("agent", models.TextField()),
