@@ -1,0 +1,15 @@
+"""Where the OAuth endpoints are."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from authz.oauth import views
+
+urlpatterns = [
+    path("oauth/token", views.token, name="oauth_token"),
+    path("oauth/introspect", views.introspect, name="oauth_introspect"),
+    path("oauth/revoke", views.revoke, name="oauth_revoke"),
+    path(".well-known/oauth-authorization-server", views.metadata, name="oauth_metadata"),
+    path(".well-known/jwks.json", views.jwks, name="oauth_jwks"),
+]

@@ -1,0 +1,132 @@
+"""The OAuth endpoints: read the form, call one service, answer as the RFCs say."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.db import OperationalError
+from django.http import HttpRequest, JsonResponse
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+
+from authz.oauth import credentials, services
+from authz.oauth.errors import OAuthError, TooManyFailures, WrongMethod
+from authz.oauth.forms import MAX_BYTES, Form, read_form
+from governance.kernel.errors import GovernanceError, Unavailable
+from registry.identity import keys, signatures, tokens
+
+Operation = Callable[[services.Caller, Form], dict[str, Any]]
+_NOT_FOR_DESCRIPTIONS = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+_PUBLIC = {"Cache-Control": "public, max-age=60"}
+
+
+def _endpoint(operation: Operation) -> Callable[[HttpRequest], JsonResponse]:
+    """A view of `operation` for POSTed forms of authenticated clients, with no cookie involved."""
+
+    @csrf_exempt
+    @wraps(operation)
+    def view(request: HttpRequest) -> JsonResponse:
+        try:
+            return _answer(operation(*_read(request)))
+        except GovernanceError as error:
+            return _refuse(error)
+        except OperationalError:
+            # A lock that was not had in time, or a database that is not there.
+            return _refuse(Unavailable())
+
+    return view
+
+
+def _read(request: HttpRequest) -> tuple[services.Caller, Form]:
+    if request.method != "POST":
+        raise WrongMethod()
+    form = read_form(
+        content_type=request.headers.get("Content-Type", ""),
+        query=request.META.get("QUERY_STRING", ""),
+        body=request.read(MAX_BYTES + 1),
+    )
+    found = credentials.read_credentials(request.headers.get("Authorization", ""), form)
+    return services.Caller(found, request.META.get("REMOTE_ADDR", "")), form
+
+
+@_endpoint
+def token(caller: services.Caller, form: Form) -> dict[str, Any]:
+    issued = services.grant_token(caller, form)
+    return {
+        "access_token": issued.token,
+        "token_type": "Bearer",
+        "expires_in": issued.expires_in,
+        "scope": issued.scope,
+    }
+
+
+@_endpoint
+def introspect(caller: services.Caller, form: Form) -> dict[str, Any]:
+    return services.introspect_token(caller, form)
+
+
+@_endpoint
+def revoke(caller: services.Caller, form: Form) -> dict[str, Any]:
+    services.revoke_token(caller, form)
+    return {}
+
+
+@require_safe
+def metadata(request: HttpRequest) -> JsonResponse:
+    """RFC 8414. Addresses come from the settings, never from the request."""
+    base = tokens.issuer()
+    proof: dict[str, list[str]] = {}
+    for endpoint in ("token", "introspection", "revocation"):
+        proof[f"{endpoint}_endpoint_auth_methods_supported"] = list(credentials.METHODS)
+        proof[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = list(
+            signatures.ALGORITHMS
+        )
+    answer = {
+        "issuer": base,
+        "token_endpoint": base + reverse("oauth_token"),
+        "introspection_endpoint": base + reverse("oauth_introspect"),
+        "revocation_endpoint": base + reverse("oauth_revoke"),
+        "jwks_uri": base + reverse("oauth_jwks"),
+        "scopes_supported": list(tokens.SCOPES),
+        "response_types_supported": [],
+        "grant_types_supported": [services.GRANT_TYPE],
+        **proof,
+    }
+    return JsonResponse(answer, headers=_PUBLIC)
+
+
+@require_safe
+def jwks(request: HttpRequest) -> JsonResponse:
+    """The public keys that verify access tokens (RFC 7517)."""
+    try:
+        return JsonResponse(keys.public_jwks(tokens.ring(), time.time()), headers=_PUBLIC)
+    except GovernanceError as error:
+        return _refuse(error)
+
+
+def _answer(body: dict[str, Any], status: int = 200) -> JsonResponse:
+    headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    return JsonResponse(body, status=status, headers=headers)
+
+
+def _refuse(error: GovernanceError) -> JsonResponse:
+    """`error` in the shape of RFC 6749 section 5.2; what is not OAuth's is the server's."""
+    if not isinstance(error, OAuthError):
+        description = Unavailable().message if error.status >= 500 else error.message
+        code = "temporarily_unavailable" if error.status >= 500 else "invalid_request"
+    else:
+        description, code = error.message, error.code
+    body = {"error": code, "error_description": _NOT_FOR_DESCRIPTIONS.sub("?", description)}
+    answer = _answer(body, error.status)
+    if error.status == 401:
+        answer["WWW-Authenticate"] = 'Basic realm="muster"'
+    if isinstance(error, WrongMethod):
+        answer["Allow"] = "POST"
+    if isinstance(error, TooManyFailures):
+        answer["Retry-After"] = str(error.retry_after)
+    return answer

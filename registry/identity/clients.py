@@ -1,0 +1,296 @@
+"""The OAuth clients of agents and gateways: issued, rotated, ended, and read.
+
+No row, no key: a client belongs to a row, and only an active one gets a secret or keys. Taking
+away is always possible. Every change raises `version`, so that tokens issued before it end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db import models, transaction
+
+from audit.enums import Kind
+from audit.services import record
+from governance.kernel import clock
+from governance.kernel.errors import Conflict, Invalid, NotSignedIn, Unavailable
+from registry import guard, permissions
+from registry.identity import signatures
+from registry.identity.tokens import AGENT, GATEWAY, VerifiedToken
+from registry.models import Agent, Client, Gateway, Person, RevokedToken, UsedAssertion
+
+SECRET_PREFIX = "mst_"  # noqa: S105 - the beginning by which a leaked secret is recognised
+MAX_KEYS = 5
+MAX_SLUG_IN_ID = 50
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+class NotActive(Conflict):
+    """Only an active row gets a key."""
+
+    code = "not_active"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A client and its secret: the only time that the secret exists outside of its holder."""
+
+    client: Client
+    secret: str = field(repr=False)
+
+    @property
+    def client_id(self) -> str:
+        return self.client.client_id
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A client together with the row that it stands for: exactly one of agent and gateway."""
+
+    client: Client
+    agent: Agent | None
+    gateway: Gateway | None
+
+    @property
+    def kind(self) -> str:
+        return AGENT if self.agent else GATEWAY
+
+    @property
+    def row(self) -> Agent | Gateway:
+        row = self.agent or self.gateway
+        assert row is not None  # noqa: S101 - the constraint client_of_one
+        return row
+
+    @property
+    def slug(self) -> str:
+        return self.row.slug
+
+    @property
+    def refusal(self) -> str:
+        """Why this row gets nothing at the moment, as a sentence; empty when it is active."""
+        return why_not_active(self.row)
+
+
+def why_not_active(row: Agent | Gateway) -> str:
+    """The sentence that says why `row` gets no key and no token; empty when it does."""
+    if isinstance(row, Gateway):
+        return "" if row.is_active else f"The gateway {row.slug} is switched off."
+    code = guard.refusal(row)
+    if code is None:
+        return ""
+    if code == "identity.owner_left":
+        return f"The owner of {row.slug} has left: the agent needs a new owner."
+    return f"The agent {row.slug} is {row.get_state_display()}, and only an active agent acts."
+
+
+# Changes
+
+
+def issue_client(
+    *, agent: Agent | None = None, gateway: Gateway | None = None, by: Person
+) -> Issued:
+    """Make the client of an active agent or gateway, with a secret that is shown this once.
+
+    Raises `NotAllowed`, `NotActive`, or `Conflict` where there is a secret already.
+    """
+    with transaction.atomic():
+        row = _lock(agent or gateway)
+        _check_who(row, by)
+        _check_active(row)
+        client = _client_of(row)
+        if client.secret_digest:
+            raise Conflict(f"{row.slug} has a secret. Rotate it to get a new one.")
+        return _give_secret(client, did="client_issued", by=by)
+
+
+def rotate_secret(*, client: Client, by: Person) -> Issued:
+    """Replace the secret; the old one and every token issued before end at once."""
+    with transaction.atomic():
+        row = _lock(client.agent or client.gateway)
+        _check_who(row, by)
+        _check_active(row)
+        return _give_secret(_client_of(row), did="secret_rotated", by=by)
+
+
+def set_jwks(*, client: Client, jwks: dict[str, Any], by: Person) -> Client:
+    """Set the public keys for private_key_jwt, all at once; `{}` removes them.
+
+    Raises `BadKey`, which says what is wrong with the keys.
+    """
+    keys = signatures.import_jwks(jwks) if jwks else []
+    if len(keys) > MAX_KEYS:
+        raise Invalid(f"At most {MAX_KEYS} keys.")
+    with transaction.atomic():
+        row = _lock(client.agent or client.gateway)
+        _check_who(row, by)
+        if keys:
+            _check_active(row)
+        locked = _client_of(row)
+        locked.jwks = {"keys": [key.as_dict(private=False) for key in keys]} if keys else {}
+        thumbprints = [key.thumbprint() for key in keys]
+        return _save(locked, did="keys_set", by=by, thumbprints=thumbprints)
+
+
+def remove_secret(*, client: Client, by: Person) -> Client:
+    """Take the secret away; keys for private_key_jwt stay."""
+    with transaction.atomic():
+        row = _lock(client.agent or client.gateway)
+        _check_who(row, by)
+        locked = _client_of(row)
+        locked.secret_digest = ""
+        return _save(locked, did="secret_removed", by=by)
+
+
+def end_client(*, client: Client, by: Person) -> Client:
+    """Take secret and keys away. The client stays, so that its version never starts again."""
+    with transaction.atomic():
+        row = _lock(client.agent or client.gateway)
+        _check_who(row, by)
+        locked = _client_of(row)
+        locked.secret_digest, locked.jwks = "", {}
+        return _save(locked, did="client_ended", by=by)
+
+
+def _lock(row: Agent | Gateway | None) -> Agent | Gateway:
+    if isinstance(row, Agent):
+        return Agent.objects.select_for_update(of=("self",)).select_related("owner").get(pk=row.pk)
+    if isinstance(row, Gateway):
+        return Gateway.objects.select_for_update().get(pk=row.pk)
+    raise Invalid("Name an agent or a gateway.")
+
+
+def _check_who(row: Agent | Gateway, by: Person) -> None:
+    if isinstance(row, Agent):
+        permissions.check_can_change_agent(row, by)
+    else:
+        permissions.check_can_change_gateways(by)
+
+
+def _check_active(row: Agent | Gateway) -> None:
+    if sentence := why_not_active(row):
+        raise NotActive(sentence)
+
+
+def _client_of(row: Agent | Gateway) -> Client:
+    """The row's client, made if there is none. The row is locked, so there is no race."""
+    client_id = f"{row.slug[:MAX_SLUG_IN_ID].rstrip('-_.')}-{secrets.token_hex(4)}"
+    owner = {"agent": row} if isinstance(row, Agent) else {"gateway": row}
+    client, _ = Client.objects.select_for_update(of=("self",)).get_or_create(
+        **owner, defaults={"client_id": client_id, "version": 0}
+    )
+    return client
+
+
+def _give_secret(client: Client, *, did: str, by: Person) -> Issued:
+    secret = SECRET_PREFIX + secrets.token_urlsafe(32)
+    client.secret_digest = _digest(secret)
+    client.rotated_at = clock.now()
+    return Issued(_save(client, did=did, by=by), secret)
+
+
+def _save(client: Client, *, did: str, by: Person, **more: Any) -> Client:
+    client.version += 1
+    client.save(update_fields=["secret_digest", "jwks", "version", "rotated_at"])
+    record(
+        kind=Kind.REGISTRY,
+        actor=by.pid,
+        agent=client.agent.slug if client.agent else "",
+        gateway=client.gateway.slug if client.gateway else "",
+        asked={"did": did, "client": client.client_id, "version": client.version, **more},
+    )
+    return client
+
+
+# Reading, for whoever must know whether a client may have something now
+
+
+def matches_secret(client: Client | None, secret: str) -> bool:
+    """Whether `secret` is this client's, in constant time, also where there is no client."""
+    kept = client.secret_digest if client else ""
+    same = hmac.compare_digest(kept or _digest(""), _digest(secret))
+    return same and bool(kept)
+
+
+def find_bearer(client_id: str) -> Bearer | None:
+    """The client of that id with its row, as they are now."""
+    client = (
+        Client.objects.select_related("agent__owner", "gateway").filter(client_id=client_id).first()
+    )
+    return Bearer(client, client.agent, client.gateway) if client else None
+
+
+def find_bearer_for_issuing(client_id: str) -> Bearer | None:
+    """The client of that id with its row, all read FOR SHARE.
+
+    A suspension, a leaver or a rotation that has committed is seen; one that is under way waits
+    until the caller's transaction has ended. Order: person, agent, client, as everywhere.
+    """
+    found = find_bearer(client_id)
+    if found is None:
+        return None
+    agent = gateway = None
+    if found.agent:
+        owner = _share(Person, found.agent.owner_id)
+        agent = _share(Agent, found.agent.pk)
+        if agent.owner_id != owner.pk:
+            raise Unavailable("The agent changed hands at this moment. Try again.")
+        agent.owner = owner
+    else:
+        gateway = _share(Gateway, found.row.pk)
+    return Bearer(_share(Client, found.client.pk), agent, gateway)
+
+
+def bearer_of(token: VerifiedToken) -> Bearer:
+    """Who stands behind a verified token now. Raises `NotSignedIn`, code `token_ended`.
+
+    It ends with its client's version, by revocation, and with the row.
+    """
+    bearer = find_bearer(token.client_id)
+    if bearer is None or (bearer.kind, bearer.slug) != (token.kind, token.slug):
+        raise _ended("The token's client is not on the register.")
+    if bearer.client.version != token.version:
+        raise _ended("The client's secret or keys were changed. Get a new token.")
+    if RevokedToken.objects.filter(client=bearer.client, jti=token.jti).exists():
+        raise _ended("The token was revoked.")
+    if bearer.refusal:
+        raise _ended(bearer.refusal)
+    return bearer
+
+
+def use_assertion(*, client: Client, jti: str, expires_at: datetime, now: datetime) -> bool:
+    """Note that an assertion was presented; False when it was before. What expired is dropped."""
+    UsedAssertion.objects.filter(client=client, expires_at__lt=now).delete()
+    _, first = UsedAssertion.objects.get_or_create(
+        client=client, jti=jti, defaults={"expires_at": expires_at}
+    )
+    return first
+
+
+def revoke_token(*, client: Client, jti: str, expires_at: datetime, now: datetime) -> bool:
+    """End one token before its time; False when it had ended. What expired is dropped."""
+    RevokedToken.objects.filter(client=client, expires_at__lt=now).delete()
+    _, first = RevokedToken.objects.get_or_create(
+        client=client, jti=jti, defaults={"expires_at": expires_at}
+    )
+    return first
+
+
+def _share(model: type[Row], key: Any) -> Row:
+    table = model._meta.db_table
+    sql = f'SELECT * FROM "{table}" WHERE id = %s FOR SHARE'  # noqa: S608 - a model's own table
+    return model._default_manager.raw(sql, [key])[0]
+
+
+def _ended(sentence: str) -> NotSignedIn:
+    return NotSignedIn(sentence, code="token_ended")
+
+
+def _digest(secret: str) -> str:
+    # 256 random bits need no stretching: there is nothing to guess (docs/adr/0021).
+    return hashlib.sha256(secret.encode()).hexdigest()
