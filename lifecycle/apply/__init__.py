@@ -1,0 +1,1 @@
+"""Inventories as YAML: read, compare with the register, carry out, write back."""

@@ -1,0 +1,298 @@
+"""The register in the words of the format: what an inventory is compared with and exported as."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+
+from authz.enums import PolicyState
+from authz.models import Policy, Relationship, Role
+from lifecycle.apply.kinds import KINDS
+from registry.models import Agent, Gateway, Person, Reliance, ResourceType, System, Tool
+
+Key = tuple[str, ...]
+Fields = dict[str, Any]
+Register = Mapping[str, Mapping[Key, Fields]]
+
+
+def read_register(kinds: Iterable[str] = tuple(KINDS)) -> dict[str, dict[Key, Fields]]:
+    """kind → key → every field, each kind with a fixed number of queries."""
+    return {kind: {_key(kind, one): one for one in _READERS[kind]()} for kind in kinds}
+
+
+def names_on_register(kinds: Iterable[str]) -> dict[str, list[str]]:
+    """kind → what its things are called: enough to say whether a reference leads anywhere."""
+    names: dict[str, Callable[[], Iterable[str]]] = {
+        "people": lambda: (one.lower() for one in Person.objects.values_list("email", flat=True)),
+        "systems": lambda: System.objects.values_list("slug", flat=True),
+        "tools": lambda: Tool.objects.values_list("name", flat=True),
+        "roles": lambda: Role.objects.values_list("slug", flat=True),
+        "agents": lambda: Agent.objects.values_list("slug", flat=True),
+    }
+    return {kind: list(names[kind]()) for kind in kinds}
+
+
+def _key(kind: str, fields: Fields) -> Key:
+    return tuple(fields[name] for name in KINDS[kind].key)
+
+
+def _date(value: datetime.date | None) -> str | None:
+    return value.isoformat() if value else None
+
+
+def _people() -> Iterable[Fields]:
+    people: QuerySet[Person] = (
+        Person.objects.select_related("manager")
+        .prefetch_related("identities", "groups")
+        .order_by("email")
+    )
+    return map(_person, people)
+
+
+def _person(person: Person) -> Fields:
+    return {
+        "email": person.email.lower(),
+        "name": person.name,
+        "chat_handle": person.chat_handle,
+        "employment": person.employment,
+        "last_day": _date(person.last_day),
+        "manager": person.manager.email.lower() if person.manager else None,
+        "department": person.department,
+        "zone": person.zone,
+        "attributes": person.attributes,
+        "external_ids": sorted(
+            ({"source": one.source, "id": one.external_id} for one in person.identities.all()),
+            key=lambda one: (one["source"], one["id"]),
+        ),
+        "groups": sorted(group.name for group in person.groups.all()),
+    }
+
+
+def _gateways() -> Iterable[Fields]:
+    for gateway in Gateway.objects.order_by("slug"):
+        yield {
+            "slug": gateway.slug,
+            "name": gateway.name,
+            "source": gateway.source,
+            "is_active": gateway.is_active,
+        }
+
+
+def _resource_types() -> Iterable[Fields]:
+    for each in ResourceType.objects.prefetch_related("entities").order_by("slug"):
+        yield {
+            "slug": each.slug,
+            "attributes": each.attributes,
+            "entities": sorted(
+                (
+                    {"id": one.entity_id, "attributes": one.attributes}
+                    for one in each.entities.all()
+                ),
+                key=lambda one: str(one["id"]),
+            ),
+        }
+
+
+def _systems() -> Iterable[Fields]:
+    systems = System.objects.select_related("owner").prefetch_related("resources", "agreements")
+    return map(_system, systems.order_by("slug"))
+
+
+def _system(system: System) -> Fields:
+    return {
+        "slug": system.slug,
+        "name": system.name,
+        "description": system.description,
+        "environment": system.environment,
+        "tier": system.tier,
+        "categories": sorted(system.categories),
+        "country": system.country,
+        "trust": system.trust,
+        "personal_resource_ids": system.personal_resource_ids,
+        "provider": system.provider,
+        "owner": system.owner.email.lower() if system.owner else None,
+        "resources": sorted(
+            (
+                {
+                    "name": one.name,
+                    "match": one.match,
+                    "tier": one.tier,
+                    "categories": sorted(one.categories),
+                }
+                for one in system.resources.all()
+            ),
+            key=lambda one: (str(one["name"]), str(one["match"])),
+        ),
+        "agreements": sorted(
+            (
+                {
+                    "kind": one.kind,
+                    "reference": one.reference,
+                    "signed_on": one.signed_on.isoformat(),
+                    "expires_on": _date(one.expires_on),
+                }
+                for one in system.agreements.all()
+            ),
+            key=lambda one: (str(one["kind"]), str(one["reference"]), str(one["signed_on"])),
+        ),
+    }
+
+
+def _tools() -> Iterable[Fields]:
+    tools = Tool.objects.select_related("system").prefetch_related("accesses__system")
+    return map(_tool, tools.order_by("name"))
+
+
+def _tool(tool: Tool) -> Fields:
+    return {
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "system": tool.system.slug,
+        "effect": tool.effect,
+        "schema": tool.schema,
+        "amount_parameter": tool.amount_parameter,
+        "currency_parameter": tool.currency_parameter,
+        "count_parameter": tool.count_parameter,
+        "recipient_parameter": tool.recipient_parameter,
+        "resource_parameter": tool.resource_parameter,
+        "secret_parameters": sorted(tool.secret_parameters),
+        "accesses": sorted(
+            (
+                {"system": one.system.slug, "resource": one.resource, "direction": one.direction}
+                for one in tool.accesses.all()
+            ),
+            key=lambda one: (one["system"], one["resource"], one["direction"]),
+        ),
+        "cost_minor": tool.cost_minor,
+        "currency": tool.currency,
+    }
+
+
+PLAIN = (
+    "name",
+    "kind",
+    "purpose",
+    "builder",
+    "repository",
+    "runs_at",
+    "model",
+    "prompt_digest",
+    "code_reference",
+    "pattern",
+    "rate_per_minute",
+    "rate_per_hour",
+    "spend_cap_minor",
+    "currency",
+    "lawful_basis",
+    "data_subjects",
+    "recipients",
+    "retention",
+    "data_role",
+    "ai_act_use",
+    "ai_act_role",
+    "state",
+)
+
+
+def _agents() -> Iterable[Fields]:
+    agents = Agent.objects.select_related("owner", "backup_owner", "model_provider")
+    prefetched = agents.prefetch_related(
+        "allowlist__tool",
+        "credentials__system",
+        "dependents__person",
+        "dependents__dependent",
+        "roles",
+    )
+    return map(_agent, prefetched.order_by("slug"))
+
+
+def _agent(agent: Agent) -> Fields:
+    fields: Fields = {
+        "slug": agent.slug,
+        **{name: getattr(agent, name) for name in PLAIN},
+        "owner": agent.owner.email.lower(),
+        "backup_owner": agent.backup_owner.email.lower() if agent.backup_owner else None,
+        "model_provider": agent.model_provider.slug if agent.model_provider else None,
+        "roles": sorted(role.slug for role in agent.roles.all()),
+        "allowlist": _allowlist(agent),
+        "credentials": _credentials(agent),
+        "dependents": sorted(map(_dependent, agent.dependents.all())),
+    }
+    return {name: fields[name] for name in KINDS["agents"].fields}
+
+
+def _dependent(one: Reliance) -> str:
+    if one.person:
+        return one.person.email.lower()
+    return one.dependent.slug if one.dependent else ""
+
+
+def _allowlist(agent: Agent) -> list[Fields]:
+    entries = [
+        {
+            "tool": one.tool.name,
+            "narrowing": one.narrowing,
+            "rate_per_minute": one.rate_per_minute,
+            "rate_per_hour": one.rate_per_hour,
+            "write_quota_per_hour": one.write_quota_per_hour,
+        }
+        for one in agent.allowlist.all()
+    ]
+    return sorted(entries, key=lambda one: str(one["tool"]))
+
+
+def _credentials(agent: Agent) -> list[Fields]:
+    entries = [
+        {
+            "reference": one.reference,
+            "system": one.system.slug if one.system else None,
+            "scope": one.scope,
+            "rotated_on": _date(one.rotated_on),
+        }
+        for one in agent.credentials.all()
+    ]
+    return sorted(entries, key=lambda one: str(one["reference"]))
+
+
+def _roles() -> Iterable[Fields]:
+    for role in Role.objects.prefetch_related("tools", "people").order_by("slug"):
+        yield {
+            "slug": role.slug,
+            "description": role.description,
+            "tools": sorted(one.name for one in role.tools.all()),
+            "people": sorted(one.email.lower() for one in role.people.all()),
+        }
+
+
+def _policies() -> Iterable[Fields]:
+    """The versions that are in force: drafts and past ones belong to this installation alone."""
+    for policy in Policy.objects.filter(state=PolicyState.ACTIVE).order_by("slug"):
+        yield {
+            "slug": policy.slug,
+            "description": policy.description,
+            "log_only": policy.log_only,
+            "text": policy.text,
+        }
+
+
+def _relationships() -> Iterable[Fields]:
+    key = KINDS["relationships"].key
+    rows: Iterable[Fields] = Relationship.objects.order_by(*key).values(*key)
+    return rows
+
+
+_READERS: dict[str, Callable[[], Iterable[Fields]]] = {
+    "people": _people,
+    "gateways": _gateways,
+    "resource_types": _resource_types,
+    "systems": _systems,
+    "tools": _tools,
+    "agents": _agents,
+    "roles": _roles,
+    "policies": _policies,
+    "relationships": _relationships,
+}
