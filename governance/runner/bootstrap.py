@@ -82,7 +82,7 @@ def _works(python: Path) -> bool:
 def _install(name: str) -> None:
     began = time.monotonic()
     print(f"Installing the packages of {name} into {VENV} …", flush=True)
-    options = ("--require-hashes", "--disable-pip-version-check", "--no-input", "--quiet")
+    options = ("--require-hashes", "--disable-pip-version-check", "--no-input", "-qq")
     _run(*_pip(), "install", *options, "-r", PROJECT / name)
     print(f"Installed in {time.monotonic() - began:.0f} s.", flush=True)
 

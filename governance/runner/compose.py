@@ -31,7 +31,7 @@ def prepare(_: list[str]) -> int:
     database.make_ready(asked, installation.logins, queue=uses_embedded_queue())
     up.migrate(installation)
     code, printed = children.run(
-        manage("collectstatic", "--noinput", "-v0"),
+        manage(*up.COLLECT_STATIC),
         env=installation.environment("migrate"),
         cwd=PROJECT,
     )

@@ -34,6 +34,8 @@ from governance.runner.places import PROJECT, CannotStart, Places
 from governance.runner.supervisor import DATABASE, Process, Supervisor
 
 READY_SECONDS = 90
+# ReDoc comes along with Swagger UI and is not used.
+COLLECT_STATIC = ("collectstatic", "--noinput", "-v0", "--ignore", "redoc")
 APPS = ("governance", "compliance", "lifecycle", "authz", "registry", "audit")
 
 
@@ -283,7 +285,7 @@ def _collecting_static(installation: Installation) -> Iterator[None]:
         return
     with _log(installation.places, "collectstatic") as log:
         child = children.spawn(
-            manage("collectstatic", "--noinput", "-v0"),
+            manage(*COLLECT_STATIC),
             env=installation.environment("migrate"),
             output=log,
             cwd=PROJECT,
