@@ -8,14 +8,15 @@ from registry import sign_in, views
 
 urlpatterns = [
     path("systems/", views.systems, name="systems"),
-    path("systems/<slug:slug>/", views.system, name="system"),
+    path("systems/<str:slug>/", views.system, name="system"),
     path("tools/", views.tools, name="tools"),
     path("tools/<path:name>/", views.tool, name="tool"),
     path("people/", views.people, name="people"),
     path("callers/", views.callers, name="callers"),
     path("callers/<int:pk>/block/", views.block_caller, name="caller_block"),
     path("callers/<int:pk>/reopen/", views.reopen_caller, name="caller_reopen"),
-    path("sign-in/<str:token>/", sign_in.sign_in_with_link, name="sign_in_link"),
-    path("demo/sign-in/", sign_in.demo_sign_in, name="demo_sign_in"),
+    path("sign-in/<str:token>", sign_in.sign_in_with_link, name="sign_in_with_link"),
+    path("welcome", sign_in.choose_password, name="choose_password"),
+    path("demo/sign-in", sign_in.demo_sign_in, name="demo_sign_in"),
     path("api/v1/", include("registry.api.urls")),
 ]

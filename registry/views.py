@@ -71,7 +71,9 @@ def system(request: HttpRequest, slug: str) -> HttpResponse:
             "tools": found.tools.all(),
             "agreements": found.agreements.all(),
             "agents": reaching,
-            "may_change": permissions.can_change_system(signed_in(request), found),
+            "may_change": not permissions.can(
+                permissions.check_can_change_system, found, signed_in(request)
+            ),
         },
     )
 
@@ -168,7 +170,7 @@ def callers(request: HttpRequest) -> HttpResponse:
         if state := form.cleaned_data["state"]:
             rows = rows.filter(state=state)
     page = _page(request, rows, {"last": "last_seen", "first": "first_seen", "count": "count"})
-    refusal = permissions.why_not_decide_callers(signed_in(request))
+    refusal = permissions.can(permissions.check_can_decide_callers, signed_in(request))
     return render(
         request, "registry/callers.html", {"form": form, "page": page, "refusal": refusal}
     )

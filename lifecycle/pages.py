@@ -1,0 +1,354 @@
+"""What the owner's pages show: reads across the register, its reach and the record."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from audit.models import Record
+from audit.selectors import PageRequest, TrailFilters, parse_body, search
+from governance.kernel import clock
+from governance.pictures import Bucket
+from lifecycle.verdict import picture_of, verdict_of
+from registry import permissions
+from registry.enums import AgentState
+from registry.models import Agent, AllowlistEntry, Person
+from registry.reach import reach_of
+
+RECENT = 8
+DAY = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One thing that waits for a person, with the one button that answers it."""
+
+    title: str
+    text: str
+    url: str
+    action: str
+
+
+def home_of(person: Person) -> dict[str, Any]:
+    """Everything on the home page of `person`."""
+    now = clock.now()
+    mine = list(agents_listed(person, everyone=False))
+    waiting = waiting_for(person, mine)
+    active = sum(agent.state == AgentState.ACTIVE for agent in mine)
+    buckets = decisions_by_hour([agent.slug for agent in mine], now)
+    return {
+        "now": now,
+        "title": _waiting_title(len(waiting)),
+        "lede": _home_lede(len(mine), active),
+        "waiting": waiting,
+        "agents": agent_rows(mine[:RECENT]),
+        "counted": f"{len(mine)} agents, {active} active" if len(mine) != 1 else "1 agent",
+        "buckets": buckets,
+        "decided": _decided(buckets),
+    }
+
+
+def waiting_for(person: Person, mine: Sequence[Agent]) -> list[Waiting]:
+    """What only this person can move on."""
+    found = [
+        Waiting(
+            f"Finish {agent.slug}",
+            "It is a draft: look at what it reaches, then attest or send it for review.",
+            reverse("agent", args=[agent.slug]),
+            "Look and decide",
+        )
+        for agent in mine
+        if agent.state == AgentState.DRAFT and agent.owner_id == person.pk
+    ]
+    found += [
+        Waiting(
+            f"{agent.slug} is suspended",
+            agent.state_reason or "Every call is denied.",
+            reverse("agent", args=[agent.slug]),
+            "Look and decide",
+        )
+        for agent in mine
+        if agent.state == AgentState.SUSPENDED
+    ]
+    if permissions.in_group(person, permissions.GroupName.SECURITY):
+        found += [_review(agent) for agent in _in_review(person)]
+    return found
+
+
+def _in_review(person: Person) -> QuerySet[Agent]:
+    return (
+        Agent.objects.filter(state=AgentState.IN_REVIEW)
+        .exclude(owner=person)
+        .select_related("owner")
+        .order_by("state_changed_at")
+    )
+
+
+def _review(agent: Agent) -> Waiting:
+    return Waiting(
+        f"{agent.slug} asks to go live",
+        f"{agent.owner} owns it. {agent.purpose[:120]}",
+        reverse("admin:registry_agent_change", args=[agent.pk]),
+        "Review it",
+    )
+
+
+def _waiting_title(count: int) -> str:
+    words = ("Nothing waits for you", "One thing waits for you")
+    return words[count] if count < 2 else f"{count} things wait for you"
+
+
+def _home_lede(total: int, active: int) -> str:
+    if not total:
+        return "You own no agents yet."
+    if total == 1:
+        return "Your agent is running." if active else "Your agent is not running."
+    return f"{active} of your {total} agents are running."
+
+
+def _decided(buckets: Sequence[Bucket]) -> str:
+    allowed = sum(bucket.allowed for bucket in buckets)
+    denied = sum(bucket.denied for bucket in buckets)
+    held = sum(bucket.held for bucket in buckets)
+    return f"{allowed:,} allowed, {held:,} held, {denied:,} denied"
+
+
+def agents_listed(person: Person, *, everyone: bool) -> QuerySet[Agent]:
+    """Agents that `person` owns or stands in for, or every one that they may see."""
+    visible = Agent.objects.visible_to(person)
+    if not everyone:
+        visible = visible.filter(Q(owner=person) | Q(backup_owner=person))
+    return visible.select_related("owner", "model_provider").prefetch_related(
+        "allowlist__tool__system__resources", "allowlist__tool__accesses__system__resources"
+    )
+
+
+def sorted_by(rows: QuerySet[Agent], asked: str) -> QuerySet[Agent]:
+    """The list in the order that the address asks for."""
+    columns = {"name": "slug", "next": "review_due"}
+    column = columns.get(asked.removeprefix("-"), "slug")
+    return rows.order_by(f"-{column}" if asked.startswith("-") else column, "pk")
+
+
+def agents_title(count: int, *, everyone: bool) -> str:
+    """The answer above a list of agents."""
+    if everyone:
+        return "One agent is on the register" if count == 1 else f"{count:,} agents on the register"
+    return "You answer for one agent" if count == 1 else f"You answer for {count:,} agents"
+
+
+def agent_rows(agents: Iterable[Agent]) -> list[dict[str, Any]]:
+    """The rows of a table of agents; a fixed number of queries for any number of them."""
+    found = list(agents)
+    decided, refused = decisions_of([agent.slug for agent in found])
+    return [
+        {
+            "agent": agent,
+            "tier": str(reach_of(agent).tier),
+            "decided": decided[agent.slug],
+            "refused": refused[agent.slug],
+            "next": next_date(agent)[0],
+            "next_what": next_date(agent)[1],
+        }
+        for agent in found
+    ]
+
+
+def next_date(agent: Agent) -> tuple[date | None, str]:
+    """The next date on an agent's clocks, and what it is."""
+    dates = [(agent.review_due, "review"), (agent.renewal_due, "renewal")]
+    known = sorted((day, what) for day, what in dates if day)
+    return known[0] if known else (None, "")
+
+
+def decisions_of(slugs: Sequence[str]) -> tuple[Counter[str], Counter[str]]:
+    """Decisions of the last 24 hours by agent: all, and those that were not allowed."""
+    rows = (
+        Record.objects.filter(kind="decision", agent__in=slugs, at__gte=clock.now() - DAY)
+        .order_by()
+        .values("agent", "effect")
+        .annotate(many=Count("id"))
+    )
+    decided: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    for row in rows:
+        decided[row["agent"]] += row["many"]
+        if row["effect"] != "allow":
+            refused[row["agent"]] += row["many"]
+    return decided, refused
+
+
+def decisions_by_hour(slugs: Sequence[str], now: datetime) -> tuple[Bucket, ...]:
+    """24 bars: what was allowed, denied and held in each hour until `now`; none without calls."""
+    start = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=23)
+    rows = Record.objects.filter(kind="decision", agent__in=slugs, at__gte=start).order_by()
+    counted: Counter[tuple[int, str]] = Counter()
+    for at, effect in rows.values_list("at", "effect").iterator():
+        counted[int((at - start).total_seconds() // 3600), effect] += 1
+    if not counted:
+        return ()
+    return tuple(
+        Bucket(
+            f"{timezone.localtime(start + timedelta(hours=hour)):%H}",
+            counted[hour, "allow"],
+            counted[hour, "deny"],
+            counted[hour, "hold"],
+        )
+        for hour in range(24)
+    )
+
+
+def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
+    """Everything on the page of one agent, as `person` may see it."""
+    reach = reach_of(agent)
+    entries = list(agent.allowlist.select_related("tool__system"))
+    roles = list(agent.roles.all())
+    tools = [entry.tool for entry in entries]
+    client = getattr(agent, "client", None)
+    return {
+        "agent": agent,
+        "reach": reach,
+        "tier": str(reach.tier),
+        "picture": picture_of(agent.slug, reach),
+        "verdict": verdict_of(reach, tools=tools, roles=roles, today=timezone.localdate()),
+        "entries": entries,
+        "roles": roles,
+        "credentials": agent.credentials.select_related("system"),
+        "dependents": agent.dependents.select_related("person", "dependent"),
+        "client": client,
+        "recent": recent_decisions(agent, person),
+        "may": controls(agent, person, str(reach.tier)),
+        "processing": processing_of(agent),
+        "clearance": agent.clearances.select_related("by").first(),
+        "snippets": first_call(agent, client.client_id if client else "", first(entries)),
+        "limits_missing": None
+        in (agent.rate_per_minute, agent.rate_per_hour, agent.spend_cap_minor),
+    }
+
+
+def first(entries: Sequence[AllowlistEntry]) -> AllowlistEntry | None:
+    """The first entry, if there is one."""
+    return entries[0] if entries else None
+
+
+def controls(agent: Agent, person: Person, tier: str) -> dict[str, str]:
+    """For each thing that one can do with an agent: '' or the sentence why this person may not."""
+    can = permissions.can
+    return {
+        "change": can(permissions.check_can_change_agent, agent, person),
+        "attest": can(permissions.check_can_attest_agent, agent, tier, person),
+        "send": can(permissions.check_can_submit_agent, agent, person),
+        "suspend": can(permissions.check_can_suspend_agent, agent, person),
+        "resume": can(permissions.check_can_resume_agent, agent, person),
+    }
+
+
+def processing_of(agent: Agent) -> list[tuple[str, str]]:
+    """The record of processing as pairs of words; empty where nothing is said."""
+    pairs = [
+        ("Lawful basis", agent.lawful_basis),
+        ("Data subjects", agent.data_subjects),
+        ("Recipients", agent.recipients),
+        ("Kept for", agent.retention),
+        ("We are the", agent.get_data_role_display()),
+        ("Use under the EU AI Act", agent.get_ai_act_use_display()),
+        ("Our role under it", agent.get_ai_act_role_display()),
+    ]
+    return [(name, said) for name, said in pairs if said]
+
+
+def recent_decisions(agent: Agent, person: Person) -> list[dict[str, Any]]:
+    """The newest decisions of an agent, as far as `person` may see them."""
+    page = search(
+        TrailFilters(agent=agent.slug, kind="decision"),
+        PageRequest(size=RECENT),
+        scope=person.audit_scope(),
+    )
+    return [
+        {"record": record, "walk": parse_body(record).get("judged", {}).get("walk", [])}
+        for record in page.records
+    ]
+
+
+def first_call(agent: Agent, client_id: str, entry: AllowlistEntry | None) -> list[dict[str, str]]:
+    """Commands to paste: a token, then a question about a tool of the row."""
+    base = settings.MUSTER_BASE_URL
+    question = {
+        "subject": {"type": "agent", "id": agent.slug},
+        "action": {
+            "name": entry.tool.name if entry else "tool.name",
+            "properties": example_of(entry.tool.schema) if entry else {},
+        },
+        "resource": {"type": entry.tool.system.slug if entry else "system", "id": ""},
+    }
+    token = (
+        f"TOKEN=$(curl -s {base}/oauth/token -u '{client_id or '<client id>'}:<secret>' \\\n"
+        "  -d grant_type=client_credentials | python3 -c "
+        "'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')"
+    )
+    ask = (
+        f'curl -s {base}/access/v1/evaluation -H "Authorization: Bearer $TOKEN" \\\n'
+        f"  -H 'Content-Type: application/json' -d '{json.dumps(question)}'"
+    )
+    return [
+        {"key": "snippet-token", "label": "Get a token", "code": token},
+        {"key": "snippet-ask", "label": "Ask before a call", "code": ask},
+    ]
+
+
+def example_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that show the shape of a tool: those it requires, with a value of their type."""
+    properties = schema.get("properties", {})
+    return {name: _example(properties.get(name, {})) for name in schema.get("required", [])}
+
+
+def _example(spec: Any) -> Any:
+    if not isinstance(spec, dict):
+        return "…"
+    for key in ("default", "const"):
+        if key in spec:
+            return spec[key]
+    if spec.get("enum"):
+        return spec["enum"][0]
+    if spec.get("type") in {"integer", "number"}:
+        return spec.get("minimum", 1)
+    return {"boolean": True, "array": [], "object": {}}.get(str(spec.get("type")), "…")
+
+
+def history_of(agent: Agent) -> list[dict[str, Any]]:
+    """Changes of the row, newest first: when, by whom, which fields."""
+    versions = list(agent.history.select_related("history_user").order_by("-history_date")[:100])
+    told = []
+    for newer, older in zip(versions, [*versions[1:], None], strict=True):
+        changes = newer.diff_against(older).changes if older else []
+        told.append(
+            {
+                "at": newer.history_date,
+                "by": newer.history_user,
+                "changes": [
+                    {
+                        "field": Agent._meta.get_field(change.field).verbose_name,
+                        "old": change.old,
+                        "new": change.new,
+                    }
+                    for change in changes
+                ],
+                "first": older is None,
+            }
+        )
+    return told
+
+
+def slug_from(claimed: str) -> str:
+    """A name for the register made from what a caller called itself."""
+    return re.sub(r"[^a-z0-9]+", "-", claimed.lower()).strip("-")[:60]

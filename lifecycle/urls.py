@@ -1,0 +1,25 @@
+"""The owner's side: home, agents, registration."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from lifecycle import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("agents/", views.agents, name="agents"),
+    path("agents/register/", views.register, name="agent_register"),
+    path("agents/verdict/", views.verdict, name="agent_verdict"),
+    path("agents/<str:slug>/", views.agent, name="agent"),
+    path("agents/<str:slug>/change/", views.change, name="agent_change"),
+    path("agents/<str:slug>/history/", views.history, name="agent_history"),
+    path("agents/<str:slug>/narrow/<path:tool>/", views.narrow, name="agent_narrow"),
+    path("agents/<str:slug>/credentials/", views.add_credential, name="agent_credential"),
+    path("agents/<str:slug>/attest/", views.attest, name="agent_attest"),
+    path("agents/<str:slug>/send/", views.send_for_review, name="agent_send"),
+    path("agents/<str:slug>/withdraw/", views.withdraw, name="agent_withdraw"),
+    path("agents/<str:slug>/secret/", views.new_secret, name="agent_secret"),
+    path("agents/<str:slug>/suspend/", views.suspend, name="agent_suspend"),
+    path("agents/<str:slug>/resume/", views.resume, name="agent_resume"),
+]

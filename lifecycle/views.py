@@ -1,0 +1,364 @@
+"""The owner's side: what needs me, my agents, registering one, one agent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from governance.kernel.errors import GovernanceError, Invalid
+from lifecycle import pages, services
+from lifecycle.forms import AgentFilter, AgentForm, CredentialForm, NarrowForm, ReasonForm
+from lifecycle.verdict import picture_of, verdict_of
+from registry import permissions
+from registry import services as register_services
+from registry.models import Agent, UnregisteredCaller
+from registry.people import signed_in
+from registry.reach import reach_of_draft
+
+PAGE = 50
+
+
+@login_required
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """What waits for me, and whether my agents are well."""
+    return render(request, "lifecycle/home.html", pages.home_of(signed_in(request)))
+
+
+@login_required
+@require_GET
+def agents(request: HttpRequest) -> HttpResponse:
+    """My agents, or with `?all=1` everyone's."""
+    person = signed_in(request)
+    everyone = bool(request.GET.get("all"))
+    form = AgentFilter(request.GET)
+    rows = pages.agents_listed(person, everyone=everyone)
+    if form.is_valid():
+        if text := form.cleaned_data["q"]:
+            rows = rows.filter(
+                Q(slug__icontains=text)
+                | Q(owner__name__icontains=text)
+                | Q(purpose__icontains=text)
+            )
+        if state := form.cleaned_data["state"]:
+            rows = rows.filter(state=state)
+    page = Paginator(pages.sorted_by(rows, request.GET.get("sort", "")), PAGE).get_page(
+        request.GET.get("page")
+    )
+    context = {
+        "form": form,
+        "page": page,
+        "rows": pages.agent_rows(page.object_list),
+        "everyone": everyone,
+        "title": pages.agents_title(page.paginator.count, everyone=everyone),
+    }
+    return render(request, "lifecycle/agents.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def register(request: HttpRequest) -> HttpResponse:
+    """One page on which an agent comes onto the register."""
+    person = signed_in(request)
+    adopt = _adopted(request)
+    initial = {"slug": pages.slug_from(adopt.claimed)} if adopt else {}
+    form = AgentForm(request.POST or None, owner=person, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            agent = services.register_agent(
+                by=person,
+                slug=form.cleaned_data["slug"],
+                facts=form.facts(),
+                tools=form.chosen_tools(),
+                roles=list(form.cleaned_data["roles"]),
+                adopt=adopt,
+            )
+            return redirect("agent", slug=agent.slug)
+        except GovernanceError as error:
+            _show(form, error)
+    return _form_page(request, form, adopt=adopt)
+
+
+def _adopted(request: HttpRequest) -> UnregisteredCaller | None:
+    asked = request.POST.get("adopt") or request.GET.get("adopt") or ""
+    if not asked.isdecimal():
+        return None
+    return UnregisteredCaller.objects.filter(pk=int(asked)).first()
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def change(request: HttpRequest, slug: str) -> HttpResponse:
+    """The same page for an agent that is on the register."""
+    person = signed_in(request)
+    agent = _agent(request, slug)
+    permissions.check_can_change_agent(agent, person)
+    form = AgentForm(request.POST or None, owner=agent.owner, instance=agent)
+    if request.method == "POST" and form.is_valid():
+        try:
+            saved = services.change_agent(
+                agent_id=agent.pk,
+                by=person,
+                facts=form.facts(),
+                tools=form.chosen_tools(),
+                roles=list(form.cleaned_data["roles"]),
+            )
+            _tell_saved(request, saved)
+            return redirect("agent", slug=slug)
+        except GovernanceError as error:
+            _show(form, error)
+    return _form_page(request, form, agent=Agent.objects.get(pk=agent.pk))
+
+
+def _tell_saved(request: HttpRequest, proposed: int) -> None:
+    if proposed:
+        messages.warning(
+            request, f"Saved. {proposed} widening change(s) wait for a second person to agree."
+        )
+    else:
+        messages.success(request, "Saved.")
+
+
+def _show(form: AgentForm, error: GovernanceError) -> None:
+    """An error of a service beside the fields that it names, or above the form."""
+    told = False
+    for name, sentences in error.fields.items():
+        field = {"spend_cap_minor": "spend_cap"}.get(name, name)
+        for sentence in sentences:
+            form.add_error(field if field in form.fields else None, sentence)
+            told = True
+    if not told:
+        form.add_error(None, error.message)
+
+
+def _form_page(
+    request: HttpRequest,
+    form: AgentForm,
+    *,
+    agent: Agent | None = None,
+    adopt: UnregisteredCaller | None = None,
+) -> HttpResponse:
+    context = {"form": form, "agent": agent, "adopt": adopt, "systems": form.systems()}
+    context |= _verdict(form)
+    more = {"builder", "repository", "runs_at", "model", "model_provider"}
+    context["open_more"] = bool(more & set(form.errors))
+    return render(request, "lifecycle/register.html", context)
+
+
+@login_required
+@require_POST
+def verdict(request: HttpRequest) -> HttpResponse:
+    """What follows from the form as it stands; a fragment, changes nothing."""
+    form = AgentForm(request.POST, owner=signed_in(request))
+    return render(request, "lifecycle/_verdict.html", _verdict(form))
+
+
+def _verdict(form: AgentForm) -> dict[str, Any]:
+    tools, roles = form.chosen_tools(), form.chosen_roles()
+    reach = reach_of_draft(
+        entries=[(tool, form.narrowing_of(tool)) for tool in tools],
+        pattern=form.data.get("pattern", "service"),
+        model_provider=form.chosen_provider(),
+    )
+    name = form.data.get("slug") or form.instance.slug
+    return {
+        "verdict": verdict_of(reach, tools=tools, roles=roles, today=timezone.localdate()),
+        "picture": picture_of(name, reach),
+    }
+
+
+def _agent(request: HttpRequest, slug: str) -> Agent:
+    visible = Agent.objects.visible_to(signed_in(request)).select_related(
+        "owner", "backup_owner", "model_provider"
+    )
+    return get_object_or_404(visible, slug=slug)
+
+
+@login_required
+@require_GET
+def agent(request: HttpRequest, slug: str) -> HttpResponse:
+    """What this agent is, what it can do, and how to stop it."""
+    found = _agent(request, slug)
+    context = pages.agent_page(found, signed_in(request))
+    context |= {"suspend_form": ReasonForm(), "credential_form": CredentialForm()}
+    return render(request, "lifecycle/agent.html", context)
+
+
+@login_required
+@require_GET
+def history(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every change of the row, who made it and when."""
+    found = _agent(request, slug)
+    context = {"agent": found, "changes": pages.history_of(found)}
+    return render(request, "lifecycle/history.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def narrow(request: HttpRequest, slug: str, tool: str) -> HttpResponse:
+    """One allowlist entry: the parameters, rates and quotas that it allows."""
+    found = _agent(request, slug)
+    entry = get_object_or_404(found.allowlist.select_related("tool__system"), tool__name=tool)
+    initial = {
+        "narrowing": json.dumps(entry.narrowing, indent=2) if entry.narrowing else "",
+        "rate_per_minute": entry.rate_per_minute,
+        "rate_per_hour": entry.rate_per_hour,
+        "write_quota_per_hour": entry.write_quota_per_hour,
+    }
+    form = NarrowForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            saved = register_services.set_allowlist_entry(
+                agent_id=found.pk, tool=entry.tool, by=signed_in(request), **form.cleaned_data
+            )
+            _tell_saved(request, len(saved.proposed))
+            return redirect("agent", slug=slug)
+        except GovernanceError as error:
+            form.add_error(None, _sentence(error))
+    context = {"agent": found, "entry": entry, "form": form}
+    return render(request, "lifecycle/narrow.html", context)
+
+
+@login_required
+@require_POST
+def add_credential(request: HttpRequest, slug: str) -> HttpResponse:
+    """Name where a credential lies."""
+    found = _agent(request, slug)
+    form = CredentialForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(each[0] for each in form.errors.values()))
+        return redirect("agent", slug=slug)
+    return _act(
+        request,
+        slug,
+        lambda: register_services.add_credential_reference(
+            agent_id=found.pk, by=signed_in(request), **form.cleaned_data
+        ),
+        "The reference is on the row.",
+    )
+
+
+@login_required
+@require_POST
+def attest(request: HttpRequest, slug: str) -> HttpResponse:
+    """The owner's word, after which a public or internal agent is live. Shows its secret once."""
+    found = _agent(request, slug)
+    try:
+        issued = services.attest_agent(
+            agent_id=found.pk,
+            by=signed_in(request),
+            reach_digest=request.POST.get("reach_digest", ""),
+        )
+    except GovernanceError as error:
+        messages.error(request, _sentence(error))
+        return redirect("agent", slug=slug)
+    return _secret_page(request, found, issued)
+
+
+@login_required
+@require_POST
+def new_secret(request: HttpRequest, slug: str) -> HttpResponse:
+    """A new secret, shown once; tokens made with the old one end at once."""
+    found = _agent(request, slug)
+    try:
+        issued = services.new_secret(agent_id=found.pk, by=signed_in(request))
+    except GovernanceError as error:
+        messages.error(request, _sentence(error))
+        return redirect("agent", slug=slug)
+    return _secret_page(request, found, issued)
+
+
+def _secret_page(request: HttpRequest, agent: Agent, issued: Any) -> HttpResponse:
+    """The one page that shows the secret. Nothing keeps it: no redirect, no cache, no log."""
+    entry = agent.allowlist.select_related("tool__system").first()
+    context = {
+        "agent": Agent.objects.get(pk=agent.pk),
+        "issued": issued,
+        "snippets": pages.first_call(agent, issued.client_id, entry),
+    }
+    response = render(request, "lifecycle/live.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@login_required
+@require_POST
+def send_for_review(request: HttpRequest, slug: str) -> HttpResponse:
+    """Confidential and above: security looks at it first."""
+    found = _agent(request, slug)
+    return _act(
+        request,
+        slug,
+        lambda: register_services.submit_for_review(agent_id=found.pk, by=signed_in(request)),
+        "It waits for security. You see here what they answer.",
+    )
+
+
+@login_required
+@require_POST
+def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
+    """Back to a draft."""
+    found = _agent(request, slug)
+    return _act(
+        request,
+        slug,
+        lambda: register_services.withdraw_from_review(agent_id=found.pk, by=signed_in(request)),
+        "It is a draft again.",
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def suspend(request: HttpRequest, slug: str) -> HttpResponse:
+    """The kill switch: from the next decision on everything is denied."""
+    found = _agent(request, slug)
+    form = ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        return _act(
+            request,
+            slug,
+            lambda: register_services.suspend_agent(
+                agent_id=found.pk, by=signed_in(request), reason=form.cleaned_data["reason"]
+            ),
+            f"{found.slug} is suspended. Every call is denied from now on.",
+        )
+    return render(request, "lifecycle/suspend.html", {"agent": found, "form": form})
+
+
+@login_required
+@require_POST
+def resume(request: HttpRequest, slug: str) -> HttpResponse:
+    """Start a suspended agent again."""
+    found = _agent(request, slug)
+    return _act(
+        request,
+        slug,
+        lambda: register_services.resume_agent(agent_id=found.pk, by=signed_in(request)),
+        f"{found.slug} is active again.",
+    )
+
+
+def _act(request: HttpRequest, slug: str, act: Callable[[], object], said: str) -> HttpResponse:
+    """Do it, say what happened, and go back to the agent."""
+    try:
+        act()
+        messages.success(request, said)
+    except GovernanceError as error:
+        messages.error(request, _sentence(error))
+    return redirect("agent", slug=slug)
+
+
+def _sentence(error: GovernanceError) -> str:
+    if isinstance(error, Invalid) and error.fields:
+        return " ".join(sentence for sentences in error.fields.values() for sentence in sentences)
+    return error.message

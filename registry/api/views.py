@@ -1,0 +1,361 @@
+"""The register over REST: the same services and permissions as the forms."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
+
+from governance.kernel.api import Pages
+from governance.kernel.errors import Conflict, NotSignedIn
+from registry import services
+from registry.api import serializers as shapes
+from registry.identity import clients
+from registry.models import Agent, Person, System, Tool
+from registry.reach import reach_of
+
+M = TypeVar("M", bound=Model)
+
+_PAGING = [
+    OpenApiParameter("page", int, description="From 1."),
+    OpenApiParameter("page_size", int, description="At most 200."),
+]
+_PROBLEMS = {
+    400: OpenApiResponse(description="Something in the input is not right (RFC 9457)."),
+    401: OpenApiResponse(description="Nobody is signed in."),
+    403: OpenApiResponse(description="You may not do this; the detail says who can."),
+    404: OpenApiResponse(description="There is no such thing, or you may not see it."),
+    409: OpenApiResponse(description="Its state does not allow this, or someone was first."),
+}
+
+
+def _by(request: Request) -> Person:
+    if isinstance(request.user, Person):
+        return request.user
+    raise NotSignedIn()
+
+
+def _given(shape: type[BaseSerializer[Any]], request: Request) -> dict[str, Any]:
+    serializer = shape(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+class _Listed(APIView):
+    """The common part of a paged list."""
+
+    def page(
+        self, request: Request, rows: QuerySet[M], shape: type[BaseSerializer[Any]], **context: Any
+    ) -> Response:
+        pages = Pages()
+        found = pages.paginate_queryset(rows, request, view=self) or []
+        return pages.get_paginated_response(shape(found, many=True, context=context).data)
+
+
+def _saved(
+    saved: Any, shape: type[BaseSerializer[Any]], *, created: bool = False, **context: Any
+) -> Response:
+    """The row as it is now; 202 with what waits where a second person must agree."""
+    row = saved.row
+    if saved.proposed:
+        waiting = shapes.ProposedOut(saved.proposed, many=True).data
+        body = {"row": shape(row, context=context).data, "proposed": waiting}
+        return Response(body, status=status.HTTP_202_ACCEPTED)
+    code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
+    return Response(shape(row, context=context).data, status=code)
+
+
+class People(_Listed):
+    @extend_schema(
+        operation_id="people_list", parameters=_PAGING, responses={200: shapes.PersonOut(many=True)}
+    )
+    def get(self, request: Request) -> Response:
+        """People, by name."""
+        rows = Person.objects.visible_to(_by(request)).select_related("manager")
+        return self.page(
+            request, rows.prefetch_related("groups").order_by("name", "pk"), shapes.PersonOut
+        )
+
+    @extend_schema(request=shapes.NewPersonIn, responses={201: shapes.PersonOut, **_PROBLEMS})
+    def post(self, request: Request) -> Response:
+        """Add a person."""
+        person = services.create_person(by=_by(request), **_given(shapes.NewPersonIn, request))
+        return Response(shapes.PersonOut(person).data, status=status.HTTP_201_CREATED)
+
+
+class OnePerson(APIView):
+    @extend_schema(responses={200: shapes.PersonOut, **_PROBLEMS})
+    def get(self, request: Request, pid: str) -> Response:
+        """One person."""
+        person = get_object_or_404(Person.objects.visible_to(_by(request)), pid=pid)
+        return Response(shapes.PersonOut(person).data)
+
+    @extend_schema(request=shapes.PersonIn, responses={200: shapes.PersonOut, **_PROBLEMS})
+    def patch(self, request: Request, pid: str) -> Response:
+        """Change a person."""
+        person = get_object_or_404(Person.objects.visible_to(_by(request)), pid=pid)
+        serializer = shapes.PersonIn(data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        changed = services.update_person(
+            person_id=person.pk, by=_by(request), **serializer.validated_data
+        )
+        return Response(shapes.PersonOut(changed).data)
+
+
+class EmploymentOf(APIView):
+    @extend_schema(request=shapes.EmploymentIn, responses={200: shapes.PersonOut, **_PROBLEMS})
+    def put(self, request: Request, pid: str) -> Response:
+        """Say that someone is employed, leaving or has left. Their agents follow at once."""
+        person = get_object_or_404(Person.objects.visible_to(_by(request)), pid=pid)
+        changed = services.set_employment(
+            person_id=person.pk, by=_by(request), **_given(shapes.EmploymentIn, request)
+        )
+        return Response(shapes.PersonOut(changed).data)
+
+
+class Systems(_Listed):
+    @extend_schema(
+        operation_id="systems_list",
+        parameters=_PAGING,
+        responses={200: shapes.SystemOut(many=True)},
+    )
+    def get(self, request: Request) -> Response:
+        """Systems, by slug."""
+        rows = System.objects.visible_to(_by(request)).select_related("owner")
+        return self.page(
+            request, rows.prefetch_related("resources").order_by("slug"), shapes.SystemOut
+        )
+
+    @extend_schema(request=shapes.NewSystemIn, responses={201: shapes.SystemOut, **_PROBLEMS})
+    def post(self, request: Request) -> Response:
+        """Add a system."""
+        given = _given(shapes.NewSystemIn, request)
+        if System.objects.filter(slug=given["slug"]).exists():
+            raise Conflict("A system of this slug is on the register. Change it with PATCH.")
+        return _saved(
+            services.save_system(by=_by(request), **given), shapes.SystemOut, created=True
+        )
+
+
+class OneSystem(APIView):
+    @extend_schema(responses={200: shapes.SystemOut, **_PROBLEMS})
+    def get(self, request: Request, slug: str) -> Response:
+        """One system."""
+        found = get_object_or_404(System.objects.visible_to(_by(request)), slug=slug)
+        return Response(shapes.SystemOut(found).data)
+
+    @extend_schema(request=shapes.SystemIn, responses={200: shapes.SystemOut, **_PROBLEMS})
+    def patch(self, request: Request, slug: str) -> Response:
+        """Change a system. What widens is proposed, and answered 202."""
+        get_object_or_404(System.objects.visible_to(_by(request)), slug=slug)
+        given = _given(shapes.SystemIn, request)
+        return _saved(services.save_system(slug=slug, by=_by(request), **given), shapes.SystemOut)
+
+
+class Tools(_Listed):
+    @extend_schema(
+        operation_id="tools_list", parameters=_PAGING, responses={200: shapes.ToolOut(many=True)}
+    )
+    def get(self, request: Request) -> Response:
+        """Tools, by name."""
+        rows = Tool.objects.visible_to(_by(request)).select_related("system")
+        return self.page(
+            request, rows.prefetch_related("accesses__system").order_by("name"), shapes.ToolOut
+        )
+
+    @extend_schema(request=shapes.NewToolIn, responses={201: shapes.ToolOut, **_PROBLEMS})
+    def post(self, request: Request) -> Response:
+        """Add a tool."""
+        given = _given(shapes.NewToolIn, request)
+        if Tool.objects.filter(name__iexact=given["name"]).exists():
+            raise Conflict("A tool of this name is on the register. Change it with PATCH.")
+        return _saved(services.save_tool(by=_by(request), **given), shapes.ToolOut, created=True)
+
+
+class OneTool(APIView):
+    @extend_schema(responses={200: shapes.ToolOut, **_PROBLEMS})
+    def get(self, request: Request, name: str) -> Response:
+        """One tool."""
+        found = get_object_or_404(Tool.objects.visible_to(_by(request)), name=name)
+        return Response(shapes.ToolOut(found).data)
+
+    @extend_schema(request=shapes.ToolIn, responses={200: shapes.ToolOut, **_PROBLEMS})
+    def patch(self, request: Request, name: str) -> Response:
+        """Change a tool; its version rises."""
+        get_object_or_404(Tool.objects.visible_to(_by(request)), name=name)
+        given = _given(shapes.ToolIn, request)
+        return _saved(services.save_tool(name=name, by=_by(request), **given), shapes.ToolOut)
+
+
+def _tier_of(agent: Agent) -> str:
+    return str(reach_of(agent).tier)
+
+
+def _agent_body(agent: Agent) -> Any:
+    return shapes.AgentOut(agent, context={"tier_of": _tier_of}).data
+
+
+def _visible_agent(request: Request, slug: str) -> Agent:
+    return get_object_or_404(Agent.objects.visible_to(_by(request)), slug=slug)
+
+
+class Agents(_Listed):
+    @extend_schema(
+        operation_id="agents_list", parameters=_PAGING, responses={200: shapes.AgentOut(many=True)}
+    )
+    def get(self, request: Request) -> Response:
+        """Agents, by slug."""
+        rows = (
+            Agent.objects.visible_to(_by(request))
+            .select_related("owner", "backup_owner", "model_provider")
+            .prefetch_related(
+                "allowlist__tool__system__resources", "allowlist__tool__accesses__system__resources"
+            )
+        )
+        return self.page(request, rows.order_by("slug"), shapes.AgentOut, tier_of=_tier_of)
+
+    @extend_schema(request=shapes.NewAgentIn, responses={201: shapes.AgentOut, **_PROBLEMS})
+    def post(self, request: Request) -> Response:
+        """Register an agent as a draft."""
+        given = _given(shapes.NewAgentIn, request)
+        owner = given.pop("owner", None) or _by(request)
+        agent = services.draft_agent(owner=owner, by=_by(request), **given)
+        return Response(_agent_body(agent), status=status.HTTP_201_CREATED)
+
+
+class OneAgent(APIView):
+    @extend_schema(responses={200: shapes.AgentOut, **_PROBLEMS})
+    def get(self, request: Request, slug: str) -> Response:
+        """One agent."""
+        return Response(_agent_body(_visible_agent(request, slug)))
+
+    @extend_schema(request=shapes.AgentIn, responses={200: shapes.AgentOut, **_PROBLEMS})
+    def patch(self, request: Request, slug: str) -> Response:
+        """Change the row. What widens a live agent is proposed, and answered 202."""
+        agent = _visible_agent(request, slug)
+        given = _given(shapes.AgentIn, request)
+        saved = services.update_agent(agent_id=agent.pk, by=_by(request), **given)
+        return _saved(saved, shapes.AgentOut, tier_of=_tier_of)
+
+
+class Entry(APIView):
+    @extend_schema(request=shapes.EntryIn, responses={200: shapes.AgentOut, **_PROBLEMS})
+    def put(self, request: Request, slug: str, tool: str) -> Response:
+        """Let the agent call a tool, as narrow as the body says."""
+        agent = _visible_agent(request, slug)
+        found = get_object_or_404(Tool.objects.visible_to(_by(request)), name=tool)
+        given = _given(shapes.EntryIn, request)
+        saved = services.set_allowlist_entry(
+            agent_id=agent.pk, tool=found, by=_by(request), **given
+        )
+        return _saved(saved, shapes.AgentOut, tier_of=_tier_of)
+
+    @extend_schema(responses={200: shapes.AgentOut, **_PROBLEMS})
+    def delete(self, request: Request, slug: str, tool: str) -> Response:
+        """Take a tool from the agent, at once."""
+        agent = _visible_agent(request, slug)
+        found = get_object_or_404(Tool.objects.visible_to(_by(request)), name=tool)
+        changed = services.remove_allowlist_entry(agent_id=agent.pk, tool=found, by=_by(request))
+        return Response(_agent_body(changed))
+
+
+class _Act(APIView):
+    """Something that one does with an agent; the body is often empty."""
+
+    shape: type[BaseSerializer[Any]] | None = None
+
+    def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
+        raise NotImplementedError
+
+    def answer(self, request: Request, slug: str) -> Response:
+        agent = _visible_agent(request, slug)
+        given = _given(self.shape, request) if self.shape else {}
+        return Response(_agent_body(self.act(request, agent, given)))
+
+
+class Submit(_Act):
+    @extend_schema(request=None, responses={200: shapes.AgentOut, **_PROBLEMS})
+    def post(self, request: Request, slug: str) -> Response:
+        """Send a draft for review."""
+        return self.answer(request, slug)
+
+    def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
+        return services.submit_for_review(agent_id=agent.pk, by=_by(request))
+
+
+class Withdraw(_Act):
+    @extend_schema(request=None, responses={200: shapes.AgentOut, **_PROBLEMS})
+    def post(self, request: Request, slug: str) -> Response:
+        """Take it back from review."""
+        return self.answer(request, slug)
+
+    def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
+        return services.withdraw_from_review(agent_id=agent.pk, by=_by(request))
+
+
+class Attest(_Act):
+    shape = shapes.ReachDigestIn
+
+    @extend_schema(request=shapes.ReachDigestIn, responses={200: shapes.AgentOut, **_PROBLEMS})
+    def post(self, request: Request, slug: str) -> Response:
+        """The owner's word: a public or internal agent is live from now on."""
+        return self.answer(request, slug)
+
+    def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
+        return services.attest_agent(agent_id=agent.pk, by=_by(request), **given)
+
+
+class Approve(_Act):
+    shape = shapes.ReachDigestIn
+
+    @extend_schema(request=shapes.ReachDigestIn, responses={200: shapes.AgentOut, **_PROBLEMS})
+    def post(self, request: Request, slug: str) -> Response:
+        """Security's word: an agent in review is live from now on."""
+        return self.answer(request, slug)
+
+    def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
+        return services.approve_agent(agent_id=agent.pk, by=_by(request), **given)
+
+
+class Suspend(_Act):
+    shape = shapes.ReasonIn
+
+    @extend_schema(request=shapes.ReasonIn, responses={200: shapes.AgentOut, **_PROBLEMS})
+    def post(self, request: Request, slug: str) -> Response:
+        """The kill switch: from the next decision on everything is denied."""
+        return self.answer(request, slug)
+
+    def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
+        return services.suspend_agent(agent_id=agent.pk, by=_by(request), **given)
+
+
+class Resume(_Act):
+    @extend_schema(request=None, responses={200: shapes.AgentOut, **_PROBLEMS})
+    def post(self, request: Request, slug: str) -> Response:
+        """Start a suspended agent again."""
+        return self.answer(request, slug)
+
+    def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
+        return services.resume_agent(agent_id=agent.pk, by=_by(request))
+
+
+class Secret(APIView):
+    @extend_schema(request=None, responses={200: shapes.SecretOut, **_PROBLEMS})
+    def post(self, request: Request, slug: str) -> Response:
+        """A new client secret, shown once; tokens made with an older one end at once."""
+        agent = _visible_agent(request, slug)
+        client = getattr(agent, "client", None)
+        by = _by(request)
+        if client is None:
+            issued = clients.issue_client(agent=agent, by=by)
+        else:
+            issued = clients.rotate_secret(client=client, by=by)
+        body = shapes.SecretOut({"client_id": issued.client_id, "client_secret": issued.secret})
+        return Response(body.data, headers={"Cache-Control": "no-store"})
