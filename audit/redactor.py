@@ -60,19 +60,20 @@ _KNOWN = (
     rb"\bSK[0-9a-f]{32}\b",  # Twilio
     rb"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s/?#:@]{0,160}:[^\s/?#@]{1,160}@[^\s/@]",  # basic auth
 )
-# Forms that prose can have as well: what stands after them decides.
+# Forms that prose can have as well: what stands after them decides. Groups: name, sign, opening
+# quote, value.
 _ASSIGNED = (
-    rb"(?i:\b(?P<name>pass(?:word|wd|phrase)|pwd|(?:client|shared|app)[_-]?secret|secret"
+    rb"(?i:(?:\b|_)(pass(?:word|wd|phrase)|pwd|(?:client|shared|app)[_-]?secret|secret"
     rb"|(?:api|access|secret|private|signing|encryption|account)[_ -]?key"
     rb"|secret[_-]?access[_-]?key|(?:(?:access|refresh|auth|api|id|session|bearer)[_-]?)?token"
-    rb"|authorization)[\"']?\s{0,4}(?P<sign>:=|=>|[:=])\s{0,4})"
-    rb"(?P<open>[\"']?)(?P<value>[^\s\"',;&<>]{4,200})"
+    rb"|authorization)[\"']?\s{0,4}(:=|=>|[:=])\s{0,4})"
+    rb"([\"']?)([^\s\"',;&<>]{4,200})"
 )
-_CARRIED = rb"(?i:\b(?:bearer|basic)\s{1,4})(?P<value>[A-Za-z0-9._~+/=-]{12,200})"
+_CARRIED = rb"(?i:\b(?:bearer|basic)\s{1,4})([A-Za-z0-9._~+/=-]{12,200})"
 # Names whose value is a credential whatever it looks like, and names that make one likely.
 _STRONG_NAME = (
-    rb"(?i)(?:^|[_.\- ])(?:pass(?:word|wd|phrase)|pwd|client[_-]?secret|api[_-]?key|apikey"
-    rb"|(?:secret|private)[_-]?key|secret[_-]?access[_-]?key|authorization)(?:[0-9]*)$"
+    rb"(?i)(?:pass(?:word|wd|phrase)|pwd|client[_-]?secret|api[_-]?key|apikey"
+    rb"|(?:secret|private)[_-]?key|secret[_-]?access[_-]?key|authorization)[0-9]*$"
 )
 _WEAK_NAME = rb"(?i)(?:secret|token|credential|auth|bearer|cookie|signature|otp|(?:^|[_.\- ])key)$"
 _PLACEHOLDER = (
@@ -209,17 +210,17 @@ def _holds_secret(raw: bytes) -> bool:
     if _known.search(raw):
         return True
     return any(map(_is_assigned_secret, _assigned.finditer(raw))) or any(
-        _looks_random(found["value"]) for found in _carried.finditer(raw)
+        _looks_random(found[1]) for found in _carried.finditer(raw)
     )
 
 
 def _is_assigned_secret(found: Any) -> bool:
-    value = found["value"]
+    name, sign, quote, value = found.groups()
     if _placeholder.fullmatch(value):
         return False
     # `password=…` is never prose and `password: …` may be; quotes and digits tell them apart.
-    if found["name"].lower().startswith((b"pass", b"pwd")):
-        return found["sign"] != b":" or bool(found["open"]) or _has_digit(value)
+    if name.lower().startswith((b"pass", b"pwd")):
+        return sign != b":" or bool(quote) or _has_digit(value)
     return len(value) >= 8 and _has_digit(value) and _has_letter(value)
 
 

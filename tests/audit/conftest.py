@@ -1,0 +1,65 @@
+"""Ways to look at the record from the outside, and to break it on purpose."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from audit import services
+
+AsOwner = Callable[[], AbstractContextManager[Any]]
+
+TABLES = ("record", "payload", "wrap", "holder", "slice", "mark")
+CORPORA = Path(__file__).parents[2].parent / "shared" / "data" / "corpora"
+
+
+@pytest.fixture(autouse=True)
+def fresh_holder_keys() -> Iterator[None]:
+    services.forget_holder_keys()
+    yield
+    services.forget_holder_keys()
+
+
+@pytest.fixture
+def as_owner() -> AsOwner:
+    """`with as_owner() as cursor:` acts as the record's owner, who may do what no login may."""
+
+    @contextlib.contextmanager
+    def act() -> Iterator[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute("SET ROLE muster_audit")
+            yield cursor
+            cursor.execute("SET ROLE muster_web")
+
+    return act
+
+
+@pytest.fixture
+def dump() -> Callable[[], bytes]:
+    """Every byte of every table of schema audit, binary columns as they are."""
+
+    def read() -> bytes:
+        parts: list[bytes] = []
+        with connection.cursor() as cursor:
+            for table in TABLES:
+                cursor.execute(f"SELECT * FROM audit.{table}")
+                parts += [_raw(value) for row in cursor.fetchall() for value in row]
+        return b"\n".join(parts)
+
+    return read
+
+
+def _raw(value: object) -> bytes:
+    return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+
+
+def corpus(name: str) -> Path:
+    """The file, or a skip that says what is missing."""
+    path = CORPORA / name
+    if not path.exists():
+        pytest.skip(f"{path} is not here: hostile strings were not tried.")
+    return path
