@@ -19,6 +19,7 @@ from audit.enums import Kind
 from audit.services import record
 from governance.kernel import clock
 from governance.kernel.errors import Conflict, Invalid, NotSignedIn, Unavailable
+from governance.kernel.row import OWNER_LEFT
 from registry import guard, permissions
 from registry.identity import signatures
 from registry.identity.tokens import AGENT, GATEWAY, VerifiedToken
@@ -84,7 +85,7 @@ def why_not_active(row: Agent | Gateway) -> str:
     code = guard.refusal(row)
     if code is None:
         return ""
-    if code == "identity.owner_left":
+    if code == OWNER_LEFT:
         return f"The owner of {row.slug} has left: the agent needs a new owner."
     return f"The agent {row.slug} is {row.get_state_display()}, and only an active agent acts."
 

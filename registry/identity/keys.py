@@ -165,7 +165,7 @@ def _read_key(path: Path) -> SigningKey:
     try:
         content = json.loads(path.read_text())
         made_at = int(content.pop("made_at"))
-        key = OKPKey.import_key(content)
+        key = OKPKey.import_key({**content, "kid": path.stem})
         if key.curve_name != "Ed25519" or not key.is_private or key.thumbprint() != path.stem:
             raise ValueError("it is not the private Ed25519 key that its name says")
     except (OSError, JoseError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -15,7 +15,7 @@ from joserfc import jws
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
-from joserfc.util import urlsafe_b64decode
+from joserfc.util import base64_to_int, urlsafe_b64decode
 
 from governance.kernel import strict_json
 from governance.kernel.errors import GovernanceError, Invalid
@@ -23,6 +23,7 @@ from governance.kernel.errors import GovernanceError, Invalid
 MAX_LENGTH = 8192
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
+MIN_RSA_EXPONENT = 65537
 MAX_KID_LENGTH = 200
 _HEADERS = frozenset({"alg", "kid", "typ"})
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -130,12 +131,11 @@ def import_public_key(jwk: object) -> Key:
         raise BadKey("A key is a JSON object.")
     _check_members(jwk)
     try:
-        key = _TYPES[jwk["kty"]].import_key(_without_two_names(jwk))
+        if jwk["kty"] == "RSA":
+            _check_rsa(base64_to_int(jwk["n"]), base64_to_int(jwk["e"]))
+        return _TYPES[jwk["kty"]].import_key(_without_two_names(jwk))
     except (JoseError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise BadKey("The key's numbers do not make a key.") from error
-    if isinstance(key, RSAKey):
-        _check_rsa(key)
-    return key
 
 
 def import_jwks(jwks: object) -> list[Key]:
@@ -185,13 +185,12 @@ def _check_members(jwk: Json) -> None:
         raise BadKey(f"The key's id (kid) must be 1 to {MAX_KID_LENGTH} printable characters.")
 
 
-def _check_rsa(key: RSAKey) -> None:
-    numbers = key.public_key.public_numbers()
-    if not MIN_RSA_BITS <= numbers.n.bit_length() <= MAX_RSA_BITS:
+def _check_rsa(modulus: int, exponent: int) -> None:
+    if not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS:
         raise BadKey(f"An RSA key needs {MIN_RSA_BITS} to {MAX_RSA_BITS} bits.")
-    if numbers.e < 65537:
-        raise BadKey("The exponent (e) of an RSA key must be 65537 or more.")
-    if _has_roca(numbers.n):
+    if exponent < MIN_RSA_EXPONENT:
+        raise BadKey(f"The exponent (e) of an RSA key must be {MIN_RSA_EXPONENT} or more.")
+    if _has_roca(modulus):
         raise BadKey("The key comes from a generator that makes factorable keys (CVE-2017-15361).")
 
 
