@@ -81,8 +81,14 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "tabs": tuple(page for group in groups for page in group.pages if page.short),
         "demo": SimpleLazyObject(is_demo),
         "no_separation": SimpleLazyObject(lambda: signed_in and not duties_are_separate()),
-        "zone_name": timezone.get_current_timezone_name(),
+        "zone_place": zone_place(),
     }
+
+
+def zone_place() -> str:
+    """The place of the reader's zone: `Copenhagen`; nothing for UTC, which is nowhere."""
+    name = timezone.get_current_timezone_name()
+    return name.rpartition("/")[2].replace("_", " ") if "/" in name else ""
 
 
 def is_demo() -> bool:

@@ -62,6 +62,10 @@
     if ("keysSwitch" in button.dataset) turn(button.closest("[data-keys]"));
     if (button.hasAttribute("commandfor")) open(button);
   });
+  /* The admin's two-box chooser names its help icons, which only an image may have. */
+  window.addEventListener("load", () => {
+    document.querySelectorAll(".help-tooltip[aria-label]").forEach((icon) => icon.setAttribute("role", "img"));
+  });
   document.addEventListener("keydown", press);
   document.addEventListener("htmx:load", (event) => reveal(event.target));
   document.addEventListener("DOMContentLoaded", () => {
