@@ -19,10 +19,11 @@ from audit.models import Record
 from audit.selectors import PageRequest, TrailFilters, parse_body, search
 from governance.kernel import clock
 from governance.pictures import Bucket
-from lifecycle.verdict import picture_of, verdict_of
+from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry.enums import AgentState
 from registry.models import Agent, AllowlistEntry, Person
+from registry.pictures import picture_of
 from registry.reach import reach_of
 
 RECENT = 8

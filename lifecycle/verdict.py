@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from authz.models import Role
-from governance.pictures import Reach as Picture
-from governance.pictures import ReachNode
 from registry.enums import Employment, GroupName
 from registry.models import Person, Tool
-from registry.reach import Place, Reach
+from registry.reach import Reach
 
 _ROLES = {
     "owner": "You, its owner",
@@ -85,13 +83,6 @@ def verdict_of(
     )
 
 
-def picture_of(name: str, reach: Reach) -> Picture:
-    """The reach as a picture: one node a system and tier."""
-    return Picture(
-        agent=name or "your agent", reads=_nodes(reach.reads), writes=_nodes(reach.writes)
-    )
-
-
 def add_business_days(start: date, days: int) -> date:
     """The day `days` working days after `start`. Weekends are skipped; holidays not yet."""
     day = start
@@ -127,16 +118,6 @@ def _signer(role: str, reach: Reach, due: date | None) -> Signer:
             "nobody yet: ask a platform admin"
         )
     return Signer(_ROLES.get(role, role), names, due)
-
-
-def _nodes(places: Sequence[Place]) -> tuple[ReachNode, ...]:
-    grouped: dict[tuple[str, str], set[str]] = {}
-    for place in places:
-        grouped.setdefault((place.system, str(place.tier)), set()).update(place.tools)
-    return tuple(
-        ReachNode(name=system, tier=tier, caption=", ".join(sorted(tools)))
-        for (system, tier), tools in sorted(grouped.items())
-    )
 
 
 def _ungranted(tools: Sequence[Tool], roles: Sequence[Role]) -> tuple[str, ...]:

@@ -18,11 +18,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from governance.kernel.errors import GovernanceError, Invalid
 from lifecycle import pages, services
 from lifecycle.forms import AgentFilter, AgentForm, CredentialForm, NarrowForm, ReasonForm
-from lifecycle.verdict import picture_of, verdict_of
+from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry import services as register_services
 from registry.models import Agent, UnregisteredCaller
 from registry.people import signed_in
+from registry.pictures import picture_of
 from registry.reach import reach_of_draft
 
 PAGE = 50
