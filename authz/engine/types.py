@@ -49,6 +49,15 @@ class Effect(StrEnum):
     HOLD = "hold"
 
 
+class Mode(StrEnum):
+    """Why a decision is made; `simulate` alone asks without a token and without an enforcer."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+    LOG_ONLY = "log_only"
+    SIMULATE = "simulate"
+
+
 class SubjectKind(StrEnum):
     """Who acts: an agent (perhaps for a user), or a person alone."""
 
@@ -72,6 +81,7 @@ class Request:
     `*_claimed` keep what was sent. `resource_type` and `resource_id` are as sent ("" if absent);
     the resource that is judged is computed from the tool's declared parameter.
     `secret_path` names the place of a recognised credential, "" if none was found.
+    `chain` names the agents through whom the call was handed on, nearest first.
     """
 
     kind: SubjectKind
@@ -94,11 +104,15 @@ class Request:
     prompt_digest: str = ""
     code_reference: str = ""
     secret_path: str = ""
+    chain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One slice of the snapshot: its key, revision, content and the content's digest (hex)."""
+    """One slice of the snapshot: its key, revision, content and the content's digest (hex).
+
+    What is compiled from a slice is kept by its digest: two contents never share one.
+    """
 
     key: str
     revision: int

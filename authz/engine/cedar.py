@@ -1,0 +1,76 @@
+"""One call of the policy engine, read so that only an allow without errors is an allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cedarpy
+
+from authz.engine import names
+from authz.engine.types import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who asks for which action on what, in which context, among which entities."""
+
+    principal: Mapping[str, str]
+    action: str
+    resource: Mapping[str, str]
+    context: Mapping[str, Json]
+    entities: Any
+    schema: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The engine's answer. `denied` and `allowed` are both False where it came to none.
+
+    `reasons` are the statements that determined it, `errors` the engine's words, which may repeat
+    a caller's values: they are looked through for names of statements and kept nowhere.
+    """
+
+    allowed: bool
+    denied: bool
+    reasons: tuple[str, ...]
+    errors: tuple[str, ...]
+
+    @property
+    def is_allow(self) -> bool:
+        """The engine allows although a forbid failed by an error; here that is no allow."""
+        return self.allowed and not self.errors
+
+    @property
+    def is_forbidden(self) -> bool:
+        """A forbid applied: certain, whatever else failed."""
+        return self.denied and bool(self.reasons)
+
+    @property
+    def has_failed(self) -> bool:
+        """An error, or no answer at all."""
+        return bool(self.errors) or not (self.allowed or self.denied)
+
+
+def put(asked: Question, policies: Any) -> Verdict:
+    """Put a question to a policy set."""
+    request = {
+        "principal": asked.principal,
+        "action": {"type": names.ACTION, "id": asked.action},
+        "resource": asked.resource,
+        "context": asked.context,
+    }
+    answer = cedarpy.is_authorized(request, policies, asked.entities, asked.schema)
+    return Verdict(
+        allowed=answer.decision is cedarpy.Decision.Allow,
+        denied=answer.decision is cedarpy.Decision.Deny,
+        reasons=tuple(answer.diagnostics.reasons),
+        errors=tuple(answer.diagnostics.errors),
+    )
+
+
+def named_in(errors: tuple[str, ...], known: Mapping[str, str]) -> tuple[str, ...]:
+    """The policies whose statements the engine's errors name."""
+    found = {policy for uid, policy in known.items() if any(f"`{uid}`" in one for one in errors)}
+    return tuple(sorted(found))

@@ -1,0 +1,305 @@
+"""Every `<check>.<cause>` that a decision can name: its sentence, its wire word, its remedies.
+
+A code is stable from the day it is released: never renamed, never given another meaning. Sentences
+are made from code and detail whenever they are shown and stored nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from authz.engine.types import Check, Json
+
+Detail = Mapping[str, Json]
+Remedy = Mapping[str, Json]
+
+POLICY_DENIED = "policy_denied"
+APPROVAL_REQUIRED = "approval_required"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One cause. `reason` is the word of AuthZEN's Access-Request profile, "" without one.
+
+    `sentence` says what may not be, because of what, and what to do next; `remedies` are the
+    kinds of change that would make it allowed. `reserved` codes are documented, not yet given.
+    """
+
+    code: str
+    sentence: str
+    remedies: tuple[str, ...]
+    reason: str = ""
+    reserved: bool = False
+
+    @property
+    def check(self) -> Check:
+        return Check(self.code.partition(".")[0])
+
+
+REMEDIES: dict[str, str] = {
+    "register_agent": "Register the agent, or correct its name.",
+    "correct_person": "Correct the id, or load the person with this gateway's source.",
+    "correct_gateway": "Register the gateway, or ask a platform admin to switch it on.",
+    "ask_through_gateway": "Ask through a registered gateway.",
+    "get_token": "Get a new token from the token endpoint.",
+    "activate_agent": "Ask the agent's owner or security to bring it back.",
+    "transfer_agent": "Ask security to give the agent a new owner.",
+    "keep_pattern": "Call as the identity pattern says, or change the agent's row.",
+    "call_directly": "Let the agent that acts call with its own token.",
+    "ask_consent": "Ask the user for consent.",
+    "add_to_allowlist": "Ask the owner to add the tool to the agent's allowlist.",
+    "register_tool": "Register the tool, or correct its name.",
+    "remove_secret": "Take the credential out, or declare the parameter as secret.",
+    "narrow_value": "Change the parameter so that its schema is met.",
+    "match_resource": "Name the resource that the parameters name, or leave it out.",
+    "grant_role": "Ask security for a role that grants the tool.",
+    "read_policy": "Change the call so that the policy lets it through.",
+    "ask_policy_change": "Ask security to change the policy.",
+    "tell_security": "Tell security: Muster could not judge this call.",
+}
+
+_GIVEN = (
+    Code(
+        "identity.unknown_agent",
+        "This agent may not act. No agent of that name is on the register. "
+        "Register it, or correct the name.",
+        ("register_agent",),
+    ),
+    Code(
+        "identity.unknown_person",
+        "This person may not act. Muster does not know the id that was sent. "
+        "Correct the id, or load the person.",
+        ("correct_person",),
+    ),
+    Code(
+        "identity.unknown_user",
+        "{agent} may not act for this user. Muster does not know the id that was sent. "
+        "Correct the id, or load the person.",
+        ("correct_person",),
+    ),
+    Code(
+        "identity.person_left",
+        "This person may not act. They have left the company. Ask someone who works there.",
+        (),
+    ),
+    Code(
+        "identity.user_left",
+        "{agent} may not act for this user. They have left the company. "
+        "Ask someone who works there.",
+        (),
+    ),
+    Code(
+        "identity.unknown_gateway",
+        "This gateway may not ask. It is not on the register. Register it first.",
+        ("correct_gateway",),
+    ),
+    Code(
+        "identity.gateway_inactive",
+        "The gateway {gateway} may not ask. It is switched off. "
+        "Ask a platform admin to switch it on.",
+        ("correct_gateway",),
+    ),
+    Code(
+        "identity.gateway_required",
+        "This may not be asked without a gateway. A person's rights are told to "
+        "enforcement points only. Ask through a registered gateway.",
+        ("ask_through_gateway",),
+    ),
+    Code(
+        "identity.token_missing",
+        "This call may not be judged. No token came with it. Get one from the token endpoint.",
+        ("get_token",),
+    ),
+    Code(
+        "identity.token_outdated",
+        "This token may not be used. The client's secret or key was changed since. "
+        "Get a new token with the new one.",
+        ("get_token",),
+    ),
+    Code(
+        "identity.token_revoked",
+        "This token may not be used. It was revoked. Get a new one.",
+        ("get_token",),
+    ),
+    Code(
+        "identity.not_active",
+        "{agent} may not act. Its row is {state}, not active. "
+        "Ask its owner or security to bring it back.",
+        ("activate_agent",),
+    ),
+    Code(
+        "identity.owner_left",
+        "{agent} may not act. Its owner has left the company. Ask security for a new owner.",
+        ("transfer_agent",),
+    ),
+    Code(
+        "identity.pattern",
+        "{agent} may not make this call {carrying} a user. Its identity pattern is {pattern}. "
+        "Call as the pattern says, or change the row.",
+        ("keep_pattern",),
+    ),
+    Code(
+        "delegation.not_accepted",
+        "{agent} may not act on a call that was handed on. Delegations are not accepted here. "
+        "Let it call with its own token.",
+        ("call_directly",),
+    ),
+    Code(
+        "consent.none",
+        "{agent} may not act for this user. The user has not given consent for {tool}. "
+        "Ask them for it.",
+        ("ask_consent",),
+    ),
+    Code(
+        "allowlist.not_listed",
+        "{agent} may not call {tool}. The tool is not in its row. "
+        "Ask the owner to add it, which is a review.",
+        ("add_to_allowlist",),
+    ),
+    Code(
+        "parameters.unknown_tool",
+        "{tool} may not be called. No tool of that name is on the register. "
+        "Register it, or correct the name.",
+        ("register_tool",),
+    ),
+    Code(
+        "parameters.secret",
+        "{tool} may not be called like this. A credential stands at {pointer}. "
+        "Take it out, or declare the parameter as secret.",
+        ("remove_secret",),
+    ),
+    Code(
+        "parameters.schema",
+        "{tool} may not be called like this. The parameters do not meet its schema: {finding} "
+        "Correct them and ask again.",
+        ("narrow_value",),
+    ),
+    Code(
+        "parameters.narrowing",
+        "{agent} may not call {tool} like this. Its row allows less than the tool: {finding} "
+        "Correct the parameters, or ask the owner to widen the row.",
+        ("narrow_value", "add_to_allowlist"),
+    ),
+    Code(
+        "parameters.resource_mismatch",
+        "{tool} may not be called like this. The resource that was named is not the one that "
+        "the call touches. Name that one, or none.",
+        ("match_resource",),
+    ),
+    Code(
+        "parameters.resource_unreadable",
+        "{tool} may not be called like this. Its parameter {parameter} does not name one "
+        "resource. Send one name or number.",
+        ("narrow_value",),
+    ),
+    Code(
+        "parameters.denied_signature",
+        "{tool} may not be called like this. A parameter looks like an attack. "
+        "Take it out, or tell security.",
+        ("narrow_value", "tell_security"),
+        reserved=True,
+    ),
+    Code(
+        "role.none",
+        "{who} may not call {tool}. None of its roles grants the tool. "
+        "Ask security for a role that does.",
+        ("grant_role",),
+    ),
+    Code(
+        "role.user_none",
+        "{agent} may not call {tool} for this user. None of the user's roles grants the tool. "
+        "Ask security for a role that does.",
+        ("grant_role",),
+    ),
+    Code(
+        "policy.forbidden",
+        "{tool} may not be called like this. It is forbidden by {policies}. "
+        "Change the call, or ask security to change the policy.",
+        ("read_policy", "ask_policy_change"),
+        reason=POLICY_DENIED,
+    ),
+    Code(
+        "policy.no_permit",
+        "{tool} may not be called like this. Policies govern it and none permits this call. "
+        "Change the call, or ask security for a policy.",
+        ("read_policy", "ask_policy_change"),
+        reason=POLICY_DENIED,
+    ),
+)
+_ERRORS = tuple(
+    Code(
+        f"{check}.error",
+        f"This call may not go on. The check {check} failed by an error, which counts as a "
+        "refusal. Tell security.",
+        ("tell_security",),
+    )
+    for check in Check
+)
+
+CODES: dict[str, Code] = {one.code: one for one in (*_GIVEN, *_ERRORS)}
+
+
+class _Words(dict[str, str]):
+    """The words of a detail; what it does not say is `this`."""
+
+    def __missing__(self, key: str) -> str:
+        return "this"
+
+
+def message(code: str, detail: Detail) -> str:
+    """The sentence for people; "" stands for an allow."""
+    if not code:
+        return "Allowed."
+    known = CODES.get(code)
+    if known is None:
+        return f"This call may not go on ({code}). Tell security."
+    return known.sentence.format_map(_words(detail))
+
+
+def _words(detail: Detail) -> _Words:
+    words = _Words({name: _word(value) for name, value in detail.items()})
+    findings = detail.get("findings")
+    if findings:
+        words["finding"] = " ".join(filter(None, (findings[0]["pointer"], findings[0]["sentence"])))
+    return words
+
+
+def _word(value: Json) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def reason(code: str) -> str:
+    """The Access-Request profile's word where it defines one, else the code itself."""
+    known = CODES.get(code)
+    return known.reason or code if known else code
+
+
+def remedies(code: str, detail: Detail) -> tuple[Remedy, ...]:
+    """What would make it allowed: for each its `kind` and what it is about."""
+    known = CODES.get(code)
+    return tuple(
+        {"kind": kind, **_about(kind, detail)} for kind in (known.remedies if known else ())
+    )
+
+
+_ABOUT = {
+    "add_to_allowlist": ("agent", "tool"),
+    "ask_consent": ("agent", "tool"),
+    "activate_agent": ("agent",),
+    "transfer_agent": ("agent",),
+    "grant_role": ("tool", "granting"),
+    "narrow_value": ("findings", "parameter"),
+    "remove_secret": ("pointer",),
+    "read_policy": ("policies",),
+    "ask_policy_change": ("policies",),
+}
+
+
+def _about(kind: str, detail: Detail) -> dict[str, Json]:
+    return {name: detail[name] for name in _ABOUT.get(kind, ()) if name in detail}
+
+
+def remedy_text(remedy: Remedy) -> str:
+    """The sentence of a remedy."""
+    return REMEDIES.get(str(remedy["kind"]), "")

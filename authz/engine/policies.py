@@ -1,0 +1,235 @@
+"""Policies: read once, filed so that a call meets only those that can concern it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import cedarpy
+
+from authz.engine import names
+from authz.engine.types import Json
+from governance.kernel.errors import Invalid
+
+MAX_TEXT = 64 * 1024
+MAX_SLICES = 4096
+
+# Stands in for the permit of a tool that no policy governs, so that anything but an allow
+# without errors is a refusal for governed and ungoverned tools alike.
+UNGOVERNED = "muster:ungoverned"
+_UNGOVERNED_TEXT = "permit(principal, action, resource);"
+
+Roles = frozenset[str]
+
+
+class PolicyError(Invalid):
+    """This is not a policy that Muster can read."""
+
+    code = "bad_policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One permit or forbid. `uid` is its name in the engine, `policy` the row that it came from.
+
+    `actions` None means any action; `kind` and `role` "" mean any principal.
+    """
+
+    uid: str
+    policy: str
+    effect: str
+    log_only: bool
+    source: Json
+    actions: frozenset[str] | None
+    kind: str
+    role: str
+
+    def concerns(self, actions: frozenset[str], kind: str, roles: Roles) -> bool:
+        """Whether the scope lets this statement match such a call at all."""
+        if self.actions is not None and self.actions.isdisjoint(actions):
+            return False
+        if self.kind and self.kind != kind:
+            return False
+        return not self.role or self.role in roles
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySlice:
+    """The policies that can concern one tool and one kind of principal with given roles.
+
+    `enforced` is None where nothing has to be asked. `watched` are the log-only ones, permits and
+    forbids in a set each, so that those which apply are named whatever the others say.
+    `owners` maps each statement to its policy.
+    """
+
+    governed: bool
+    enforced: Any
+    watched: tuple[Any, ...]
+    owners: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyIndex:
+    """All active policies.
+
+    `broken` names enforced ones that cannot be read any more, `permitted` the actions and groups
+    that an enforced permit names.
+    """
+
+    statements: tuple[Statement, ...]
+    broken: tuple[str, ...]
+    governed: frozenset[str]
+    permitted: frozenset[str]
+    _slices: dict[tuple[frozenset[str], str, Roles, bool], PolicySlice] = field(
+        default_factory=dict
+    )
+    _sets: dict[tuple[str, ...], Any] = field(default_factory=dict)
+
+    def governs(self, tool: str, actions: frozenset[str]) -> bool:
+        """Whether the tool is governed: for good once it was, or by a permit that names it now."""
+        return tool in self.governed or not self.permitted.isdisjoint(actions)
+
+    def slice_for(self, tool: str, actions: frozenset[str], kind: str, roles: Roles) -> PolicySlice:
+        """The policies that can concern a call of `tool` by such a principal."""
+        key = (actions, kind, roles, self.governs(tool, actions))
+        found = self._slices.get(key)
+        if found is None:
+            if len(self._slices) >= MAX_SLICES:
+                self._slices.clear()
+            found = self._slices[key] = self._cut(*key)
+        return found
+
+    def _cut(self, actions: frozenset[str], kind: str, roles: Roles, governed: bool) -> PolicySlice:
+        concerned = [one for one in self.statements if one.concerns(actions, kind, roles)]
+        enforced = [one for one in concerned if not one.log_only]
+        watched = [
+            self._set([one for one in concerned if one.log_only and one.effect == effect])
+            for effect in ("permit", "forbid")
+        ]
+        return PolicySlice(
+            governed=governed,
+            enforced=self._set(enforced, ungoverned=not governed),
+            watched=tuple(one for one in watched if one is not None),
+            owners={one.uid: one.policy for one in concerned},
+        )
+
+    def _set(self, statements: Sequence[Statement], *, ungoverned: bool = False) -> Any:
+        """One parsed set for each combination, None for no statements."""
+        if not statements:
+            return None
+        sources = {one.uid: one.source for one in statements}
+        if ungoverned:
+            sources[UNGOVERNED] = parse(_UNGOVERNED_TEXT)[0]
+        key = tuple(sorted(sources))
+        if key not in self._sets:
+            self._sets[key] = policy_set(sources)
+        return self._sets[key]
+
+
+def policy_set(sources: Mapping[str, Json]) -> Any:
+    """A Cedar policy set in which every statement goes by its own id."""
+    document = {"staticPolicies": dict(sources), "templates": {}, "templateLinks": []}
+    return cedarpy.PolicySet.from_json_str(json.dumps(document))
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> tuple[Json, ...]:
+    """The statements of a Cedar text in its JSON form; raises `PolicyError` with what is wrong."""
+    if len(text) > MAX_TEXT:
+        raise PolicyError(f"A policy may be at most {MAX_TEXT} characters long.")
+    try:
+        document = json.loads(cedarpy.policies_to_json_str(text))
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(f"The policy cannot be read: {error}.") from error
+    if document["templates"]:
+        raise PolicyError("Templates (?principal, ?resource) are not used here. Name the role.")
+    statements = document["staticPolicies"]
+    if not statements:
+        raise PolicyError("There is no permit and no forbid in this policy.")
+    return tuple(statements[name] for name in sorted(statements, key=_position))
+
+
+def _position(name: str) -> int:
+    return int(name.removeprefix("policy"))
+
+
+def index(documents: Iterable[Mapping[str, Json]], governed: Iterable[str]) -> PolicyIndex:
+    """The index of the world's policies."""
+    statements: list[Statement] = []
+    broken: list[str] = []
+    for document in documents:
+        try:
+            statements.extend(_statements(document))
+        except PolicyError:
+            if not document.get("log_only"):
+                broken.append(str(document["id"]))
+    permits = (one for one in statements if one.effect == "permit" and not one.log_only)
+    return PolicyIndex(
+        statements=tuple(statements),
+        broken=tuple(broken),
+        governed=frozenset(governed),
+        permitted=frozenset(name for one in permits for name in one.actions or ()),
+    )
+
+
+def _statements(document: Mapping[str, Json]) -> list[Statement]:
+    sources = parse(str(document["text"]))
+    return [
+        _statement(document, source, f"#{number}" if len(sources) > 1 else "")
+        for number, source in enumerate(sources, 1)
+    ]
+
+
+def _statement(document: Mapping[str, Json], source: Json, suffix: str) -> Statement:
+    kind, role = _principal(source["principal"])
+    return Statement(
+        uid=f"{document['id']}{suffix}",
+        policy=str(document["id"]),
+        effect=source["effect"],
+        log_only=bool(document.get("log_only")),
+        source=source,
+        actions=_actions(source["action"]),
+        kind=kind,
+        role=role,
+    )
+
+
+def _actions(scope: Mapping[str, Json]) -> frozenset[str] | None:
+    """The actions and groups that a scope names, None where it names none."""
+    if scope["op"] == "All":
+        return None
+    entities = scope.get("entities") or [scope["entity"]]
+    return frozenset(one["id"] for one in entities if one["type"] == names.ACTION)
+
+
+def _principal(scope: Mapping[str, Json]) -> tuple[str, str]:
+    """The kind of principal and the role that a scope asks for, "" where it does not."""
+    kind = str(scope.get("entity_type", ""))
+    if scope["op"] == "==":
+        return str(scope["entity"]["type"]), ""
+    container = scope["entity"] if scope["op"] == "in" else scope.get("in", {}).get("entity")
+    if container and container["type"] == names.ROLE:
+        return kind, str(container["id"])
+    return kind, ""
+
+
+def governs(text: str, tools: Mapping[str, Mapping[str, Json]] | None = None) -> frozenset[str]:
+    """The tools that a permit of `text` names, also through a group of `tools` (world slice)."""
+    named: set[str] = set()
+    for source in parse(text):
+        if source["effect"] == "permit":
+            named |= _actions(source["action"]) or set()
+    members = {
+        name for name, tool in (tools or {}).items() if not named.isdisjoint(groups_of(tool))
+    }
+    return frozenset(name for name in named if "=" not in name) | members
+
+
+def groups_of(tool: Mapping[str, Json]) -> frozenset[str]:
+    """The action groups that a tool is in."""
+    return frozenset(
+        [names.system_group(str(tool["system"])), names.effect_group(str(tool["effect"]))]
+    )

@@ -1,0 +1,124 @@
+"""The policy check: which policies can concern a call, what they are asked, what that means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from authz.engine import cedar, names, question
+from authz.engine.case import Case, passed, refused
+from authz.engine.cedar import Question, Verdict
+from authz.engine.policies import UNGOVERNED, PolicySlice
+from authz.engine.types import Check, Json, Status, Step
+from authz.engine.world import CompiledTool, Entity
+
+
+def policy(case: Case) -> Step:
+    """Forbid wins; a governed tool needs a permit; an error is a refusal."""
+    index = case.world.policies
+    if index.broken:
+        return refused(case, "policy.error", Status.ERROR, policies=list(index.broken))
+    tool = case.world.tool(case.request.tool)
+    kind = names.AGENT if case.is_agent else names.PERSON
+    roles = frozenset(case.subject.get("roles") or ())
+    part = index.slice_for(tool.name, tool.actions, kind, roles)
+    if part.enforced is None and not part.watched:
+        return _ruled(case, part, None, {})
+    asked = _question(case)
+    watched = _watched(asked, part)
+    verdict = cedar.put(asked, part.enforced) if part.enforced is not None else None
+    return _ruled(case, part, verdict, watched)
+
+
+def _ruled(
+    case: Case, part: PolicySlice, verdict: Verdict | None, watched: Mapping[str, Json]
+) -> Step:
+    """The step that a verdict means; None is that no policy can concern this call."""
+    if verdict is None:
+        if part.governed:
+            return refused(case, "policy.no_permit", policies=[], **watched)
+        return passed(Check.POLICY, policies=[], governed=False, **watched)
+    reasons = sorted({part.owners[uid] for uid in verdict.reasons if uid != UNGOVERNED})
+    if verdict.is_allow:
+        return passed(Check.POLICY, policies=reasons, governed=part.governed, **watched)
+    if verdict.is_forbidden:
+        return refused(case, "policy.forbidden", policies=reasons, **watched)
+    if verdict.has_failed:
+        failed = list(cedar.named_in(verdict.errors, part.owners))
+        return refused(case, "policy.error", Status.ERROR, policies=failed, **watched)
+    return refused(case, "policy.no_permit", policies=[], **watched)
+
+
+def _watched(asked: Question, part: PolicySlice) -> dict[str, Json]:
+    """Which log-only policies apply; they decide nothing, not even by an error."""
+    applied: set[str] = set()
+    failed = False
+    for policies in part.watched:
+        verdict = cedar.put(asked, policies)
+        applied |= {part.owners[uid] for uid in verdict.reasons}
+        failed = failed or verdict.has_failed
+    found: dict[str, Json] = {"log_only": sorted(applied)} if part.watched else {}
+    return {**found, "flags": ["log_only_error"]} if failed else found
+
+
+def _question(case: Case) -> Question:
+    world, request, subject = case.world, case.request, case.subject
+    tool = world.tool(request.tool)
+    zone = subject.get("owner_zone" if case.is_agent else "zone")
+    context = question.context_of(
+        request=request,
+        tool=tool,
+        target=case.target,
+        tier=case.tier,
+        now=case.now,
+        zone=str(zone or ""),
+    )
+    return Question(
+        principal=_principal(case),
+        action=tool.name,
+        resource=question.resource_uid(world, case.target, str(tool.document["system"])),
+        context=context,
+        entities=_entities(case, tool),
+        schema=tool.cedar,
+    )
+
+
+def _principal(case: Case) -> dict[str, str]:
+    if case.is_agent:
+        return question.uid(names.AGENT, str(case.subject["slug"]))
+    return question.uid(names.PERSON, str(case.subject["pid"]))
+
+
+def _entities(case: Case, tool: CompiledTool) -> Any:
+    """The parsed entities; kept by everything that they are made of."""
+    world, request, target = case.world, case.request, case.target
+    word = request.subject_type
+    words = [word] if not case.is_agent and word in names.PERSON_WORDS else []
+    of_subject = question.vouchable(world, words, request.subject_properties)
+    of_resource = question.vouchable(world, [target.type], request.resource_properties)
+    parts = (case.snapshot.agent, case.snapshot.person, case.snapshot.user)
+    about = (
+        *(part.digest if part else "" for part in parts),
+        str(tool.document["system"]),
+        target.type,
+        target.id if target.type in world.types else "",
+        json.dumps([of_subject, of_resource]),
+    )
+
+    def made() -> list[Entity]:
+        return [
+            *_people(case, of_subject),
+            question.system_entity(world, str(tool.document["system"])),
+            *question.resource_entities(world, target, tool.document, of_resource),
+        ]
+
+    return world.parsed_entities(about, made, tool.cedar)
+
+
+def _people(case: Case, vouched: Mapping[str, Json]) -> list[Entity]:
+    """Who acts, and for whom."""
+    if not case.is_agent:
+        return [question.person_entity(case.world, case.subject, vouched)]
+    users = [] if case.user is None else [question.person_entity(case.world, case.user, {})]
+    return [question.agent_entity(case.subject), *users]

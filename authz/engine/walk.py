@@ -1,0 +1,154 @@
+"""`judge`: one request, one snapshot, one instant → one decision with its whole walk.
+
+The walk is pure: it reads nothing but its arguments, changes nothing, and does not raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from authz.engine import checks, codes
+from authz.engine.case import Case
+from authz.engine.identity import identity
+from authz.engine.policy import policy
+from authz.engine.types import (
+    Check,
+    Decision,
+    Effect,
+    Json,
+    Mode,
+    Observed,
+    Request,
+    Snapshot,
+    Status,
+    Step,
+)
+from governance.kernel.tiers import RESTRICTED
+
+CheckFunction = Callable[[Case], Step]
+
+# None stands for a check that is not built yet: the walk says so and goes on.
+CHECKS: Mapping[Check, CheckFunction | None] = {
+    Check.IDENTITY: identity,
+    Check.DELEGATION: checks.delegation,
+    Check.CONSENT: checks.consent,
+    Check.ALLOWLIST: checks.allowlist,
+    Check.PARAMETERS: checks.parameters,
+    Check.ROLE: checks.role,
+    Check.POLICY: policy,
+    Check.FLOW: None,
+    Check.TAINT: None,
+    Check.RATE: None,
+    Check.SPEND: None,
+    Check.QUOTA: None,
+    Check.GATE: None,
+}
+
+REFUSALS = frozenset([Status.REFUSED, Status.ERROR])
+_INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+def judge(
+    request: Request, snapshot: Snapshot, now: datetime, mode: Mode = Mode.ENFORCE
+) -> Decision:
+    """Decide. Whatever fails is a refusal that says so."""
+    case = Case(request, snapshot, now, mode)
+    return conclude(case, take_walk(case, CHECKS))
+
+
+def take_walk(case: Case, functions: Mapping[Check, CheckFunction | None]) -> tuple[Step, ...]:
+    """All thirteen steps in order. A refusal ends the walk, a hold does not."""
+    steps: list[Step] = []
+    ended = False
+    for check in Check:
+        step = Step(check, Status.NOT_REACHED) if ended else _step(case, check, functions[check])
+        steps.append(step)
+        ended = ended or step.status in REFUSALS
+    return tuple(steps)
+
+
+def _step(case: Case, check: Check, function: CheckFunction | None) -> Step:
+    if function is None:
+        return Step(check, Status.NOT_BUILT)
+    try:
+        return function(case)
+    except _INTERRUPTIONS:
+        raise
+    except BaseException as error:  # a panic of a native library is no Exception
+        return Step(check, Status.ERROR, f"{check}.error", {"error": type(error).__name__})
+
+
+def deciding_step(steps: Sequence[Step]) -> Step | None:
+    """The refusal, else the first hold; None allows."""
+    refusals = (step for step in steps if step.status in REFUSALS)
+    holds = (step for step in steps if step.status is Status.HELD)
+    return next(refusals, None) or next(holds, None)
+
+
+def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
+    """The decision that a walk comes to."""
+    step = deciding_step(steps)
+    effect = _effect(step)
+    code, detail = (step.code, step.detail) if step else ("", {})
+    resource_type, resource_id, tier = _place(case)
+    observe = _observed(case, effect, code, tier)
+    return Decision(
+        effect=Effect.ALLOW if observe else effect,
+        check=step.check.value if step else "",
+        code=code,
+        walk=steps,
+        detail=detail,
+        policies=_gathered(steps, "policies"),
+        log_only=_gathered(steps, "log_only"),
+        remedies=codes.remedies(code, detail),
+        flags=_gathered(steps, "flags"),
+        resource_type=resource_type,
+        resource_id=resource_id,
+        classification=tier,
+        observe=observe,
+    )
+
+
+def _effect(step: Step | None) -> Effect:
+    if step is None:
+        return Effect.ALLOW
+    return Effect.HOLD if step.status is Status.HELD else Effect.DENY
+
+
+def _gathered(steps: Sequence[Step], name: str) -> tuple[str, ...]:
+    return tuple(str(one) for step in steps for one in step.detail.get(name, ()))
+
+
+def _place(case: Case) -> tuple[str, str, str]:
+    """Resource and tier for the record; as the request says where they cannot be computed."""
+    try:
+        return case.target.type, case.target.id, case.tier
+    except _INTERRUPTIONS:
+        raise
+    except BaseException:  # the walk has said what failed
+        return case.request.resource_type, case.request.resource_id, ""
+
+
+def _observed(case: Case, effect: Effect, code: str, tier: str) -> Observed | None:
+    """What would have been decided, where the row is in observe mode and that may be lifted.
+
+    Only an active row of a caller who is who they say is ever told to go on, and never on
+    restricted data.
+    """
+    if code.startswith(f"{Check.IDENTITY}.") and code != "identity.pattern":
+        return None
+    agent = case.agent if case.is_agent else None
+    if agent is None or not _is_future(agent.get("observe_until"), case.now):
+        return None
+    if RESTRICTED in (tier, agent.get("tier")):
+        return None
+    return Observed(would=effect, check=code.partition(".")[0], code=code)
+
+
+def _is_future(instant: Json, now: datetime) -> bool:
+    try:
+        until = datetime.fromisoformat(str(instant or ""))
+    except ValueError:
+        return False
+    return (until if until.tzinfo else until.replace(tzinfo=UTC)) > now
