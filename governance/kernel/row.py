@@ -7,6 +7,8 @@ from __future__ import annotations
 
 ACTIVE = "active"
 LEFT = "left"
+NOT_ACTIVE = "identity.not_active"
+OWNER_LEFT = "identity.owner_left"
 
 
 def row_refusal(state: str, owner_employment: str) -> str | None:
@@ -15,7 +17,7 @@ def row_refusal(state: str, owner_employment: str) -> str | None:
     An owner who is leaving still answers for their agents; one who has left does not.
     """
     if state != ACTIVE:
-        return "identity.not_active"
+        return NOT_ACTIVE
     if owner_employment == LEFT:
-        return "identity.owner_left"
+        return OWNER_LEFT
     return None
