@@ -22,17 +22,10 @@ from django.utils import timezone
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from governance import pictures
+from governance import pictures, words
 
 register = template.Library()
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_NUMBERS = (
-    "no one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
-)
-_SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
-_WITHOUT_MINOR = {"JPY", "KRW", "ISK", "CLP", "VND"}
 _TIERS = ("public", "internal", "confidential", "restricted")
 _EFFECTS = {"allow": "allowed", "deny": "denied", "hold": "held"}
 _STATES = {
@@ -164,7 +157,7 @@ def gauge(
     note: str = "",
 ) -> dict[str, object]:
     """A limit: `said` stands beside its label, `note` tells what happens beyond."""
-    said = said or f"{count(used)} of {count(limit)}"
+    said = said or f"{words.count(used)} of {words.count(limit)}"
     picture = pictures.gauge(used, limit, reserved=reserved, label=f"{label}: {said}")
     return {"label": label, "said": said, "note": note, "picture": picture}
 
@@ -172,67 +165,24 @@ def gauge(
 # Figures and times
 
 
-@register.filter
-def count(value: object) -> str:
-    """A count with separators; unknown is not nought."""
-    if value is None or value == "":
-        return "not known"
-    return f"{value:,}" if isinstance(value, int | float | Decimal) else str(value)
+for _said in (
+    words.count,
+    words.number_word,
+    words.money,
+    words.percent,
+    words.duration,
+):
+    register.filter(_said)
 
 
 @register.simple_tag
 def quiet(value: int | None, url: str = "") -> SafeString:
     """A count in a table: a quiet 0, otherwise a link to its rows."""
     if not value:
-        return format_html('<span class="faint">{}</span>', count(value))
+        return format_html('<span class="faint">{}</span>', words.count(value))
     if url:
-        return format_html('<a href="{}">{}</a>', url, count(value))
-    return format_html("{}", count(value))
-
-
-@register.filter
-def number_word(value: int) -> str:
-    """A count in a sentence: `four`, `no`, from thirteen on in figures."""
-    return _NUMBERS[value] if 0 <= value < len(_NUMBERS) else f"{value:,}"
-
-
-@register.filter
-def money(minor: int | None, currency: str = "EUR") -> str:
-    """Minor units as an amount: `€1,240.00`."""
-    if minor is None:
-        return "not known"
-    digits = 0 if currency in _WITHOUT_MINOR else 2
-    amount = f"{abs(Decimal(minor).scaleb(-digits)):,.{digits}f}"
-    sign = "−" if minor < 0 else ""
-    symbol = _SYMBOLS.get(currency)
-    return f"{sign}{symbol}{amount}" if symbol else f"{sign}{currency}\u00a0{amount}"
-
-
-@register.filter
-def percent(share: float | None) -> str:
-    """A share of one: `92 %`, with a decimal where it is small."""
-    if share is None:
-        return "not known"
-    value = share * 100
-    digits = 0 if value == int(value) or value >= 10 else 2
-    return f"{value:.{digits}f}\u202f%"
-
-
-@register.filter
-def duration(value: dt.timedelta | float | None) -> str:
-    """Two units at most: `2 h 10 min`, `46 days`, `1.8 ms`."""
-    if value is None:
-        return "not known"
-    seconds = value.total_seconds() if isinstance(value, dt.timedelta) else float(value)
-    if seconds < 1:
-        return f"{seconds * 1000:.1f}".removesuffix(".0") + " ms"
-    whole = round(seconds)
-    days, hours, minutes = whole // 86400, whole % 86400 // 3600, whole % 3600 // 60
-    if days:
-        return _units((days, "day" if days == 1 else "days"), (hours if days < 3 else 0, "h"))
-    if hours:
-        return _units((hours, "h"), (minutes, "min"))
-    return _units((minutes, "min"), (whole % 60 if minutes < 10 else 0, "s"))
+        return format_html('<a href="{}">{}</a>', url, words.count(value))
+    return format_html("{}", words.count(value))
 
 
 @register.simple_tag
@@ -247,9 +197,9 @@ def when(
     if value is None:
         return format_html('<span class="faint">{}</span>', none)
     if not isinstance(value, dt.datetime):
-        return format_html('<time datetime="{}">{}</time>', value.isoformat(), _day(value))
+        return format_html('<time datetime="{}">{}</time>', value.isoformat(), words.day(value))
     written = value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return format_html('<time datetime="{}">{}</time>', written, _said(value, style))
+    return format_html('<time datetime="{}">{}</time>', written, words.instant(value, style))
 
 
 @register.simple_tag
@@ -389,35 +339,6 @@ def message_effect(level: str) -> str:
 
 def _steps(walk: Any) -> tuple[pictures.Step, ...]:
     return pictures.steps_of(walk or ())
-
-
-def _units(*pairs: tuple[int, str]) -> str:
-    told = [f"{amount} {unit}" for amount, unit in pairs if amount]
-    return " ".join(told) or f"0 {pairs[-1][1]}"
-
-
-def _day(day: dt.date, *, year: bool | None = None) -> str:
-    """The year is left out within 60 days either side."""
-    today = timezone.localdate()
-    far = abs((day - today).days) > 60 if year is None else year
-    said = f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
-    return f"{said} {day.year}" if far else said
-
-
-def _said(value: dt.datetime, style: str) -> str:
-    local = timezone.localtime(value)
-    clock, named, day = local.strftime("%H:%M:%S"), local.strftime("%Z"), _day(local.date())
-    milliseconds = f"{local.microsecond // 1000:03d}"
-    styles = {
-        "minute": f"{day}, {clock[:5]} {named}",
-        "second": f"{day}, {clock} {named}",
-        "record": f"{_day(local.date(), year=True)}, {clock}.{milliseconds} {named}",
-        "day": day,
-        "hour": f"{clock[:5]} {named}",
-        "clock": clock,
-        "clock_ms": f"{clock}.{milliseconds}",
-    }
-    return styles[style]
 
 
 def _kind(bound: BoundField) -> str:

@@ -1,0 +1,273 @@
+"""Pictures: what is drawn where, and what is said of it. Parsed as XML, so they are well-formed."""
+
+from collections import Counter
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from governance.pictures import (
+    CHECKS,
+    Bucket,
+    Reach,
+    ReachNode,
+    bars,
+    bars_label,
+    gauge,
+    reach_bands,
+    reach_picture,
+    steps_from,
+    steps_of,
+    walk_sentence,
+    walk_strip,
+)
+
+TIERS = ("restricted", "confidential", "internal", "public")
+DESK = Reach(
+    "refund-desk",
+    reads=(ReachNode("crm", "confidential", "contacts"), ReachNode("docs", "public")),
+    writes=(ReachNode("payments", "confidential"), ReachNode("mail-out", "public", "mail.send")),
+)
+
+
+def parsed(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg)
+
+
+def classes(svg: str) -> Counter[str]:
+    return Counter(element.get("class", "") for element in parsed(svg).iter())
+
+
+def walk(*statuses: str) -> list[tuple[str, str]]:
+    padded = [*statuses, *["not_reached"] * (13 - len(statuses))]
+    return list(zip(CHECKS, padded, strict=True))
+
+
+def middle(svg: str, name: str) -> float:
+    """The height at which a system's box stands: its text and its box share it."""
+    texts = [element for element in parsed(svg).iter("text") if element.text == name]
+    return float(texts[0].get("y", ""))
+
+
+# The walk
+
+
+@pytest.mark.parametrize(
+    ("steps", "sentence"),
+    [
+        (steps_from("allow", ""), "All 13 checks passed"),
+        (
+            steps_from("deny", "allowlist"),
+            "3 passed, stopped at check 4 of 13, allowlist, 9 not reached",
+        ),
+        (steps_from("hold", "taint"), "12 passed, held at check 9 of 13, taint"),
+        (
+            steps_of(walk(*["passed"] * 6, "error")),
+            "6 passed, failed at check 7 of 13, policy, 6 not reached",
+        ),
+        (
+            steps_of(walk("passed", "not_applicable", *["passed"] * 5, *["not_built"] * 6)),
+            "6 passed, 1 not applicable, 6 not built yet",
+        ),
+        (
+            steps_of(walk("refused")),
+            "Stopped at check 1 of 13, identity, 12 not reached",
+        ),
+    ],
+)
+def test_walk_sentence_tells_where_it_stopped(steps, sentence):
+    assert walk_sentence(steps) == sentence
+    assert parsed(walk_strip(steps)).get("aria-label") == sentence
+
+
+def test_walk_sentence_with_a_refusal_after_a_hold_names_the_refusal():
+    steps = steps_of(walk(*["passed"] * 8, "held", "refused"))
+
+    assert walk_sentence(steps) == "8 passed, stopped at check 10 of 13, rate, 3 not reached"
+
+
+def test_strip_marks_each_status_in_its_own_shape():
+    svg = walk_strip(
+        steps_of(walk("passed", "not_applicable", "not_built", "held", "refused", "not_reached"))
+    )
+
+    assert classes(svg) == {
+        "strip": 1,
+        "pass": 2,
+        "unbuilt": 1,
+        "hold": 1,
+        "deny": 1,
+        "unreached": 8,
+    }
+
+
+def test_steps_of_reads_mappings_objects_and_pairs_alike():
+    mapping = {"check": "flow", "status": "refused", "sentence": "Data would sink"}
+    other = {"name": "flow", "status": "refused", "message": "Data would sink"}
+
+    (expected,) = steps_of([("flow", "refused", "Data would sink")])
+
+    assert steps_of([mapping]) == (expected,)
+    assert steps_of([other]) == (expected,)
+    assert steps_of([type("Step", (), mapping)()]) == (expected,)
+
+
+def test_step_without_a_sentence_says_the_usual_one():
+    assert [step.says for step in steps_of(walk("passed", "not_built"))][:3] == [
+        "Passed",
+        "Not built yet",
+        "Not reached",
+    ]
+
+
+# The reach
+
+
+def test_reach_stands_at_the_highest_tier_that_is_read():
+    assert DESK.level == "confidential"
+    assert DESK.sinking == ("mail-out",)
+
+
+def test_reach_without_reads_stands_at_the_bottom_and_sinks_nowhere():
+    writer = Reach(
+        "writer", writes=(ReachNode("payroll", "restricted"), ReachNode("web", "public"))
+    )
+
+    assert writer.level == "public"
+    assert writer.sinking == ()
+
+
+def test_reach_says_the_picture_in_words():
+    assert DESK.sentence == (
+        "refund-desk reads crm (confidential), docs (public)"
+        " and writes payments (confidential), mail-out (public)."
+        " Sinking below its reads: mail-out."
+    )
+    assert parsed(reach_picture(DESK))[0].text == DESK.sentence
+
+
+def test_reach_says_refused_only_where_the_flow_is_checked():
+    checked = Reach(DESK.agent, DESK.reads, DESK.writes, refused=True)
+
+    assert checked.sentence.endswith(" Refused, because the data would sink: mail-out.")
+
+
+def test_reach_picture_draws_what_sinks_dashed_and_crossed_on_the_line():
+    svg = parsed(reach_picture(DESK))
+    drawn = Counter(element.get("class", "") for element in svg.iter("path"))
+    (cross,) = [e for e in svg.iter("circle") if e.get("class") == "cross-ground"]
+    lines = [e.get("y1") for e in svg.iter("line")]
+
+    assert drawn == {
+        "flow confidential": 2,
+        "flow public": 1,
+        "flow sinks": 1,
+        "cross": 1,
+    }
+    assert cross.get("cy") == lines[TIERS.index("confidential")]
+
+
+def test_reach_picture_puts_higher_tiers_higher():
+    nodes = tuple(ReachNode(tier, tier) for tier in reversed(TIERS))
+    svg = reach_picture(Reach("all", reads=nodes), width=416)
+
+    heights = [middle(svg, tier) for tier in TIERS]
+
+    assert heights == sorted(heights)
+
+
+def test_reach_picture_groups_a_crowd_of_one_tier_and_owner():
+    crowd = tuple(ReachNode(f"s{n}", "internal", owner="Ana") for n in range(9))
+    svg = parsed(reach_picture(Reach("busy", reads=crowd)))
+
+    boxes = [e for e in svg.iter("rect") if e.get("class") == "node"]
+
+    assert len(boxes) == 1
+    assert [e.text for e in svg.iter("text")][-3:] == ["9 systems", "of Ana", "busy"]
+
+
+def test_reach_bands_list_everything_from_restricted_down():
+    bands = reach_bands(DESK)
+
+    assert [(b.tier, len(b.reads), len(b.writes), b.sinks) for b in bands] == [
+        ("confidential", 1, 1, False),
+        ("public", 1, 1, True),
+    ]
+
+
+def test_reach_picture_escapes_names():
+    hostile = Reach('<script>"&', reads=(ReachNode("<b>", "public", "'\">"),))
+    svg = reach_picture(hostile, key='"><x')
+
+    assert "<script>" not in svg
+    assert parsed(svg).get("aria-labelledby") == '"><x-t'
+
+
+names = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=30)
+nodes = st.builds(ReachNode, names, st.sampled_from(TIERS), names, names)
+
+
+@given(st.builds(Reach, names, st.tuples(nodes, nodes), st.lists(nodes, max_size=12).map(tuple)))
+def test_reach_picture_of_anything_stays_inside_its_box(reach):
+    svg = parsed(reach_picture(reach))
+    height = float(svg.get("viewBox", "").split()[3])
+
+    edges = [float(e.get("y", "")) + float(e.get("height", "")) for e in svg.iter("rect")]
+
+    assert max(edges) <= height
+
+
+# Bars and gauges
+
+
+def test_bars_draw_the_unusual_hour_in_full_red():
+    buckets = [Bucket(f"{hour:02d}", 40, denied=1) for hour in range(23)]
+    svg = bars([*buckets, Bucket("23", 40, denied=12, held=2)])
+
+    drawn = classes(svg)
+
+    assert (drawn["bar-allow"], drawn["bar-deny"], drawn["bar-deny loud"]) == (24, 23, 1)
+    assert drawn["bar-hold"] == 1
+
+
+def test_bars_label_tells_totals_and_the_worst():
+    label = bars_label([Bucket("10", 1_200, 3), Bucket("11", 40, 9, 1)])
+
+    assert label == "1,240 allowed, 12 denied, 1 held; most were denied at 11: 9"
+
+
+@pytest.mark.parametrize(
+    ("most", "scale"), [(0, "1"), (1, "1"), (104, "120"), (7, "8"), (25_000, "25,000"), (99, "100")]
+)
+def test_bars_scale_ends_on_a_round_number(most, scale):
+    texts = [e.text for e in parsed(bars([Bucket("10", most)])).iter("text")]
+
+    assert texts[0] == scale
+
+
+def test_bars_of_nothing_are_an_empty_scale():
+    assert classes(bars([]))["bar-allow"] == 0
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "state", "width"),
+    [
+        (6, 20, "gauge", "30%"),
+        (16, 20, "gauge near", "80%"),
+        (20, 20, "gauge full", "100%"),
+        (25, 20, "gauge full", "100%"),
+        (0, 0, "gauge full", "100%"),
+    ],
+)
+def test_gauge_warns_from_four_fifths_and_never_overflows(used, limit, state, width):
+    svg = parsed(gauge(used, limit, label="Spend"))
+
+    assert svg.get("class") == state
+    assert svg[1].get("width") == width
+
+
+def test_gauge_shows_no_more_reserved_than_is_left():
+    svg = parsed(gauge(15, 20, reserved=10, label="Spend"))
+
+    assert (svg[2].get("x"), svg[2].get("width")) == ("75%", "25%")
