@@ -28,7 +28,7 @@ PROCESSING = (
 )
 
 
-class AgentForm(forms.ModelForm[Agent]):
+class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
     """What an owner says of an agent. What follows from it is computed, never asked."""
 
     slug = forms.CharField(

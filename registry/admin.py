@@ -11,6 +11,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth import admin as _auth_admin  # noqa: F401  (registers Group)
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -43,6 +44,7 @@ from registry.people import signed_in
 from registry.pictures import picture_of
 from registry.reach import reach_of
 
+# The admin of `auth` registered it when it was imported above.
 admin.site.unregister(Group)
 
 
@@ -109,7 +111,7 @@ class ServiceAdmin(SimpleHistoryAdmin):
         raise NotImplementedError
 
 
-class PersonForm(forms.ModelForm[Person]):
+class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
     groups = forms.MultipleChoiceField(
         choices=GroupName.choices,
         required=False,
@@ -169,13 +171,13 @@ class PersonAdmin(ServiceAdmin):
         return person
 
 
-class ResourceInline(admin.TabularInline[Resource, System]):
+class ResourceInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Resource
     extra = 0
     fields = ["name", "match", "tier", "categories"]
 
 
-class AgreementInline(admin.TabularInline[Agreement, System]):
+class AgreementInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Agreement
     extra = 0
     fields = ["kind", "reference", "signed_on", "expires_on"]
@@ -231,7 +233,7 @@ def _propose_notice(request: HttpRequest, proposed: Any) -> None:
         messages.warning(request, f"Waits for a second person: {each.summary}")
 
 
-class AccessInline(admin.TabularInline[ToolAccess, Tool]):
+class AccessInline(admin.TabularInline):  # type: ignore[type-arg]
     model = ToolAccess
     extra = 0
     fields = ["system", "resource", "direction"]
@@ -288,7 +290,7 @@ class GatewayAdmin(ServiceAdmin):
         return services.save_gateway(slug=obj.slug, by=signed_in(request), **given)
 
 
-class LookedAt(admin.ModelAdmin[Any]):
+class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
     """A model that is only looked at here; what one does with it are POST forms on its page."""
 
     list_per_page = 50
