@@ -48,15 +48,13 @@ def _installation(ours: Places, asked: database.Database) -> Installation:
 
 
 def _leave(installation: Installation, process: str) -> None:
-    given = installation.environment(process)
-    kept = {name: value for name, value in given.items() if name not in os.environ}
-    runs_in = {
-        "DATABASE_URL": given["DATABASE_URL"],
+    there = {
         "HOME": RUN_TIME_DATA,
         "MUSTER_DATA": RUN_TIME_DATA,
         "MUSTER_KEYS": f"{RUN_TIME_DATA}/keys",
     }
-    roles.write_private(ENVIRONMENTS / process / FILE, json.dumps({**kept, **runs_in}))
+    told = json.dumps({**installation.own(process), **there})
+    roles.write_private(ENVIRONMENTS / process / FILE, told)
 
 
 def become(arguments: list[str]) -> int:

@@ -79,6 +79,16 @@ def asked() -> Database | None:
 
 def make_ready(database: Database, logins: Mapping[str, str], *, queue: bool) -> None:
     """Roles, database, default privileges and the queue's schema, whatever was there before."""
+    try:
+        _make_ready(database, logins, queue=queue)
+    except psycopg.Error as error:
+        raise CannotStart(
+            f"The database could not be prepared as {database.administrator.get('user', 'you')},"
+            f" who must be a superuser or may create roles and databases: {error}"
+        ) from error
+
+
+def _make_ready(database: Database, logins: Mapping[str, str], *, queue: bool) -> None:
     with database.connect(MAINTENANCE, **database.administrator) as admin:
         roles.make_roles(admin, logins)
         roles.make_database(admin, database.name)

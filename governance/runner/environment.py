@@ -19,6 +19,7 @@ LOGIN_OF = {
     "migrate": roles.MIGRATOR,
     "test": roles.MIGRATOR,
 }
+RUN_TIME = ("web", "worker", "beat")
 EMBEDDED_BROKER = "pgmq://"
 
 
@@ -36,19 +37,23 @@ class Installation:
     base_url: str
 
     def environment(self, process: str) -> dict[str, str]:
-        """The environment of a `process`: web, worker, beat, command or migrate."""
+        """The environment of a `process`: web, worker, beat, command, migrate or test."""
+        return {**inherited(), **self.own(process)}
+
+    def own(self, process: str) -> dict[str, str]:
+        """What this installation itself tells `process`."""
         login = LOGIN_OF.get(process, "muster_web")
+        home = {"HOME": str(self.places.data / "home")} if process in RUN_TIME else {}
         return {
-            **inherited(),
             "DATABASE_URL": self.database.url(login, self.logins[login]),
             "DJANGO_SETTINGS_MODULE": "governance.settings",
-            "HOME": str(self.places.data / "home") if process in RUN_TIME else _home(),
             "MUSTER_BASE_URL": self.base_url,
             "MUSTER_DATA": str(self.places.data),
             "MUSTER_KEYS": str(self.places.keys),
             "MUSTER_PROCESS": process,
             "PYTHONPATH": str(PROJECT),
             "PYTHONUNBUFFERED": "1",
+            **home,
             **self._queue(),
         }
 
@@ -58,9 +63,6 @@ class Installation:
         return {"MUSTER_QUEUE_DSN": self.database.dsn(roles.QUEUE, self.logins[roles.QUEUE])}
 
 
-RUN_TIME = ("web", "worker", "beat")
-
-
 def inherited() -> dict[str, str]:
     """Our own environment without any way into a database."""
     return {
@@ -68,10 +70,6 @@ def inherited() -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in WITHHELD and not name.startswith("PG")
     }
-
-
-def _home() -> str:
-    return os.environ.get("HOME", "/")
 
 
 def python(*arguments: str) -> list[str]:

@@ -35,11 +35,17 @@ class Check:
 
 
 def run(arguments: list[str]) -> int:
-    """Checks, then pytest with `arguments`; a path among them means: only pytest, on it."""
+    """Checks, then pytest with `arguments`; a path among them means: only pytest, on it.
+
+    The names of checks alone mean: only those.
+    """
     everything, rest = "--all" in arguments, [part for part in arguments if part != "--all"]
+    named = [check for check in checks() if check.name in rest]
     children.stop_on_signals()
     with throw_away() as installation:
-        failed = [] if _names_tests(rest) else _run_checks(installation)
+        if named and len(named) == len(rest):
+            return 1 if _run_checks(installation, named) else 0
+        failed = [] if _names_tests(rest) else _run_checks(installation, checks())
         groups = [["-n", "2", *rest]] if not _names_tests(rest) else [rest]
         if everything:
             _bring_browser()
@@ -101,7 +107,7 @@ def checks() -> list[Check]:
     ]
 
 
-def _run_checks(installation: Installation) -> list[str]:
+def _run_checks(installation: Installation, wanted: Sequence[Check]) -> list[str]:
     """The names of the checks that failed, their output printed."""
 
     def outcome(check: Check) -> tuple[Check, subprocess.CompletedProcess[str], float]:
@@ -119,7 +125,7 @@ def _run_checks(installation: Installation) -> list[str]:
 
     failed = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for check, done, seconds in pool.map(outcome, checks()):
+        for check, done, seconds in pool.map(outcome, wanted):
             verdict = "ok" if done.returncode == 0 else "FAILED"
             print(f"{check.name:<14}{verdict} ({seconds:.1f} s)", flush=True)
             if done.returncode:
