@@ -151,6 +151,6 @@ PLAN: list[tuple[Callable[[datetime, random.Random], Iterator[Call]], int, int, 
     (_research, 3, 9, 19),
     (_scoring, 2, 2, 5),
     (_invoice, 6, 8, 17),
-    (_figures, 1, 7, 8),
+    (_figures, 1, 8, 9),
     (_copilot, 8, 8, 19),
 ]

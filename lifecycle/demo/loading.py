@@ -1,0 +1,206 @@
+"""Loading the made-up company: its inventory by `apply`, its month by the decision service.
+
+Only the record's time is not the database's own here. It is given by the traffic, through a
+second append function that exists only in a demo, and only while this runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.conf import settings
+
+from audit import demo_append
+from audit import services as audit
+from audit.enums import Kind
+from audit.selectors import holds_demo_mark
+from authz.asks import Ask, Caller
+from authz.decide import Answer, decide
+from authz.engine.types import SubjectKind, Token
+from authz.models import ReportedOutcome
+from authz.outcomes import Report, Result, entry_of
+from authz.recorder import Judged, Recorded
+from governance.kernel import clock
+from governance.kernel.errors import NotAllowed
+from lifecycle.apply.document import read_inventory
+from lifecycle.apply.execute import apply_inventory
+from lifecycle.apply.secret_file import SecretFile
+from lifecycle.demo import traffic
+from registry import services
+from registry.models import Agent, Person
+
+INVENTORY = Path(__file__).parent / "halvern.yaml"
+FLUSH = 200
+# Who asked at the gateway without standing on the register.
+STRANGERS = (("sales-forecast", 14), ("export-helper", 3))
+
+
+class Rows:
+    """Rows on their way to the record, each with its own time."""
+
+    def __init__(self, loader: psycopg.Connection[Any]) -> None:
+        self.loader = loader
+        self.rows: list[audit.Row] = []
+        self.times: list[datetime] = []
+
+    def add(self, row: audit.Row, at: datetime) -> None:
+        """Take a row; written in batches."""
+        self.rows.append(row)
+        self.times.append(at)
+        if len(self.rows) >= FLUSH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        demo_append.append_at(self.loader, self.rows, self.times)
+        self.rows.clear()
+        self.times.clear()
+
+    def record(self, batch: Sequence[Judged]) -> list[Recorded]:
+        """What `decide` calls in the place of the real recorder."""
+        return [self._recorded(judged) for judged in batch]
+
+    def _recorded(self, judged: Judged) -> Recorded:
+        at = judged.now or clock.now()
+        self.add(judged.row, at)
+        row = judged.row
+        return Recorded(UUID(row["id"]), at, row["effect"], row["check"], row["code"])
+
+
+def load_demo(*, migrator: str, loader: str, folder: Path) -> int:
+    """Load company and month; write `demo.json` last. Returns the number of decisions.
+
+    `migrator` and `loader` are connection strings. Refused outside a database marked as demo.
+    """
+    if not holds_demo_mark():
+        raise NotAllowed("This database is not marked as a demo. Start it with ./muster up --demo.")
+    known = _load_company(folder)
+    now = clock.now()
+    with psycopg.connect(migrator, autocommit=True) as owner:
+        demo_append.install_demo_append(
+            owner, first=(now - timedelta(days=traffic.DAYS + 1)).date()
+        )
+        try:
+            decisions = _load_month(loader, now)
+        finally:
+            demo_append.drop_demo_append(owner)
+    _note_strangers()
+    write_private(folder / "demo.json", known)
+    return decisions
+
+
+def _load_company(folder: Path) -> dict[str, Any]:
+    """The inventory, with a password for everyone; returns what `demo.json` says."""
+    inventory = read_inventory(INVENTORY)
+    with TemporaryDirectory(dir=folder) as temporary:
+        path = Path(temporary) / "secrets.json"
+        file = SecretFile(str(path), base_url=settings.MUSTER_BASE_URL)
+        apply_inventory(
+            inventory, by_email="marco.ferri@halvern.example", bootstrap=True, secrets=file
+        )
+        known: dict[str, Any] = json.loads(path.read_text())
+    patterns = dict(Agent.objects.values_list("slug", "pattern"))
+    for agent in known["agents"]:
+        agent["identity_pattern"] = patterns[agent["id"]]
+    return {"base_url": settings.MUSTER_BASE_URL, "users": _users(), **known}
+
+
+def _users() -> list[dict[str, Any]]:
+    return [_user(person) for person in Person.objects.prefetch_related("groups").order_by("name")]
+
+
+def _user(person: Person) -> dict[str, Any]:
+    password = secrets.token_urlsafe(15)
+    person.set_password(password)
+    person.save(update_fields=["password"])
+    roles = sorted(group.name for group in person.groups.all())
+    if person.owned_agents.exists():
+        roles.insert(0, "owner")
+    return {"email": person.email, "password": password, "roles": roles}
+
+
+def _load_month(loader: str, now: datetime) -> int:
+    """Every call of the month through the decision service, then what came of those allowed."""
+    calls = traffic.month(now)
+    callers = {agent.slug: _caller(agent) for agent in Agent.objects.select_related("client")}
+    people = dict(Person.objects.values_list("email", "pid"))
+    with psycopg.connect(loader, autocommit=True) as connection:
+        rows = Rows(connection)
+        for call in calls:
+            ask = _ask(call, people)
+            (answer,) = decide([ask], callers[call.agent], now=call.at, record=rows.record)
+            if answer.allowed:
+                _report(rows, call, answer)
+        rows.flush()
+    return len(calls)
+
+
+def _caller(agent: Agent) -> Caller:
+    token = Token(client_version=agent.client.version, jti="demo")
+    return Caller(kind="agent", slug=agent.slug, token=token)
+
+
+def _ask(call: traffic.Call, people: dict[str, str]) -> Ask:
+    return Ask(
+        kind=SubjectKind.AGENT,
+        tool=call.tool,
+        agent=call.agent,
+        user=people.get(call.user, call.user),
+        parameters=call.parameters,
+        session=call.session,
+        reasoning=call.reasoning,
+    )
+
+
+def _report(rows: Rows, call: traffic.Call, answer: Answer) -> None:
+    """The outcome of an allowed call, a moment later."""
+    if not call.output and not call.cost_minor:
+        return
+    at = call.at + timedelta(milliseconds=400)
+    report = Report(
+        result=Result.SUCCESS,
+        output=call.output or None,
+        cost_minor=call.cost_minor or None,
+        currency="EUR" if call.cost_minor else "",
+    )
+    record_id = clock.uuid7(at)
+    request, decision = answer.resolved.request, answer.decision
+    entry = entry_of(
+        report,
+        id=record_id,
+        kind=Kind.OUTCOME,
+        actor=call.agent,
+        agent=call.agent,
+        user=request.user,
+        tool=request.tool,
+        tier=decision.classification,
+        session=request.session,
+        parent=answer.id,
+    )
+    ReportedOutcome.objects.create(decision=answer.id, record=record_id)
+    rows.add(audit.prepare_row(**entry), at)
+
+
+def _note_strangers() -> None:
+    for claimed, count in STRANGERS:
+        for _ in range(count):
+            services.note_caller(claimed=claimed, source="10.20.0.7")
+
+
+def write_private(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON that only its owner may read, whole or not at all."""
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+    temporary.replace(path)
