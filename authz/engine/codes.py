@@ -56,6 +56,7 @@ REMEDIES: dict[str, str] = {
     "grant_role": "Ask security for a role that grants the tool.",
     "read_policy": "Change the call so that the policy lets it through.",
     "ask_policy_change": "Ask security to change the policy.",
+    "ask_again": "Ask again.",
     "tell_security": "Tell security: Muster could not judge this call.",
 }
 
@@ -123,6 +124,12 @@ _GIVEN = (
         ("get_token",),
     ),
     Code(
+        "identity.mismatch",
+        "{agent} may not ask for another. Its token speaks for itself alone. "
+        "Name it as the subject, or ask through a gateway.",
+        ("ask_through_gateway",),
+    ),
+    Code(
         "identity.not_active",
         "{agent} may not act. Its row is {state}, not active. "
         "Ask its owner or security to bring it back.",
@@ -156,6 +163,12 @@ _GIVEN = (
         "{agent} may not call {tool}. The tool is not in its row. "
         "Ask the owner to add it, which is a review.",
         ("add_to_allowlist",),
+    ),
+    Code(
+        "parameters.malformed",
+        "This may not go on. It is no question that can be judged. "
+        "Correct the request and ask again.",
+        ("ask_again",),
     ),
     Code(
         "parameters.unknown_tool",
@@ -225,6 +238,12 @@ _GIVEN = (
         "Change the call, or ask security for a policy.",
         ("read_policy", "ask_policy_change"),
         reason=POLICY_DENIED,
+    ),
+    Code(
+        "rate.busy",
+        "This may not go on. The facts behind it changed again and again while it was judged. "
+        "Wait a moment and ask again.",
+        ("ask_again",),
     ),
 )
 _ERRORS = tuple(

@@ -1,0 +1,160 @@
+"""The shapes of the decision API, for OpenAPI. `authz.wire` is what reads and refuses."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from authz.engine.types import Effect, Status
+from authz.outcomes import Result
+from authz.wire import Semantic
+
+
+class Properties(serializers.DictField):
+    """Any members."""
+
+    child = serializers.JSONField()
+
+
+class Subject(serializers.Serializer[object]):
+    type = serializers.CharField(max_length=800, help_text="`agent`, or what a person is called.")
+    id = serializers.CharField(max_length=800)
+    properties = Properties(required=False)
+
+
+class Action(serializers.Serializer[object]):
+    name = serializers.CharField(max_length=800, help_text="The tool, exactly as registered.")
+    properties = Properties(required=False, help_text="The parameters.")
+
+
+class Resource(serializers.Serializer[object]):
+    type = serializers.CharField(max_length=800)
+    id = serializers.CharField(max_length=800)
+    properties = Properties(required=False)
+
+
+class Context(serializers.Serializer[object]):
+    session = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    user = serializers.CharField(max_length=800, required=False, allow_blank=True)
+    agent = serializers.CharField(max_length=800, required=False, allow_blank=True)
+    parameters = Properties(required=False)
+    reasoning = serializers.CharField(required=False, allow_blank=True)
+    inputs = serializers.JSONField(required=False)
+    prompt_digest = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    code_reference = serializers.CharField(max_length=200, required=False, allow_blank=True)
+
+
+class EvaluationRequest(serializers.Serializer[object]):
+    subject = Subject()
+    action = Action()
+    resource = Resource()
+    context = Context(required=False)  # type: ignore[assignment]
+
+
+class EvaluationItem(serializers.Serializer[object]):
+    subject = Subject(required=False)
+    action = Action(required=False)
+    resource = Resource(required=False)
+    context = Context(required=False)  # type: ignore[assignment]
+
+
+class Options(serializers.Serializer[object]):
+    evaluations_semantic = serializers.ChoiceField(
+        choices=[each.value for each in Semantic], required=False
+    )
+
+
+class EvaluationsRequest(EvaluationItem):
+    evaluations = EvaluationItem(many=True, required=False)
+    options = Options(required=False)
+
+
+class Observed(serializers.Serializer[object]):
+    would = serializers.ChoiceField(choices=[each.value for each in Effect])
+    check = serializers.CharField(allow_blank=True)
+    code = serializers.CharField(allow_blank=True)
+
+
+class AnswerContext(serializers.Serializer[object]):
+    decision_id = serializers.UUIDField()
+    effect = serializers.ChoiceField(choices=[each.value for each in Effect])
+    check = serializers.CharField(allow_blank=True)
+    code = serializers.CharField(allow_blank=True)
+    reason = serializers.CharField(allow_blank=True)
+    message = serializers.CharField()
+    policies = serializers.ListField(child=serializers.CharField())
+    obligations = serializers.ListField(child=Properties())
+    remedies = serializers.ListField(child=Properties())
+    classification = serializers.CharField(allow_blank=True)
+    observe = Observed(required=False)
+    error = Properties(required=False)
+
+
+class EvaluationAnswer(serializers.Serializer[object]):
+    decision = serializers.BooleanField()
+    context = AnswerContext(required=False)  # type: ignore[assignment]
+
+
+class EvaluationsAnswer(serializers.Serializer[object]):
+    evaluations = EvaluationAnswer(many=True, required=False)
+    decision = serializers.BooleanField(required=False)
+    context = AnswerContext(required=False)  # type: ignore[assignment]
+
+
+class Metadata(serializers.Serializer[object]):
+    policy_decision_point = serializers.URLField()
+    access_evaluation_endpoint = serializers.URLField()
+    access_evaluations_endpoint = serializers.URLField()
+
+
+class OutcomeRequest(serializers.Serializer[object]):
+    outcome = serializers.ChoiceField(choices=[each.value for each in Result])
+    output = serializers.JSONField(required=False)
+    cost_minor = serializers.IntegerField(min_value=0, required=False, allow_null=True)
+    currency = serializers.RegexField("^([A-Z]{3})?$", required=False)
+    records = serializers.ListField(
+        child=serializers.CharField(max_length=255), max_length=1000, required=False
+    )
+
+
+class OutcomeAnswer(serializers.Serializer[object]):
+    outcome_id = serializers.UUIDField()
+    decision_id = serializers.UUIDField()
+
+
+class StepTold(serializers.Serializer[object]):
+    check = serializers.CharField()
+    status = serializers.ChoiceField(choices=[each.value for each in Status])
+    code = serializers.CharField(allow_blank=True)
+
+
+class JudgedResource(serializers.Serializer[object]):
+    type = serializers.CharField(allow_blank=True)
+    id = serializers.CharField(allow_blank=True)
+
+
+class DecisionRecord(serializers.Serializer[object]):
+    decision_id = serializers.UUIDField()
+    at = serializers.DateTimeField()
+    effect = serializers.ChoiceField(choices=[each.value for each in Effect])
+    check = serializers.CharField(allow_blank=True)
+    code = serializers.CharField(allow_blank=True)
+    reason = serializers.CharField(allow_blank=True)
+    mode = serializers.CharField()
+    agent = serializers.CharField(allow_blank=True)
+    gateway = serializers.CharField(allow_blank=True)
+    tool = serializers.CharField(allow_blank=True)
+    resource = JudgedResource()
+    classification = serializers.CharField(allow_blank=True)
+    session = serializers.CharField(allow_blank=True)
+    walk = StepTold(many=True)
+    policies = serializers.ListField(child=serializers.CharField())
+    flags = serializers.ListField(child=serializers.CharField())
+    outcome_reported = serializers.BooleanField()
+
+
+class Problem(serializers.Serializer[object]):
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()

@@ -1,0 +1,178 @@
+"""The decision API as REST views: each hands its request to `answer` as it came.
+
+They authenticate, parse and refuse nothing themselves. What stands here besides is for those who
+read OpenAPI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from authz.api import serializers
+from authz.api.answer import answer
+from governance.kernel.api import StrictJsonParser
+from governance.kernel.strict_json import MAX_BYTES
+
+
+class WhateverIsAccepted(BaseContentNegotiation):
+    """Answers JSON, whatever the Accept header says: a 406 helps no enforcement point."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        return next(iter(parsers))
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        first = next(iter(renderers))
+        return first, first.media_type or ""
+
+
+class Wire(APIView):
+    """One address of the decision API."""
+
+    authentication_classes = []
+    permission_classes = []
+    parser_classes = [StrictJsonParser]
+    content_negotiation_class = WhateverIsAccepted
+
+    def reply(self, request: Request) -> HttpResponse:
+        return _reply(request._request)
+
+    def http_method_not_allowed(  # type: ignore[override]
+        self, request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        return self.reply(request)
+
+    def options(  # type: ignore[override]
+        self, request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        return self.reply(request)
+
+
+def _reply(request: HttpRequest) -> HttpResponse:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    peer = request.META.get("REMOTE_ADDR") or "local"
+    status, sent, content = answer(
+        request.method or "", request.path, headers, _body(request), peer
+    )
+    return HttpResponse(content, status=status, headers=sent)
+
+
+def _body(request: HttpRequest) -> bytes:
+    """The body, read no further than to see that it is too long. A broken one counts as none."""
+    try:
+        return request.read(MAX_BYTES + 1)
+    except UnreadablePostError:
+        return b""
+
+
+REQUEST_ID = OpenApiParameter(
+    "X-Request-ID", str, OpenApiParameter.HEADER, description="Echoed in the answer."
+)
+BARE = OpenApiParameter(
+    "Muster-Answer",
+    str,
+    OpenApiParameter.HEADER,
+    description="`bare` leaves `context` out of the answer.",
+)
+
+
+def _problem(description: str) -> OpenApiResponse:
+    return OpenApiResponse(serializers.Problem, description=description)
+
+
+PROBLEMS = {
+    (400, "application/problem+json"): _problem("The request is not one that can be decided."),
+    (401, "application/problem+json"): _problem("There is no valid token."),
+    (503, "application/problem+json"): _problem("It could not be recorded: there is no decision."),
+}
+ABOUT_ONE = PROBLEMS | {
+    (404, "application/problem+json"): _problem("No such decision, or another caller's."),
+}
+
+
+class Evaluation(Wire):
+    """May this happen now?"""
+
+    @extend_schema(
+        operation_id="access_evaluation",
+        tags=["decisions"],
+        parameters=[REQUEST_ID, BARE],
+        request=serializers.EvaluationRequest,
+        responses={(200, "application/json"): serializers.EvaluationAnswer, **PROBLEMS},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Decide one request. A denial is an answer too: 200 with `decision` false."""
+        return self.reply(request)
+
+
+class Evaluations(Wire):
+    """May these happen now?"""
+
+    @extend_schema(
+        operation_id="access_evaluations",
+        tags=["decisions"],
+        parameters=[REQUEST_ID, BARE],
+        request=serializers.EvaluationsRequest,
+        responses={(200, "application/json"): serializers.EvaluationsAnswer, **PROBLEMS},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Decide several requests in order, with the semantic that `options` names."""
+        return self.reply(request)
+
+
+class Metadata(Wire):
+    """What this decision point offers, and where."""
+
+    @extend_schema(
+        operation_id="access_metadata",
+        tags=["decisions"],
+        auth=[],
+        responses={(200, "application/json"): serializers.Metadata},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """AuthZEN metadata of this decision point."""
+        return self.reply(request)
+
+
+class OneDecision(Wire):
+    """A decision that the caller asked for."""
+
+    @extend_schema(
+        operation_id="decision",
+        tags=["decisions"],
+        parameters=[REQUEST_ID],
+        responses={(200, "application/json"): serializers.DecisionRecord, **ABOUT_ONE},
+    )
+    def get(self, request: Request, pk: object) -> HttpResponse:
+        """What was decided and by which walk of checks, for whoever asked."""
+        return self.reply(request)
+
+
+class Outcome(Wire):
+    """What became of a decision."""
+
+    @extend_schema(
+        operation_id="decision_outcome",
+        tags=["decisions"],
+        parameters=[REQUEST_ID],
+        request=serializers.OutcomeRequest,
+        responses={
+            (201, "application/json"): serializers.OutcomeAnswer,
+            (409, "application/problem+json"): _problem("The outcome was reported already."),
+            **ABOUT_ONE,
+        },
+    )
+    def post(self, request: Request, pk: object) -> HttpResponse:
+        """Report once what the tool returned, what it cost and which records it touched."""
+        return self.reply(request)

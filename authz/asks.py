@@ -1,0 +1,53 @@
+"""What is asked, and by whom, before anything has been looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from authz.engine.types import SubjectKind, Token
+
+MAX_REASONING = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever presented a token: an agent, or a gateway that asks for others."""
+
+    kind: str
+    slug: str
+    token: Token | None = None
+
+    @property
+    def is_gateway(self) -> bool:
+        """A gateway names whom it asks for; an agent is its own subject."""
+        return self.kind == "gateway"
+
+    @property
+    def key(self) -> str:
+        """The slice that holds the caller's own facts."""
+        return f"{self.kind}:{self.slug}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question in one shape, whichever shape it came in. Names are as they were sent."""
+
+    kind: SubjectKind
+    tool: str
+    agent: str = ""
+    person: str = ""
+    user: str = ""
+    chain: tuple[str, ...] = ()
+    subject_type: str = "agent"
+    subject_properties: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    resource_type: str = ""
+    resource_id: str = ""
+    resource_properties: Mapping[str, Any] = field(default_factory=dict)
+    session: str = ""
+    prompt_digest: str = ""
+    code_reference: str = ""
+    reasoning: str = ""
+    inputs: Any = None

@@ -1,0 +1,166 @@
+"""The decision service: may this happen now?
+
+Every way to a decision comes through `decide`. What it answers stands on the record, committed,
+before it is answered; what cannot be recorded is not answered (`NotRecorded`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from django.db import Error
+
+from audit.errors import NotRecordable
+from authz import recorder, refusals, snapshot, timekeeper
+from authz.asks import Ask, Caller
+from authz.cleaning import Clean, blot, clean
+from authz.engine.types import Decision, Effect
+from authz.engine.walk import judge
+from authz.errors import NotRecorded
+from authz.recorder import Judged, Recorded, Stale
+from authz.resolve import Resolved, resolve
+from authz.rows import row_of
+from authz.snapshot import WORLD
+from governance.kernel import clock
+
+MAX_TRIES = 3
+
+Record = Callable[[Sequence[Judged]], Sequence[Recorded | Stale]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A decision, under the id and time of its record."""
+
+    id: UUID
+    at: datetime
+    ask: Ask
+    resolved: Resolved
+    decision: Decision
+
+    @property
+    def allowed(self) -> bool:
+        """May the caller go on? In observe mode they may, whatever would have been decided."""
+        return self.decision.effect is Effect.ALLOW
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One question in one try."""
+
+    clean: Clean
+    resolved: Resolved
+    decision: Decision
+    judged: Judged
+
+
+def decide(
+    asks: Sequence[Ask],
+    caller: Caller,
+    *,
+    now: datetime | None = None,
+    record: Record = recorder.record,
+) -> list[Answer]:
+    """Decide every question, in order, in one transaction of its own.
+
+    A question whose facts changed meanwhile is judged again by the new ones, three times at
+    the most; then it is refused as busy, on the record. `now` and `record` are given only where
+    the past is told again: a demo, a simulation. Raises `NotRecorded`.
+    """
+    try:
+        return _decide(asks, caller, now, record)
+    except Error as error:
+        raise NotRecorded() from error
+
+
+def _decide(
+    asks: Sequence[Ask], caller: Caller, now: datetime | None, record: Record
+) -> list[Answer]:
+    answers: dict[int, Answer] = {}
+    for attempt in range(MAX_TRIES + 1):
+        waiting = [turn for turn in range(len(asks)) if turn not in answers]
+        if not waiting:
+            break
+        given = refusals.refuse(refusals.BUSY) if attempt == MAX_TRIES else None
+        turns = [_prepared(asks[n], caller, now or timekeeper.now(), given) for n in waiting]
+        for n, turn, written in zip(waiting, turns, record([t.judged for t in turns]), strict=True):
+            if isinstance(written, Stale):
+                _renew(written)
+            else:
+                answers[n] = _answer(turn, written)
+    if len(answers) != len(asks):
+        raise NotRecorded()
+    return [answers[n] for n in range(len(asks))]
+
+
+def refuse(ask: Ask, caller: Caller, code: str) -> Answer:
+    """Refuse a question that no check can judge, on the record. Raises `NotRecorded`."""
+    try:
+        turn = _prepared(ask, caller, timekeeper.now(), refusals.refuse(code))
+        (written,) = recorder.record([turn.judged])
+    except Error as error:
+        raise NotRecorded() from error
+    if isinstance(written, Stale):
+        raise NotRecorded()
+    return _answer(turn, written)
+
+
+def _renew(stale: Stale) -> None:
+    snapshot.drop(stale.keys)
+    if "now" in stale.keys:
+        timekeeper.forget()
+
+
+def _prepared(ask: Ask, caller: Caller, now: datetime, given: Decision | None) -> _Turn:
+    cleaned = clean(ask, _secret_parameters(ask))
+    try:
+        return _judged(cleaned, caller, now, given)
+    except NotRecordable as error:
+        # Something that may not be written down came through: write none of what was sent.
+        return _judged(blot(cleaned, error), caller, now, given)
+
+
+def _judged(cleaned: Clean, caller: Caller, now: datetime, given: Decision | None) -> _Turn:
+    """Judge by the facts; a decision that is given rests on none, so none can make it stale."""
+    resolved = resolve(cleaned.ask, caller, secret_path=cleaned.secret_path)
+    if given:
+        resolved = replace(resolved, used={})
+    decision = given or _mismatch(resolved) or judge(resolved.request, resolved.snapshot, now)
+    row = row_of(
+        record_id=clock.uuid7(now),
+        caller=caller,
+        clean=cleaned,
+        resolved=resolved,
+        decision=decision,
+        now=now,
+    )
+    return _Turn(
+        cleaned, resolved, decision, Judged(row, resolved.revisions, None if given else now)
+    )
+
+
+def _mismatch(resolved: Resolved) -> Decision | None:
+    """An agent's own token asks about that agent and no other."""
+    request = resolved.request
+    if request.gateway or not request.agent_claimed or request.agent_claimed == request.agent:
+        return None
+    return refusals.refuse(refusals.MISMATCH, agent=request.agent)
+
+
+def _secret_parameters(ask: Ask) -> Sequence[str]:
+    world = snapshot.load([WORLD])[WORLD].slice
+    tools = world.document["tools"] if world else {}
+    return tuple(tools.get(ask.tool, {}).get("secret", ()))
+
+
+def _answer(turn: _Turn, written: Recorded) -> Answer:
+    decision = turn.decision
+    if decision.observe is None and written.code != decision.code:
+        # A counter decided otherwise, in the record's transaction.
+        decision = replace(
+            decision, effect=Effect(written.effect), check=written.check, code=written.code
+        )
+    return Answer(written.id, written.at, turn.clean.ask, turn.resolved, decision)

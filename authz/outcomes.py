@@ -1,0 +1,186 @@
+"""What became of a decision: told by whoever asked for it, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit import leaf
+from audit import selectors as trail
+from audit import services as audit
+from audit.enums import Kind
+from audit.errors import SecretFound, UnknownRecord
+from audit.models import Record
+from audit.redactor import find_secret
+from authz import slices, timekeeper
+from authz.asks import Caller
+from authz.engine import codes
+from authz.errors import AlreadyReported, BadRequest, OutcomeSecret, UnknownDecision
+from authz.models import ReportedOutcome
+from governance.kernel import clock
+from governance.kernel.errors import NotSignedIn
+
+MAX_RECORDS = 1000
+MAX_RECORD_NAME = 255
+MAX_COST = 2**53 - 1
+
+Json = Any
+
+
+class Result(StrEnum):
+    """Did the tool do it?"""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the caller says became of the call."""
+
+    result: Result
+    output: Json = None
+    cost_minor: int | None = None
+    currency: str = ""
+    records: tuple[str, ...] = ()
+
+
+def read_report(body: Json) -> Report:
+    """The report in a request. Raises `BadRequest`."""
+    if not isinstance(body, dict):
+        raise BadRequest("The body must be an object.")
+    if body.get("outcome") not in list(Result):
+        raise BadRequest(f"outcome must be one of {', '.join(Result)}.")
+    return Report(
+        result=Result(body["outcome"]),
+        output=body.get("output"),
+        cost_minor=_cost(body.get("cost_minor")),
+        currency=_currency(body.get("currency", "")),
+        records=_records(body.get("records", [])),
+    )
+
+
+def _cost(value: Json) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_COST:
+        raise BadRequest("cost_minor must be a whole number of minor units, 0 or more.")
+    return value
+
+
+def _currency(value: Json) -> str:
+    letters = isinstance(value, str) and value.isascii() and value.isalpha() and value.isupper()
+    if value != "" and not (letters and len(value) == 3):
+        raise BadRequest("currency must be three capital letters, such as EUR.")
+    return str(value)
+
+
+def _records(value: Json) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > MAX_RECORDS:
+        raise BadRequest(f"records must be an array of at most {MAX_RECORDS} names.")
+    if not all(isinstance(name, str) and len(name) <= MAX_RECORD_NAME for name in value):
+        raise BadRequest(f"Each of records must be a name of at most {MAX_RECORD_NAME} characters.")
+    return tuple(value)
+
+
+def report_outcome(*, decision_id: UUID, caller: Caller, report: Report) -> ReportedOutcome:
+    """Record what became of a decision, tied to it. Only who asked may, and only once."""
+    _check_token(caller)
+    decision = _decision_of(decision_id, caller)
+    if place := find_secret({"output": report.output, "records": list(report.records)}):
+        raise OutcomeSecret(f"{OutcomeSecret.__doc__} Remove it at {place[2:]}, and report again.")
+    try:
+        with transaction.atomic():
+            return _record_outcome(decision, caller, report)
+    except IntegrityError as error:
+        raise AlreadyReported() from error
+    except SecretFound as error:
+        raise OutcomeSecret() from error
+
+
+def _record_outcome(decision: Record, caller: Caller, report: Report) -> ReportedOutcome:
+    # The row comes first: a second report waits here for the first one's end.
+    reported = ReportedOutcome.objects.create(
+        decision=decision.id, record=clock.uuid7(timekeeper.now())
+    )
+    payload = {"output": report.output, "records": list(report.records)}
+    audit.record(
+        id=reported.record,
+        kind=Kind.OUTCOME,
+        actor=caller.slug,
+        agent=decision.agent,
+        user=decision.user,
+        gateway=decision.gateway,
+        tool=decision.tool,
+        resource=decision.resource,
+        tier=decision.tier,
+        session=decision.session,
+        parent=decision.id,
+        code=f"outcome.{report.result}",
+        asked=_asked(report),
+        payload={name: value for name, value in payload.items() if value not in (None, [])},
+    )
+    return reported
+
+
+def _asked(report: Report) -> dict[str, Json]:
+    asked: dict[str, Json] = {"outcome": report.result, "records": len(report.records)}
+    if report.cost_minor is not None:
+        asked |= {"cost_minor": report.cost_minor, "currency": report.currency}
+    return asked
+
+
+def show_decision(*, decision_id: UUID, caller: Caller) -> Mapping[str, Json]:
+    """What whoever asked may read of a decision's record later."""
+    _check_token(caller)
+    record = _decision_of(decision_id, caller)
+    said = leaf.parse_body(bytes(record.body))
+    judged = said["judged"]
+    return {
+        "decision_id": str(record.id),
+        "at": said["at"],
+        "effect": record.effect,
+        "check": record.deciding_check,
+        "code": record.code,
+        "reason": codes.reason(record.code),
+        "mode": record.mode,
+        "agent": record.agent,
+        "gateway": record.gateway,
+        "tool": record.tool,
+        "resource": judged["resource"],
+        "classification": record.tier,
+        "session": record.session,
+        "walk": [
+            {"check": check, "status": status, "code": code}
+            for check, status, code in judged["walk"]
+        ],
+        "policies": judged["policies"],
+        "flags": judged["flags"],
+        "outcome_reported": ReportedOutcome.objects.filter(decision=record.id).exists(),
+    }
+
+
+def _decision_of(decision_id: UUID, caller: Caller) -> Record:
+    """The record of a decision that this caller asked for. Raises `UnknownDecision`."""
+    try:
+        record = trail.get_record(decision_id, scope=trail.AuditScope(everything=True))
+    except UnknownRecord as error:
+        raise UnknownDecision() from error
+    asked_by = ("gateway", record.gateway) if record.gateway else ("agent", record.agent)
+    if record.kind != Kind.DECISION or asked_by != (caller.kind, caller.slug):
+        raise UnknownDecision()
+    return record
+
+
+def _check_token(caller: Caller) -> None:
+    """A suspended agent may still say what it did; a revoked token says nothing any more."""
+    (facts,) = slices.read([caller.key])
+    token, known = caller.token, facts.document or {}
+    outdated = token is None or token.client_version != known.get("client_version")
+    if outdated or (token and token.jti in known.get("revoked", ())):
+        raise NotSignedIn("The token is not valid any more. Get a new one.", code="token_ended")

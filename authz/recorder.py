@@ -1,0 +1,95 @@
+"""The one transaction in which decisions become facts.
+
+`authz.decide_batch` compares the revisions that each request was judged by, appends what still
+holds, and answers; only after its commit is anything told to a caller. Whatever goes wrong here
+is `NotRecorded`: there is no decision then, neither yes nor no.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import Error, connection, transaction
+
+from audit.services import Row
+from authz import timekeeper
+from authz.errors import NotRecorded
+
+STATEMENT_TIMEOUT = "3s"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One judged request on its way to the record. `now` is the time that it was judged at."""
+
+    row: Row
+    slices: Mapping[str, int]
+    now: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A decision as it stands on the record; what it says may be narrower than what was judged."""
+
+    id: UUID
+    at: datetime
+    effect: str
+    check: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Judged by facts that have changed since; nothing was recorded."""
+
+    keys: tuple[str, ...]
+
+
+def record(batch: Sequence[Judged]) -> list[Recorded | Stale]:
+    """Record a batch, all that is not stale or none, in a transaction of its own.
+
+    It may not run inside another one: a decision that a later roll-back undoes would have been
+    answered already. Raises `NotRecorded`.
+    """
+    try:
+        with transaction.atomic(durable=True), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [STATEMENT_TIMEOUT])
+            cursor.execute("SELECT authz.decide_batch(%s::jsonb)::text", [_as_json(batch)])
+            answer = json.loads(cursor.fetchone()[0])
+    except Error as error:
+        raise NotRecorded() from error
+    timekeeper.observe(datetime.fromisoformat(answer["now"]))
+    answers = [_read(each) for each in answer["answers"]]
+    if len(answers) != len(batch):
+        raise NotRecorded()
+    return answers
+
+
+def _as_json(batch: Sequence[Judged]) -> str:
+    return json.dumps(
+        [
+            {
+                "row": each.row,
+                "slices": dict(each.slices),
+                **({"now": each.now.isoformat()} if each.now else {}),
+            }
+            for each in batch
+        ]
+    )
+
+
+def _read(answer: Mapping[str, Any]) -> Recorded | Stale:
+    if "stale" in answer:
+        return Stale(tuple(answer["stale"]))
+    return Recorded(
+        id=UUID(answer["id"]),
+        at=datetime.fromisoformat(answer["at"]),
+        effect=answer["effect"],
+        check=answer["check"],
+        code=answer["code"],
+    )

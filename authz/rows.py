@@ -1,0 +1,163 @@
+"""A judged question as a row of the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from audit import services as audit
+from audit.enums import Kind, Mode
+from audit.leaf import instant
+from audit.redactor import redact
+from authz import engine
+from authz.asks import Caller
+from authz.cleaning import Clean
+from authz.engine.types import Check, Decision, Request, Status
+from authz.resolve import Resolved
+
+Json = Any
+
+
+def row_of(
+    *,
+    record_id: UUID,
+    caller: Caller,
+    clean: Clean,
+    resolved: Resolved,
+    decision: Decision,
+    now: datetime,
+) -> audit.Row:
+    """The row for `audit.append`. What people are called goes into its payload alone."""
+    request = resolved.request
+    hidden = _hides_resources(resolved, decision)
+    return audit.prepare_row(
+        id=record_id,
+        kind=Kind.DECISION,
+        actor=caller.slug,
+        agent=request.agent,
+        user=request.user or request.person,
+        gateway=request.gateway,
+        tool=request.tool,
+        resource=_resource(decision.resource_type, decision.resource_id, hidden),
+        tier=decision.classification,
+        session=request.session,
+        mode=Mode.OBSERVE if decision.observe else Mode.ENFORCE,
+        effect=decision.observe.would if decision.observe else decision.effect,
+        check=decision.check,
+        code=decision.code,
+        asked=_asked(request, caller, hidden),
+        judged=_judged(resolved, decision, now, hidden),
+        payload=_payload(clean, resolved, decision),
+        salts=clean.salts,
+    )
+
+
+def _asked(request: Request, caller: Caller, hidden: bool) -> dict[str, Json]:
+    asked: dict[str, Json] = {
+        "as": request.kind,
+        "agent": request.agent_claimed,
+        "caller": {"kind": caller.kind, "id": caller.slug},
+        "resource": {
+            "type": request.resource_type,
+            "id": _resource_id(request.resource_id, hidden),
+        },
+        "subject_type": request.subject_type,
+    }
+    if request.chain:
+        asked["chain"] = list(request.chain)
+    if caller.token:
+        asked["caller"] |= {"token": caller.token.jti, "version": caller.token.client_version}
+    return asked | {
+        name: value
+        for name in ("prompt_digest", "code_reference")
+        if (value := getattr(request, name))
+    }
+
+
+def _judged(resolved: Resolved, decision: Decision, now: datetime, hidden: bool) -> dict[str, Json]:
+    agent, tool = resolved.snapshot.agent, _tool(resolved)
+    judged: dict[str, Json] = {
+        "engine": engine.VERSION,
+        "now": instant(now),
+        "resource": {
+            "type": decision.resource_type,
+            "id": _resource_id(decision.resource_id, hidden),
+        },
+        "walk": [[step.check, step.status, step.code] for step in decision.walk],
+        "policies": list(decision.policies),
+        "log_only": list(decision.log_only),
+        "flags": list(decision.flags),
+        "slices": {key: [held.revision, held.digest] for key, held in resolved.used.items()},
+        "tool_version": tool.get("version", 0),
+        "pattern": agent.document["pattern"] if agent else "",
+    }
+    if decision.observe:
+        judged["observed"] = True
+    if resolved.request.secret_path:
+        judged["credential_at"] = redact(resolved.request.secret_path)
+    return judged
+
+
+def _payload(clean: Clean, resolved: Resolved, decision: Decision) -> dict[str, Json]:
+    payload = dict(clean.payload)
+    tool = _tool(resolved)
+    sealed = sorted(set(tool.get("secret") or ()) & clean.ask.parameters.keys())
+    if sealed and "parameters" in payload:
+        payload["secret_verdicts"] = dict.fromkeys(sealed, "unknown") | _verdicts(sealed, decision)
+    if facts := _facts(resolved):
+        payload["facts"] = facts
+    return payload
+
+
+def _verdicts(sealed: list[str], decision: Decision) -> dict[str, str]:
+    """What the schema said of each secret field, since its value is not kept."""
+    step = next(step for step in decision.walk if step.check is Check.PARAMETERS)
+    if step.status is Status.PASSED:
+        return dict.fromkeys(sealed, "valid")
+    found = [str(finding["pointer"]) for finding in step.detail.get("findings", ())]
+    wrong = {pointer.split("/")[1] for pointer in found if pointer}
+    return {name: "invalid" for name in sealed if name in wrong}
+
+
+def _facts(resolved: Resolved) -> dict[str, Json]:
+    """Names and attributes of people, by which a kept slice can be made whole again."""
+    request = resolved.request
+    facts: dict[str, Json] = {
+        key: dict(held.facts) for key, held in resolved.used.items() if held.facts
+    }
+    claimed = {
+        "person": request.person_claimed,
+        "user": request.user_claimed,
+        "subject_properties": dict(request.subject_properties),
+        "resource_properties": dict(request.resource_properties),
+    }
+    given = {name: value for name, value in claimed.items() if value}
+    return facts | ({"claimed": given} if given else {})
+
+
+def _tool(resolved: Resolved) -> Mapping[str, Json]:
+    tools = resolved.snapshot.world.document["tools"]
+    found = tools.get(resolved.request.tool, {})
+    return found if isinstance(found, Mapping) else {}
+
+
+def _hides_resources(resolved: Resolved, decision: Decision) -> bool:
+    """Are the resource ids of this call personal, or a secret of their tool?"""
+    tool = _tool(resolved)
+    systems = resolved.snapshot.world.document["systems"]
+    named = {resolved.request.resource_type, decision.resource_type, tool.get("system", "")}
+    personal = any(systems[slug]["personal_ids"] for slug in named & systems.keys())
+    return personal or tool.get("resource", "") in (tool.get("secret") or ())
+
+
+def _resource(kind: str, resource_id: str, hidden: bool) -> str:
+    shown = _resource_id(resource_id, hidden)
+    return f"{kind}/{shown}" if kind and shown else kind
+
+
+def _resource_id(resource_id: str, hidden: bool) -> str:
+    if not resource_id:
+        return ""
+    return audit.index_resource(resource_id) if hidden else str(redact(resource_id))

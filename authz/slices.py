@@ -1,0 +1,182 @@
+"""The facts that decisions read, as PostgreSQL puts them into documents.
+
+One statement per kind of slice, so that a slice and its revision come from one database
+snapshot. Each statement takes the keys that are wanted and answers a row for each:
+key, revision (0 where nothing ever changed under it), document (NULL where there is none), and
+the database's time. The shapes of the documents are part of the record: add, never rename.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+WORLD = "global"
+MAX_SAFE_INTEGER = 2**53 - 1
+
+_HEAD = """
+SELECT wanted.key, coalesce(slice.revision, 0), facts.document::text, clock_timestamp()
+FROM unnest(%s::text[]) AS wanted (key)
+LEFT JOIN registry_slice AS slice ON slice.key = wanted.key
+LEFT JOIN LATERAL (
+"""
+_TAIL = ") AS facts (document) ON true"
+
+_WORLD = """
+SELECT jsonb_build_object(
+  'tools', (SELECT coalesce(jsonb_object_agg(tool.name, jsonb_build_object(
+      'system', system.slug, 'effect', tool.effect, 'version', tool.version,
+      'schema', tool.schema, 'amount', tool.amount_parameter,
+      'currency', tool.currency_parameter, 'count', tool.count_parameter,
+      'recipient', tool.recipient_parameter, 'resource', tool.resource_parameter,
+      'secret', to_jsonb(tool.secret_parameters), 'cost_minor', tool.cost_minor,
+      'accesses', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'system', touched.slug, 'resource', access.resource, 'direction', access.direction)
+            ORDER BY touched.slug, access.resource, access.direction), '[]')
+          FROM registry_toolaccess AS access
+          JOIN registry_system AS touched ON touched.id = access.system_id
+          WHERE access.tool_id = tool.id))), '{}')
+    FROM registry_tool AS tool JOIN registry_system AS system ON system.id = tool.system_id),
+  'systems', (SELECT coalesce(jsonb_object_agg(system.slug, jsonb_build_object(
+      'tier', coalesce(nullif(system.tier, ''), 'restricted'),
+      'categories', to_jsonb(system.categories), 'environment', system.environment,
+      'country', system.country, 'trust', system.trust,
+      'personal_ids', system.personal_resource_ids,
+      'resources', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'name', resource.name, 'match', resource.match,
+            'tier', coalesce(nullif(resource.tier, ''), 'restricted'),
+            'categories', to_jsonb(CASE WHEN cardinality(resource.categories) > 0
+                                   THEN resource.categories ELSE system.categories END))
+            ORDER BY resource.name, resource.match), '[]')
+          FROM registry_resource AS resource WHERE resource.system_id = system.id))), '{}')
+    FROM registry_system AS system),
+  'roles', (SELECT coalesce(jsonb_object_agg(role.slug,
+      (SELECT coalesce(jsonb_agg(tool.name ORDER BY tool.name), '[]')
+       FROM authz_role_tools AS granted JOIN registry_tool AS tool ON tool.id = granted.tool_id
+       WHERE granted.role_id = role.id)), '{}')
+    FROM authz_role AS role),
+  'policies', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+      'id', policy.slug || '@v' || policy.version, 'text', policy.text,
+      'log_only', policy.log_only) ORDER BY policy.slug), '[]')
+    FROM authz_policy AS policy WHERE policy.state = 'active'),
+  'governed', (SELECT coalesce(jsonb_agg(governed.tool ORDER BY governed.tool), '[]')
+    FROM authz_governedtool AS governed),
+  'types', (SELECT coalesce(jsonb_object_agg(type.slug,
+      jsonb_build_object('attributes', type.attributes)), '{}')
+    FROM registry_resourcetype AS type),
+  'entities', (SELECT coalesce(jsonb_object_agg(type.slug,
+      (SELECT coalesce(jsonb_object_agg(entity.entity_id, entity.attributes), '{}')
+       FROM registry_resourceentity AS entity WHERE entity.type_id = type.id)), '{}')
+    FROM registry_resourcetype AS type),
+  'relationships', (SELECT coalesce(jsonb_agg(jsonb_build_array(
+      related.resource_type, related.resource_id, related.relation,
+      related.subject_type, related.subject_id)
+      ORDER BY related.resource_type, related.resource_id, related.relation,
+               related.subject_type, related.subject_id), '[]')
+    FROM authz_relationship AS related))
+"""
+
+_AGENT = """
+SELECT jsonb_build_object(
+  'slug', agent.slug, 'state', agent.state, 'kind', agent.kind, 'pattern', agent.pattern,
+  'owner', owner.pid, 'owner_employment', owner.employment, 'owner_zone', owner.zone,
+  'prompt_digest', agent.prompt_digest, 'code_reference', agent.code_reference,
+  'observe_until', to_char(agent.observe_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+  'tier', coalesce((SELECT cleared.tier FROM registry_clearance AS cleared
+      WHERE cleared.agent_id = agent.id ORDER BY cleared.at DESC, cleared.id DESC LIMIT 1), ''),
+  'roles', (SELECT coalesce(jsonb_agg(role.slug ORDER BY role.slug), '[]')
+    FROM authz_role_agents AS held JOIN authz_role AS role ON role.id = held.role_id
+    WHERE held.agent_id = agent.id),
+  'allowlist', (SELECT coalesce(jsonb_object_agg(tool.name, jsonb_build_object(
+      'narrowing', entry.narrowing, 'rate_per_minute', entry.rate_per_minute,
+      'rate_per_hour', entry.rate_per_hour,
+      'write_quota_per_hour', entry.write_quota_per_hour)), '{}')
+    FROM registry_allowlistentry AS entry JOIN registry_tool AS tool ON tool.id = entry.tool_id
+    WHERE entry.agent_id = agent.id),
+  'client_version', coalesce(client.version, 0),
+  'revoked', (SELECT coalesce(jsonb_agg(revoked.jti ORDER BY revoked.jti), '[]')
+    FROM registry_revokedtoken AS revoked WHERE revoked.client_id = client.id),
+  'limits', jsonb_build_object(
+    'rate_per_minute', agent.rate_per_minute, 'rate_per_hour', agent.rate_per_hour,
+    'spend_cap_minor', agent.spend_cap_minor, 'currency', agent.currency))
+FROM registry_agent AS agent
+JOIN registry_person AS owner ON owner.id = agent.owner_id
+LEFT JOIN registry_client AS client ON client.agent_id = agent.id
+WHERE agent.slug = substr(wanted.key, 7)
+"""
+
+_USER = """
+SELECT jsonb_build_object(
+  'pid', person.pid, 'employment', person.employment, 'last_day', person.last_day,
+  'zone', person.zone, 'department', person.department, 'manager', coalesce(manager.pid, ''),
+  'roles', (SELECT coalesce(jsonb_agg(role.slug ORDER BY role.slug), '[]')
+    FROM authz_role_people AS held JOIN authz_role AS role ON role.id = held.role_id
+    WHERE held.person_id = person.id),
+  'groups', (SELECT coalesce(jsonb_agg(joined.name ORDER BY joined.name), '[]')
+    FROM registry_person_groups AS member JOIN auth_group AS joined ON joined.id = member.group_id
+    WHERE member.person_id = person.id),
+  'personal', jsonb_build_object(
+    'email', person.email, 'name', person.name, 'attributes', person.attributes,
+    'identities', (SELECT coalesce(jsonb_agg(jsonb_build_array(known.source, known.external_id)
+        ORDER BY known.source, known.external_id), '[]')
+      FROM registry_externalidentity AS known WHERE known.person_id = person.id)))
+FROM registry_person AS person
+LEFT JOIN registry_person AS manager ON manager.id = person.manager_id
+WHERE person.pid = substr(wanted.key, 6)
+"""
+
+_GATEWAY = """
+SELECT jsonb_build_object(
+  'slug', gateway.slug, 'active', gateway.is_active, 'source', gateway.source,
+  'client_version', coalesce(client.version, 0),
+  'revoked', (SELECT coalesce(jsonb_agg(revoked.jti ORDER BY revoked.jti), '[]')
+    FROM registry_revokedtoken AS revoked WHERE revoked.client_id = client.id))
+FROM registry_gateway AS gateway
+LEFT JOIN registry_client AS client ON client.gateway_id = gateway.id
+WHERE gateway.slug = substr(wanted.key, 9)
+"""
+
+_STATEMENTS = {WORLD: _WORLD, "agent": _AGENT, "user": _USER, "gateway": _GATEWAY}
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One slice as the database has it at `at`; `document` is None where there is no such row."""
+
+    key: str
+    revision: int
+    document: dict[str, Any] | None
+    at: datetime
+
+
+def read(keys: Iterable[str]) -> list[Read]:
+    """The slices under `keys`: one statement for each kind among them."""
+    by_kind: dict[str, list[str]] = {}
+    for key in keys:
+        by_kind.setdefault(key.partition(":")[0], []).append(key)
+    return [each for kind, wanted in by_kind.items() for each in _read(kind, wanted)]
+
+
+def _read(kind: str, keys: Sequence[str]) -> list[Read]:
+    with connection.cursor() as cursor:
+        cursor.execute(_HEAD + _STATEMENTS[kind] + _TAIL, [list(keys)])
+        rows = cursor.fetchall()
+    return [
+        Read(key, revision, None if text is None else _parse(text), at)
+        for key, revision, text, at in rows
+    ]
+
+
+def _parse(text: str) -> Any:
+    return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    """RFC 8785 knows no integers beyond ±(2⁵³−1); a schema's bound may lie there all the same."""
+    value = int(digits)
+    return value if abs(value) <= MAX_SAFE_INTEGER else float(value)

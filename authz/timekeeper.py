@@ -1,0 +1,46 @@
+"""The database's time, kept in the process: decisions never go by the clock of their machine.
+
+The offset is held against the monotonic clock, so that setting the machine's clock moves
+nothing, and renewed by every answer of the database that carries its time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+MAX_AGE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    at: datetime
+    monotonic: float
+
+
+_last: list[_Seen] = []
+
+
+def observe(at: datetime) -> None:
+    """Take over the database's time as it was this moment."""
+    _last[:] = [_Seen(at, time.monotonic())]
+
+
+def forget() -> None:
+    """Ask the database next time."""
+    _last.clear()
+
+
+def now() -> datetime:
+    """The database's time. Asks it when nothing was heard for half a minute."""
+    seen = _last[-1] if _last else None
+    if seen is None or time.monotonic() - seen.monotonic > MAX_AGE_SECONDS:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            at: datetime = cursor.fetchone()[0]
+        observe(at)
+        return at
+    return seen.at + timedelta(seconds=time.monotonic() - seen.monotonic)
