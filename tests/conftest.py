@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -27,6 +28,11 @@ LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
 Record = dict[str, Any]
 Login = Callable[[str], psycopg.Connection[Any]]
+
+
+def pytest_configure() -> None:
+    # WhiteNoise warns where no files were collected, and a warning is an error here.
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 def pytest_runtest_setup() -> None:
