@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from governance.context import is_demo
-from governance.pictures import CHECKS, Bucket, Reach, ReachNode, steps_from
+from governance.pictures import CHECKS, Bucket, Happening, Reach, ReachNode, steps_from
 
 _AT = dt.datetime(2026, 11, 23, 13, 31, 58, 770_000, tzinfo=dt.UTC)
 _REACH = Reach(
@@ -78,6 +78,8 @@ def sample_context() -> dict[str, object]:
         "crowd": _CROWD,
         "alone": Reach("new-agent"),
         "buckets": _buckets(),
+        "happenings": _happenings(),
+        "since": _AT - dt.timedelta(minutes=50),
         "free": Sample(prefix="free"),
         "bound": bound,
         "page": Paginator(range(1_240), 50).page(3),
@@ -195,4 +197,22 @@ def _buckets() -> tuple[Bucket, ...]:
             held=1 if place % 5 == 0 else 0,
         )
         for place, count in enumerate(allowed)
+    )
+
+
+def _happenings() -> tuple[Happening, ...]:
+    systems = (
+        ("claims-archive", "restricted", "deny"),
+        ("crm", "confidential", "allow"),
+        ("payments", "confidential", "hold"),
+        ("helpdesk", "internal", "allow"),
+        ("mail-out", "public", "deny"),
+    )
+    return tuple(
+        Happening(
+            _AT - dt.timedelta(seconds=97 * place),
+            *systems[place % 5][:2],
+            systems[place % 5][2] if place % 3 else "allow",
+        )
+        for place in range(30)
     )

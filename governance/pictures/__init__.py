@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from governance.pictures.bars import Bucket, bars, bars_label
 from governance.pictures.gauge import gauge
+from governance.pictures.lanes import Happening, lanes
 from governance.pictures.reach import Band, Reach, ReachNode, reach_bands, reach_picture
 from governance.pictures.walk import CHECKS, Step, steps_from, steps_of, walk_sentence, walk_strip
 
@@ -15,12 +16,14 @@ __all__ = [
     "CHECKS",
     "Band",
     "Bucket",
+    "Happening",
     "Reach",
     "ReachNode",
     "Step",
     "bars",
     "bars_label",
     "gauge",
+    "lanes",
     "reach_bands",
     "reach_picture",
     "steps_from",

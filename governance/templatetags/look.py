@@ -146,6 +146,18 @@ def bars(buckets: Iterable[pictures.Bucket], *, name: str = "Decisions") -> dict
     return {"picture": pictures.bars(tuple(buckets)), "name": name}
 
 
+@register.inclusion_tag("parts/lanes.html")
+def lanes(
+    happenings: Iterable[pictures.Happening],
+    start: dt.datetime,
+    end: dt.datetime,
+    *,
+    name: str = "Timeline",
+) -> dict[str, object]:
+    """What happened by system and time, in a box of its own that scrolls, with its key."""
+    return {"picture": pictures.lanes(tuple(happenings), start, end), "name": name}
+
+
 @register.inclusion_tag("parts/gauge.html")
 def gauge(
     label: str,

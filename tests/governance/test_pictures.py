@@ -1,5 +1,6 @@
 """Pictures: what is drawn where, and what is said of it. Parsed as XML, so they are well-formed."""
 
+import datetime as dt
 from collections import Counter
 from xml.etree import ElementTree
 
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 from governance.pictures import (
     CHECKS,
     Bucket,
+    Happening,
     Reach,
     ReachNode,
     bars,
     bars_label,
     gauge,
+    lanes,
     reach_bands,
     reach_picture,
     steps_from,
@@ -271,3 +274,49 @@ def test_gauge_shows_no_more_reserved_than_is_left():
     svg = parsed(gauge(15, 20, reserved=10, label="Spend"))
 
     assert (svg[2].get("x"), svg[2].get("width")) == ("75%", "25%")
+
+
+# Lanes
+
+NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+LATER = NOON + dt.timedelta(minutes=50)
+
+
+def test_lanes_stand_from_restricted_down_each_with_its_marks():
+    svg = lanes(
+        [
+            Happening(NOON, "mail", "public", "deny"),
+            Happening(NOON, "claims", "restricted", "hold"),
+            Happening(LATER, "crm", "confidential", "allow"),
+        ],
+        NOON,
+        LATER,
+    )
+
+    drawn = classes(svg)
+
+    assert middle(svg, "claims") < middle(svg, "crm") < middle(svg, "mail")
+    assert (drawn["mark-allow"], drawn["mark-deny"], drawn["mark-hold"]) == (1, 1, 1)
+    assert parsed(svg).get("aria-label") == "3 actions on 3 systems: 1 allowed, 1 denied, 1 held"
+
+
+def test_lanes_tick_at_round_times():
+    texts = [e.text for e in parsed(lanes([], NOON, LATER)).iter("text")]
+
+    assert texts == ["12:00", "12:10", "12:20", "12:30", "12:40", "12:50"]
+
+
+@pytest.mark.parametrize("span", [1, 59, 3_600, 86_400, 86_400 * 31, 86_400 * 400])
+def test_lanes_never_tick_more_than_seven_times(span):
+    svg = parsed(lanes([], NOON, NOON + dt.timedelta(seconds=span)))
+
+    assert len(list(svg.iter("text"))) <= 7
+
+
+def test_lanes_of_a_crowd_count_and_bury_no_refusal():
+    crowd = [Happening(NOON, "crm", "confidential", "allow")] * 500
+    svg = lanes([*crowd, Happening(NOON, "crm", "confidential", "deny")], NOON, LATER)
+
+    drawn = classes(svg)
+
+    assert (drawn["mark-allow"], drawn["bar-deny loud"]) == (1, 1)
