@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+def _set_groups(**_: Any) -> None:
+    from registry.admin_groups import set_group_permissions  # noqa: PLC0415  needs the models
+
+    set_group_permissions()
 
 
 class RegistryConfig(AppConfig):
     name = "registry"
     verbose_name = "Register"
+
+    def ready(self) -> None:
+        from registry.services import register_changes  # noqa: PLC0415  needs the models
+
+        register_changes()
+        post_migrate.connect(_set_groups, sender=self, dispatch_uid="registry.groups")

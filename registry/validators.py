@@ -11,6 +11,8 @@ from django.core.validators import RegexValidator
 
 SLUG = r"^[a-z0-9]+(?:[-_.][a-z0-9]+)*\Z"
 TOOL_NAME = r"^[A-Za-z0-9_]+(?:[.:/-][A-Za-z0-9_]+)*\Z"
+# What every JSON reader agrees on (RFC 7493).
+MAX_INTEGER = 2**53 - 1
 CONTROL = frozenset(map(chr, (*range(32), *range(127, 160)))) - frozenset("\t\n\r")
 
 slug = RegexValidator(

@@ -140,7 +140,7 @@ class Migration(migrations.Migration):
                     "name",
                     models.CharField(max_length=150, validators=[registry.validators.plain_text]),
                 ),
-                ("email", models.EmailField(max_length=254)),
+                ("email", models.EmailField(max_length=254, unique=True)),
                 (
                     "chat_handle",
                     models.CharField(
@@ -337,7 +337,10 @@ class Migration(migrations.Migration):
                 (
                     "spend_cap_minor",
                     models.BigIntegerField(
-                        blank=True, null=True, verbose_name="spend cap a day, minor units"
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MaxValueValidator(9007199254740991)],
+                        verbose_name="spend cap a day, minor units",
                     ),
                 ),
                 (
@@ -685,7 +688,7 @@ class Migration(migrations.Migration):
                     "name",
                     models.CharField(max_length=150, validators=[registry.validators.plain_text]),
                 ),
-                ("email", models.EmailField(max_length=254)),
+                ("email", models.EmailField(db_index=True, max_length=254)),
                 (
                     "chat_handle",
                     models.CharField(
@@ -986,6 +989,12 @@ class Migration(migrations.Migration):
                 ),
                 ("kind", models.CharField(max_length=60)),
                 ("target", models.CharField(max_length=255)),
+                (
+                    "agent",
+                    models.CharField(
+                        blank=True, help_text="Whose row it concerns, if any", max_length=60
+                    ),
+                ),
                 ("summary", models.CharField(max_length=300)),
                 ("before", models.JSONField(blank=True, default=dict)),
                 ("after", models.JSONField(blank=True, default=dict)),
@@ -1410,6 +1419,7 @@ class Migration(migrations.Migration):
                     models.BigIntegerField(
                         default=0,
                         help_text="What one call costs at the most",
+                        validators=[django.core.validators.MaxValueValidator(9007199254740991)],
                         verbose_name="cost estimate, minor units",
                     ),
                 ),
@@ -1810,7 +1820,10 @@ class Migration(migrations.Migration):
                 (
                     "spend_cap_minor",
                     models.BigIntegerField(
-                        blank=True, null=True, verbose_name="spend cap a day, minor units"
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MaxValueValidator(9007199254740991)],
+                        verbose_name="spend cap a day, minor units",
                     ),
                 ),
                 (
@@ -2168,6 +2181,7 @@ class Migration(migrations.Migration):
                     models.BigIntegerField(
                         default=0,
                         help_text="What one call costs at the most",
+                        validators=[django.core.validators.MaxValueValidator(9007199254740991)],
                         verbose_name="cost estimate, minor units",
                     ),
                 ),

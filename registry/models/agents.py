@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
@@ -94,7 +95,12 @@ class Agent(models.Model):
     # Limits
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
     rate_per_hour = models.PositiveIntegerField(null=True, blank=True)
-    spend_cap_minor = models.BigIntegerField("spend cap a day, minor units", null=True, blank=True)
+    spend_cap_minor = models.BigIntegerField(
+        "spend cap a day, minor units",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(validators.MAX_INTEGER)],
+    )
     currency = models.CharField(max_length=3, default="EUR", validators=[validators.currency])
 
     # Record of processing (GDPR article 30; EU AI Act)

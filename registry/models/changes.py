@@ -23,8 +23,9 @@ class ChangeQuerySet(models.QuerySet["ProposedChange"]):
         owned = person.owned_agents.values("slug")
         return self.filter(
             Q(proposed_by=person)
-            | Q(kind__startswith="agent.", target__in=owned)
+            | Q(agent__in=owned)
             | Q(kind="agent.transfer", after__owner=person.pid)
+            | Q(kind="person.groups", target=person.pid)
         )
 
 
@@ -37,6 +38,7 @@ class ProposedChange(models.Model):
 
     kind = models.CharField(max_length=60)
     target = models.CharField(max_length=255)
+    agent = models.CharField(max_length=60, blank=True, help_text="Whose row it concerns, if any")
     summary = models.CharField(max_length=300)
     before = models.JSONField(default=dict, blank=True)
     after = models.JSONField(default=dict, blank=True)

@@ -65,7 +65,7 @@ class Person(AbstractBaseUser, PermissionsMixin):
 
     pid = models.CharField(max_length=24, unique=True, default=new_pid, editable=False)
     name = models.CharField(max_length=150, validators=[validators.plain_text])
-    email = models.EmailField(max_length=254)
+    email = models.EmailField(max_length=254, unique=True)
     chat_handle = models.CharField(max_length=80, blank=True, validators=[validators.plain_text])
     employment = models.CharField(
         max_length=10, choices=Employment.choices, default=Employment.EMPLOYED

@@ -75,7 +75,7 @@ class System(models.Model):
         return Tier(self.tier or Tier.RESTRICTED)
 
 
-class SystemPermission(UserObjectPermissionBase):  # type: ignore[misc]
+class SystemPermission(UserObjectPermissionBase):
     """Guardian's object permissions on systems, with a real foreign key."""
 
     content_object = models.ForeignKey(System, on_delete=models.CASCADE)

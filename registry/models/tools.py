@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models.functions import Upper
 from simple_history.models import HistoricalRecords
@@ -49,7 +50,10 @@ class Tool(models.Model):
     resource_parameter = models.CharField(max_length=100, blank=True)
     secret_parameters = ArrayField(models.CharField(max_length=100), default=list, blank=True)
     cost_minor = models.BigIntegerField(
-        "cost estimate, minor units", default=0, help_text="What one call costs at the most"
+        "cost estimate, minor units",
+        default=0,
+        validators=[MaxValueValidator(validators.MAX_INTEGER)],
+        help_text="What one call costs at the most",
     )
     currency = models.CharField(max_length=3, default="EUR", validators=[validators.currency])
     version = models.PositiveIntegerField(

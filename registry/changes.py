@@ -1,0 +1,200 @@
+"""Widening needs two people: what one proposes takes effect when another agrees.
+
+Whoever owns a kind of change registers how it is applied, in `AppConfig.ready`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from audit import services as audit
+from audit.enums import Kind
+from governance.kernel import clock
+from governance.kernel.errors import NotAllowed, NotFound
+from registry import permissions
+from registry.enums import ChangeState
+from registry.errors import AlreadyDecided, ChangeOpen
+from registry.models import Person, ProposedChange
+
+Apply = Callable[[ProposedChange, Person], object]
+Who = Callable[[ProposedChange, Person], None]
+Interested = Callable[[ProposedChange], set[str]]
+
+
+def _security(change: ProposedChange, by: Person) -> None:
+    permissions.check_can_agree(by)
+
+
+def _nobody(change: ProposedChange) -> set[str]:
+    return set()
+
+
+@dataclass(frozen=True, slots=True)
+class _ChangeKind:
+    apply: Apply
+    who: Who
+    interested: Interested
+    record_kind: str
+
+
+_kinds: dict[str, _ChangeKind] = {}
+
+
+def register(
+    kind: str,
+    apply: Apply,
+    *,
+    who: Who | None = None,
+    interested: Interested | None = None,
+    record_kind: str = Kind.REGISTRY,
+) -> None:
+    """Make `kind` a change that can be proposed.
+
+    `apply(change, by)` runs in the transaction of the agreement and raises `ChangeOutdated`
+    where what the change starts from is no longer so. `who(change, by)` raises `NotAllowed`
+    (without it: security agrees). `interested(change)` are the pids that may not agree.
+    """
+    _kinds[kind] = _ChangeKind(apply, who or _security, interested or _nobody, record_kind)
+
+
+def propose(
+    *,
+    kind: str,
+    target: str,
+    summary: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    by: Person,
+    agent: str = "",
+    reason: str = "",
+) -> ProposedChange:
+    """Have a change wait for a second person; who may propose it, the caller has checked.
+
+    The same change proposed again is returned as it stands. Another open one of the same
+    target raises `ChangeOpen`.
+    """
+    if kind not in _kinds:
+        raise LookupError(f"no change of kind {kind} is registered")
+    waiting = ProposedChange.objects.filter(kind=kind, target=target, state=ChangeState.PROPOSED)
+    if found := waiting.first():
+        if found.after == after:
+            return found
+        raise ChangeOpen()
+    change = ProposedChange(
+        kind=kind,
+        target=target,
+        agent=agent,
+        summary=summary[:300],
+        before=dict(before),
+        after=dict(after),
+        proposed_by=by,
+        proposed_at=clock.now(),
+        reason=reason,
+    )
+    try:
+        with transaction.atomic():
+            change.save()
+            _record(change, "change_proposed", by)
+    except IntegrityError as error:
+        raise ChangeOpen() from error
+    return change
+
+
+def can_agree(change: ProposedChange, by: Person) -> str:
+    """Why `by` may not agree, as a sentence; empty if they may."""
+    return permissions.can(check_can_agree, change, by)
+
+
+def check_can_agree(change: ProposedChange, by: Person) -> None:
+    """The right people, and never one whose own matter it is."""
+    kind = _kinds[change.kind]
+    permissions.check_may_act(by)
+    if change.proposed_by_id == by.pk:
+        raise NotAllowed("You proposed this, so someone else must agree to it.")
+    if by.pid in kind.interested(change):
+        raise NotAllowed("This is your own matter, so someone else must agree to it.")
+    kind.who(change, by)
+
+
+@transaction.atomic
+def agree(*, change_id: int, by: Person, answer: str = "") -> ProposedChange:
+    """Let the change take effect. Of several at once exactly one succeeds.
+
+    The others get `AlreadyDecided`. What applying it refuses undoes the agreement too.
+    """
+    change = _waiting(change_id)
+    check_can_agree(change, by)
+    change = _decide(change, ChangeState.AGREED, by, answer)
+    _record(change, "change_agreed", by)
+    _kinds[change.kind].apply(change, by)
+    return change
+
+
+@transaction.atomic
+def reject(*, change_id: int, by: Person, answer: str) -> ProposedChange:
+    """Refuse the change, with the reason that its proposer reads."""
+    change = _waiting(change_id)
+    check_can_agree(change, by)
+    change = _decide(change, ChangeState.REJECTED, by, answer)
+    _record(change, "change_rejected", by)
+    return change
+
+
+@transaction.atomic
+def withdraw(*, change_id: int, by: Person) -> ProposedChange:
+    """Take one's own proposal back."""
+    change = _waiting(change_id)
+    if change.proposed_by_id != by.pk:
+        raise NotAllowed(f"Only {change.proposed_by}, who proposed this, may withdraw it.")
+    change = _decide(change, ChangeState.WITHDRAWN, by, "")
+    _record(change, "change_withdrawn", by)
+    return change
+
+
+def _waiting(change_id: int) -> ProposedChange:
+    change = ProposedChange.objects.select_related("proposed_by").filter(pk=change_id).first()
+    if change is None:
+        raise NotFound("There is no such change.")
+    if change.state != ChangeState.PROPOSED:
+        raise AlreadyDecided()
+    return change
+
+
+def _decide(change: ProposedChange, state: ChangeState, by: Person, answer: str) -> ProposedChange:
+    """Compare and swap: the one UPDATE that still finds it proposed decides."""
+    won = ProposedChange.objects.filter(pk=change.pk, state=ChangeState.PROPOSED).update(
+        state=state, decided_by=by, decided_at=clock.now(), answer=answer
+    )
+    if not won:
+        raise AlreadyDecided()
+    change.refresh_from_db()
+    return change
+
+
+def _record(change: ProposedChange, did: str, by: Person) -> None:
+    audit.record(
+        kind=_kinds[change.kind].record_kind,
+        actor=by.pid,
+        agent=change.agent,
+        resource=f"change:{change.pk}",
+        asked={
+            "did": did,
+            "change": change.pk,
+            "kind": change.kind,
+            "target": change.target,
+            "proposed_by": change.proposed_by.pid,
+        },
+        payload={
+            "change": {
+                "summary": change.summary,
+                "before": change.before,
+                "after": change.after,
+                "reason": change.reason,
+                "answer": change.answer,
+            }
+        },
+    )

@@ -1,0 +1,54 @@
+"""What is true of every page that a signed-in person asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+
+from registry import permissions, selectors
+from registry.models import Person
+
+Next = Callable[[HttpRequest], HttpResponse]
+
+SECOND_FACTOR = (
+    "You may approve for others, so you sign in with a second factor. Set one up to go on."
+)
+# Where someone without a second factor must still get to.
+WITHOUT_IT = ("/accounts/", "/sign-in/", "/welcome", "/static/", "/healthz", "/readyz")
+
+
+class PersonMiddleware:
+    """Signs out who has left, sets the person's time zone, asks approvers for a second factor."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if isinstance(request.user, Person) and not request.user.may_act:
+            logout(request)
+        person = request.user
+        if not isinstance(person, Person):
+            return self.get_response(request)
+        if needs_second_factor(person) and not request.path.startswith(WITHOUT_IT):
+            messages.warning(request, SECOND_FACTOR)
+            return HttpResponseRedirect(reverse("mfa_index"))
+        with timezone.override(ZoneInfo(person.zone)):
+            return self.get_response(request)
+
+
+def needs_second_factor(person: Person) -> bool:
+    """Whether this person approves for others and has no second factor yet."""
+    return (
+        settings.MUSTER_APPROVER_MFA
+        and permissions.in_group(person, *permissions.APPROVERS)
+        and not is_mfa_enabled(person)
+        and not selectors.is_demo()
+    )

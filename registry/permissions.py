@@ -1,0 +1,261 @@
+"""Who may. `check_can_x` raises `NotAllowed` with the sentence that says who can.
+
+For people only; what agents may is decided in `authz.engine`. Rights come from groups and from
+being the owner of something, never from `is_superuser`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from governance.kernel.errors import NotAllowed
+from registry import rules
+from registry.enums import GroupName
+from registry.models import Agent, Clearance, Person, System
+
+OPERATORS = frozenset({GroupName.SECURITY, GroupName.PLATFORM_ADMIN})
+# Groups that agree, clear or operate: they sign in with a second factor outside the demo.
+APPROVERS = frozenset(
+    {GroupName.SECURITY, GroupName.DPO, GroupName.SOURCE_OWNER, GroupName.PLATFORM_ADMIN}
+)
+OWN_FIELDS = frozenset({"name", "chat_handle", "zone"})
+
+
+@dataclass(frozen=True, slots=True)
+class Automatic:
+    """A part of Muster that acts by itself: a sweep, a spend cap. Only ever narrows."""
+
+    name: str
+
+    @property
+    def pid(self) -> str:
+        """How the record names it."""
+        return f"system:{self.name}"
+
+    def __str__(self) -> str:
+        return f"Muster ({self.name})"
+
+
+Actor = Person | Automatic
+
+
+def can(check: Callable[..., None], *args: Any) -> str:
+    """The sentence for which `check` refuses, for a disabled control; empty if it does not."""
+    try:
+        check(*args)
+    except NotAllowed as refusal:
+        return refusal.message
+    return ""
+
+
+def groups_of(person: Person) -> frozenset[str]:
+    """The names of the person's groups."""
+    return person.group_names
+
+
+def in_group(person: Person, *groups: str) -> bool:
+    """Whether the person may act and is in one of `groups`."""
+    return person.may_act and not groups_of(person).isdisjoint(groups)
+
+
+def _require(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise NotAllowed(sentence)
+
+
+def check_may_act(by: Person) -> None:
+    """Someone who has left, or was switched off, does nothing any more."""
+    _require(by.may_act, f"{by} has left or may not sign in, so this cannot be done as them.")
+
+
+def _is(by: Actor, person: Person | None) -> bool:
+    return isinstance(by, Person) and person is not None and by.may_act and by.pk == person.pk
+
+
+def _in(by: Actor, *groups: str) -> bool:
+    return isinstance(by, Person) and in_group(by, *groups)
+
+
+# People, systems, tools, gateways
+
+
+def check_can_change_people(by: Person) -> None:
+    """Create people, say that they leave, put them in groups."""
+    _require(in_group(by, *OPERATORS), "Only security and platform admins may change people.")
+
+
+def check_can_change_person(person: Person, by: Person, fields: frozenset[str]) -> None:
+    """Operators change everyone; others how they themselves are called and reached."""
+    _require(
+        in_group(by, *OPERATORS) or (_is(by, person) and fields <= OWN_FIELDS),
+        "You may change your own name, chat handle and time zone. "
+        "Security and platform admins may change the rest.",
+    )
+
+
+def check_can_add_system(by: Person) -> None:
+    """Put a system on the register."""
+    _require(
+        in_group(by, *OPERATORS, GroupName.SOURCE_OWNER),
+        "Only source owners, security and platform admins may add systems.",
+    )
+
+
+def check_can_change_system(system: System, by: Person) -> None:
+    """Change a system and what lies in it."""
+    _require(
+        in_group(by, *OPERATORS) or _owns_source(by, system),
+        f"Only {_owner_of(system)}, security and platform admins may change {system.slug}.",
+    )
+
+
+def _owns_source(by: Person, system: System) -> bool:
+    """Guardian's right on the one system counts only within the group that two people fill."""
+    return in_group(by, GroupName.SOURCE_OWNER) and by.has_perm("registry.change_system", system)
+
+
+def _owner_of(system: System) -> str:
+    return f"its owner {system.owner}" if system.owner else "its owner (nobody yet)"
+
+
+def check_can_change_tool(system: System, by: Person) -> None:
+    """Add or change a tool of `system`."""
+    _require(
+        in_group(by, *OPERATORS) or _owns_source(by, system),
+        f"Only {_owner_of(system)}, security and platform admins "
+        f"may change the tools of {system.slug}.",
+    )
+
+
+def check_can_change_gateways(by: Person) -> None:
+    """Register enforcement points."""
+    _require(in_group(by, *OPERATORS), "Only security and platform admins may change gateways.")
+
+
+def check_can_change_resource_types(by: Person) -> None:
+    """Declare what policies may speak about."""
+    _require(
+        in_group(by, *OPERATORS), "Only security and platform admins may change resource types."
+    )
+
+
+# Agents
+
+
+def check_can_view_agent(agent: Agent, by: Person) -> None:
+    """See one agent; the same rule as `Agent.objects.visible_to`."""
+    _require(
+        Agent.objects.visible_to(by).filter(pk=agent.pk).exists(),
+        f"Only {agent.owner}, the backup owner, owners of its systems, security, the DPO "
+        f"and auditors see {agent.slug}.",
+    )
+
+
+def check_can_draft_agent(owner: Person, by: Person) -> None:
+    """Anyone registers their own agents; operators for others too."""
+    _require(
+        _is(by, owner) or _in(by, *OPERATORS),
+        "You may register agents that you own. Security and platform admins may name others.",
+    )
+
+
+def check_can_change_agent(agent: Agent, by: Person) -> None:
+    """Fill in an agent's row."""
+    _require(
+        _is(by, agent.owner) or _in(by, *OPERATORS),
+        f"Only its owner {agent.owner}, security and platform admins may change {agent.slug}.",
+    )
+
+
+def check_can_submit_agent(agent: Agent, by: Person) -> None:
+    """Ask for a review, or take that back."""
+    check_can_change_agent(agent, by)
+
+
+def check_can_attest_agent(agent: Agent, tier: str, by: Person) -> None:
+    """The owner's own word, up to internal."""
+    _require(
+        rules.owner_attests(tier),
+        f"{agent.slug} is {tier}: security must clear it, the owner's word is not enough.",
+    )
+    _require(_is(by, agent.owner), f"Only its owner {agent.owner} may attest {agent.slug}.")
+
+
+def check_can_clear_agent(agent: Agent, basis: str, tier: str, by: Person) -> None:
+    """Say that an agent may run with what it reaches. Nobody does so for their own."""
+    if basis == Clearance.Basis.ATTESTATION:
+        check_can_attest_agent(agent, tier, by)
+        return
+    group = GroupName.DPO if basis == Clearance.Basis.DPO else GroupName.SECURITY
+    word = "the data protection officer" if group == GroupName.DPO else "security"
+    _require(_in(by, group), f"Only {word} may clear {agent.slug} on this basis.")
+    _require(
+        not _answers_for(agent, by),
+        f"You own {agent.slug}, or stand in for its owner, so someone else must clear it.",
+    )
+
+
+def _answers_for(agent: Agent, by: Actor) -> bool:
+    return _is(by, agent.owner) or _is(by, agent.backup_owner)
+
+
+def check_can_activate_agent(agent: Agent, tier: str, by: Person) -> None:
+    """Let a cleared agent run."""
+    if rules.owner_attests(tier) and _is(by, agent.owner):
+        return
+    _require(
+        _in(by, GroupName.SECURITY) and not _answers_for(agent, by),
+        f"{agent.slug} is {tier}: "
+        + (f"its owner {agent.owner} or " if rules.owner_attests(tier) else "")
+        + "someone in security who does not own it may activate it.",
+    )
+
+
+def check_can_suspend_agent(agent: Agent, by: Actor) -> None:
+    """Stop an agent at once: its owner, security, platform admins, Muster itself."""
+    _require(
+        isinstance(by, Automatic) or _is(by, agent.owner) or _in(by, *OPERATORS),
+        f"Only its owner {agent.owner}, security and platform admins may suspend {agent.slug}.",
+    )
+
+
+def check_can_resume_agent(agent: Agent, tier: str, by: Person) -> None:
+    """Let a suspended agent run again: security, or the owner who suspended it themself."""
+    own = _is(by, agent.owner) and _is(by, agent.state_changed_by) and rules.owner_attests(tier)
+    _require(
+        own or (_in(by, GroupName.SECURITY) and not _answers_for(agent, by)),
+        f"Someone in security who does not own {agent.slug} may resume it; "
+        "its owner may where they suspended it and it is at most internal.",
+    )
+
+
+def check_can_transfer_agent(agent: Agent, by: Person) -> None:
+    """Offer an agent to another owner; the new owner agrees by themself."""
+    _require(
+        _is(by, agent.owner) or _is(by, agent.owner.manager) or _in(by, *OPERATORS),
+        f"Only its owner {agent.owner}, their manager, security and platform admins "
+        f"may hand {agent.slug} over.",
+    )
+
+
+def check_can_decommission_agent(agent: Agent, by: Actor) -> None:
+    """End an agent for good."""
+    _require(
+        isinstance(by, Automatic) or _is(by, agent.owner) or _in(by, GroupName.SECURITY),
+        f"Only its owner {agent.owner} and security may decommission {agent.slug}.",
+    )
+
+
+def check_can_decide_callers(by: Person) -> None:
+    """Adopt or block who asked without standing on the register."""
+    _require(
+        in_group(by, *OPERATORS),
+        "Only security and platform admins may adopt or block unregistered callers.",
+    )
+
+
+def check_can_agree(by: Person) -> None:
+    """Be the second person of a widening change. Platform admins operate, never approve."""
+    _require(in_group(by, GroupName.SECURITY), "Only security may agree to a change that widens.")

@@ -1,0 +1,278 @@
+"""What an agent reaches, computed here and nowhere else.
+
+Allowlist entries name tools, tools name systems and resources, those carry tiers, categories,
+country, trust. A tool that names no resource reaches the whole system with everything listed in
+it, unless its parameters are narrowed to names that are known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import rfc8785
+
+from governance.kernel import tiers
+from registry.enums import Direction, Tier
+from registry.models import Agent, AllowlistEntry, Resource, System, Tool
+from registry.rules import MONTHS_TO_RENEWAL, months_after, owner_attests
+
+# What `reach_of` reads of an agent; a list that prefetches it asks nothing more per row.
+PREFETCH = (
+    "allowlist__tool__system__resources",
+    "allowlist__tool__accesses__system__resources",
+)
+# A category with one of these words is data about people: looked at every quarter.
+ABOUT_PEOPLE = frozenset({"customer", "customers", "personal", "pii", "phi", "patient", "health"})
+DAYS_TO_REVIEW = {Tier.PUBLIC: 0, Tier.INTERNAL: 0, Tier.CONFIDENTIAL: 2, Tier.RESTRICTED: 5}
+
+Narrowing = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """Data categories that are dangerous together, and the tier that they imply."""
+
+    slug: str
+    categories: frozenset[str]
+    tier: Tier
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One system, or one resource of it, in one direction, and by which tools."""
+
+    system: str
+    resource: str
+    match: str
+    direction: Direction
+    tier: Tier
+    categories: tuple[str, ...]
+    country: str
+    environment: str
+    trust: str
+    tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Everything that follows from what an agent may call."""
+
+    reads: tuple[Place, ...]
+    writes: tuple[Place, ...]
+    categories: tuple[str, ...]
+    read_tier: Tier
+    write_tier: Tier
+    own_tier: Tier
+    tier: Tier
+    sinks: tuple[Place, ...]
+    combinations: tuple[Combination, ...]
+    model_provider: str
+    model_country: str
+    digest: str
+
+    @property
+    def review_tier(self) -> Tier:
+        """The tier that decides who must sign."""
+        return self.tier
+
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """Whose word the row needs before it runs."""
+        if self.combinations:
+            return ("security", "dpo", "source_owner")
+        if owner_attests(self.tier):
+            return ("owner",)
+        return ("security", "dpo") if self.tier == Tier.RESTRICTED else ("security",)
+
+    @property
+    def review_within_days(self) -> int:
+        """Business days in which they answer; 0 is the same day."""
+        return 5 if self.combinations else DAYS_TO_REVIEW[self.tier]
+
+    @property
+    def is_about_people(self) -> bool:
+        """Whether data of customers or other people is touched."""
+        words = (name.replace("_", "-").replace(".", "-").split("-") for name in self.categories)
+        return any(ABOUT_PEOPLE.intersection(each) for each in words)
+
+    def review_due(self, today: date) -> date:
+        """Quarterly for data about people and from confidential up, else yearly."""
+        quarterly = self.is_about_people or not owner_attests(self.tier)
+        return months_after(today, 3 if quarterly else 12)
+
+    def renewal_due(self, today: date) -> date:
+        """When the owner must confirm that the agent is still needed."""
+        return months_after(today, MONTHS_TO_RENEWAL[self.tier])
+
+
+def _no_catalogue() -> Sequence[Combination]:
+    return ()
+
+
+_catalogue: list[Callable[[], Sequence[Combination]]] = [_no_catalogue]
+
+
+def use_catalogue(read: Callable[[], Sequence[Combination]]) -> None:
+    """Have `read` give the active toxic combinations: the catalogue lies in an app above."""
+    _catalogue[0] = read
+
+
+def reach_of(agent: Agent, combinations: Sequence[Combination] | None = None) -> Reach:
+    """What `agent` reaches now; `combinations` None means the installed catalogue."""
+    entries = [(entry.tool, entry.narrowing) for entry in agent.allowlist.all()]
+    reach = reach_of_draft(
+        entries=entries, model_provider=agent.model_provider, combinations=combinations
+    )
+    return replace(reach, digest=_digest(agent, reach))
+
+
+def reach_of_draft(
+    *,
+    entries: Iterable[tuple[Tool, Narrowing]],
+    model_provider: System | None = None,
+    combinations: Sequence[Combination] | None = None,
+) -> Reach:
+    """What an agent with these tools would reach; it has no digest that could be cleared."""
+    places = _places(entries)
+    reads = tuple(place for place in places if place.direction == Direction.READS)
+    writes = tuple(place for place in places if place.direction == Direction.WRITES)
+    categories = tuple(sorted({name for place in places for name in place.categories}))
+    active = _catalogue[0]() if combinations is None else combinations
+    completed = tuple(one for one in active if one.categories <= set(categories))
+    read_tier, write_tier = _highest(reads), _highest(writes)
+    own_tier = max(read_tier, write_tier, key=lambda tier: tier.rank)
+    return Reach(
+        reads=reads,
+        writes=writes,
+        categories=categories,
+        read_tier=read_tier,
+        write_tier=write_tier,
+        own_tier=own_tier,
+        tier=Tier(tiers.highest([own_tier, *(one.tier for one in completed)])),
+        sinks=_sinks(read_tier, writes, model_provider),
+        combinations=completed,
+        model_provider=model_provider.slug if model_provider else "",
+        model_country=model_provider.country if model_provider else "",
+        digest="",
+    )
+
+
+def place_in(system: System, name: str, direction: Direction) -> Place:
+    """Where `name` lies in `system`: the longest match, else the system itself."""
+    listed = [_facts(resource) for resource in system.resources.all()]
+    found = tiers.most_specific(listed, name) if name else None
+    place = found or {"match": "", "tier": system.tier, "categories": system.categories}
+    return _place(system, direction, {**place, "name": name})
+
+
+def _facts(resource: Resource) -> dict[str, Any]:
+    # Not `effective_categories`: that would fetch the system again.
+    return {
+        "name": resource.name,
+        "match": resource.match,
+        "tier": resource.effective_tier,
+        "categories": resource.categories,
+    }
+
+
+def _place(system: System, direction: Direction, facts: Mapping[str, Any]) -> Place:
+    return Place(
+        system=system.slug,
+        resource=facts["name"],
+        match=facts["match"],
+        direction=direction,
+        tier=Tier(facts["tier"] or Tier.RESTRICTED),
+        categories=tuple(sorted(facts["categories"] or system.categories)),
+        country=system.country,
+        environment=system.environment,
+        trust=system.trust,
+    )
+
+
+def _places(entries: Iterable[tuple[Tool, Narrowing]]) -> list[Place]:
+    """Every place once for each direction, with the tools that go there."""
+    tools: dict[Place, set[str]] = {}
+    for tool, narrowing in entries:
+        for system, resource, direction in tool.touches():
+            for place in _touched(tool, narrowing, system, resource, direction):
+                tools.setdefault(place, set()).add(tool.name)
+    found = [replace(place, tools=tuple(sorted(names))) for place, names in tools.items()]
+    return sorted(found, key=lambda one: (one.system, one.resource, one.match, one.direction))
+
+
+def _touched(
+    tool: Tool, narrowing: Narrowing, system: System, resource: str, direction: Direction
+) -> list[Place]:
+    names = [resource] if resource else _known_names(tool, narrowing, system)
+    if names:
+        return [place_in(system, name, direction) for name in names]
+    listed = [_place(system, direction, _facts(one)) for one in system.resources.all()]
+    return [place_in(system, "", direction), *listed]
+
+
+def _known_names(tool: Tool, narrowing: Narrowing, system: System) -> list[str]:
+    """The only resources that a tool can be pointed at by its parameter; empty if any."""
+    if not tool.resource_parameter or system.pk != tool.system_id:
+        return []
+    schemas = (tool.schema, narrowing)
+    if not any(tool.resource_parameter in _list(each, "required") for each in schemas):
+        return []
+    allowed = (_enumerated(each, tool.resource_parameter) for each in schemas)
+    return next(filter(None, allowed), [])
+
+
+def _list(schema: Narrowing, key: str) -> list[Any]:
+    found = schema.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _enumerated(schema: Narrowing, parameter: str) -> list[str]:
+    """The only values that `parameter` may take, if the schema lists them as texts."""
+    properties = schema.get("properties")
+    rule = properties.get(parameter) if isinstance(properties, dict) else None
+    if not isinstance(rule, dict):
+        return []
+    values = [rule["const"]] if "const" in rule else _list(rule, "enum")
+    return (
+        sorted(values)
+        if values and all(isinstance(value, str) and value for value in values)
+        else []
+    )
+
+
+def _highest(places: Sequence[Place]) -> Tier:
+    return Tier(tiers.highest(place.tier for place in places))
+
+
+def _sinks(
+    read_tier: Tier, writes: Sequence[Place], model_provider: System | None
+) -> tuple[Place, ...]:
+    """Where data would sink: writes below the tier that is read, the model's home among them."""
+    homes = [place_in(model_provider, "", Direction.WRITES)] if model_provider else []
+    return tuple(place for place in (*writes, *homes) if place.tier.rank < read_tier.rank)
+
+
+def _digest(agent: Agent, reach: Reach) -> str:
+    """What a clearance is given for: calls, limits, identity, and the places behind them."""
+    content: dict[str, Any] = {
+        "pattern": agent.pattern,
+        "model_provider": reach.model_provider,
+        "limits": [agent.rate_per_minute, agent.rate_per_hour, agent.spend_cap_minor],
+        "currency": agent.currency,
+        "entries": {entry.tool.name: _entry(entry) for entry in agent.allowlist.all()},
+        "places": [
+            [place.direction, place.system, place.resource, place.tier, list(place.categories)]
+            for place in (*reach.reads, *reach.writes)
+        ],
+    }
+    return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
+
+
+def _entry(entry: AllowlistEntry) -> list[Any]:
+    limits = [entry.rate_per_minute, entry.rate_per_hour, entry.write_quota_per_hour]
+    return [entry.tool.version, entry.narrowing, limits]

@@ -1,0 +1,172 @@
+"""When something may be done, whoever does it. No queries, no writes.
+
+What widens stands here as well; docs/reference/register.md prints it as a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from governance.kernel import json_schema, tiers
+from registry.enums import AgentState, Employment, Environment, Tier, ToolEffect, Trust
+from registry.models import Agent, Clearance, Person
+
+S = AgentState
+AGENT_TRANSITIONS: dict[AgentState, frozenset[AgentState]] = {
+    S.DRAFT: frozenset({S.IN_REVIEW, S.DECOMMISSIONING}),
+    S.IN_REVIEW: frozenset({S.DRAFT, S.ACTIVE, S.DECOMMISSIONING}),
+    S.ACTIVE: frozenset({S.SUSPENDED, S.DECOMMISSIONING}),
+    S.SUSPENDED: frozenset({S.ACTIVE, S.DECOMMISSIONING}),
+    S.DECOMMISSIONING: frozenset({S.DECOMMISSIONED}),
+    S.DECOMMISSIONED: frozenset(),
+}
+EDITABLE = frozenset({S.DRAFT, S.IN_REVIEW, S.ACTIVE, S.SUSPENDED})
+# A change of these rows is a review; before that they are a sketch.
+LIVE = frozenset({S.ACTIVE, S.SUSPENDED})
+
+LIMITS = ("rate_per_minute", "rate_per_hour", "spend_cap_minor")
+ENTRY_LIMITS = ("rate_per_minute", "rate_per_hour", "write_quota_per_hour")
+MONTHS_TO_RENEWAL = {Tier.RESTRICTED: 6, Tier.CONFIDENTIAL: 12, Tier.INTERNAL: 18, Tier.PUBLIC: 24}
+
+Facts = Mapping[str, Any]
+
+
+def may_move(state: str, target: str) -> bool:
+    """Whether an agent in `state` may become `target`."""
+    return AgentState(target) in AGENT_TRANSITIONS[AgentState(state)]
+
+
+def missing_for_review(agent: Agent) -> dict[str, list[str]]:
+    """Field to sentences of what an agent lacks before anyone may clear it."""
+    missing = {
+        limit: ["An agent without rate limits and a spend cap cannot go live."]
+        for limit in LIMITS
+        if getattr(agent, limit) is None
+    }
+    if not agent.purpose.strip():
+        missing["purpose"] = ["Say what the agent is for."]
+    if sentence := cannot_answer(agent.owner):
+        missing["owner"] = [sentence]
+    return missing
+
+
+def cannot_answer(person: Person) -> str:
+    """Why this person cannot own what is live; empty if they can."""
+    if person.employment != Employment.EMPLOYED or not person.is_active:
+        return f"{person} is not employed, or is leaving. Name an owner who stays."
+    if not person.chat_handle.strip():
+        return f"{person} has no chat handle. An owner must be reachable."
+    return ""
+
+
+def suffices(basis: str, tier: str) -> bool:
+    """Whether a clearance on this basis is enough for a row of this tier."""
+    if basis == Clearance.Basis.ATTESTATION:
+        return owner_attests(tier)
+    return basis in {Clearance.Basis.SECURITY, Clearance.Basis.BOOTSTRAP}
+
+
+def owner_attests(tier: str) -> bool:
+    """Public and internal: the owner's word is enough."""
+    return tiers.rank(tier) <= tiers.rank(Tier.INTERNAL)
+
+
+def months_after(day: date, months: int) -> date:
+    """The same day `months` later, or the last one of a shorter month."""
+    years, month = divmod(day.month - 1 + months, 12)
+    for last in (day.day, 30, 29, 28):
+        try:
+            return date(day.year + years, month + 1, min(day.day, last))
+        except ValueError:
+            continue
+    raise AssertionError("every month has 28 days")  # pragma: no cover
+
+
+# What widens
+
+
+def widened_place(before: Facts, after: Facts) -> list[str]:
+    """Sentences for what makes a system or resource less guarded than it was."""
+    found = []
+    if tiers.rank(after["tier"]) < tiers.rank(before["tier"]):
+        found.append(f"Its tier falls from {before['tier']} to {after['tier']}.")
+    if lost := sorted(set(before["categories"]) - set(after["categories"])):
+        found.append(f"It is no longer marked as {', '.join(lost)}.")
+    return found
+
+
+def widened_system(before: Facts, after: Facts) -> dict[str, str]:
+    """Field to sentence for each change that makes a system less guarded."""
+    found = {}
+    if tiers.rank(after["tier"]) < tiers.rank(before["tier"]):
+        found["tier"] = f"Its tier falls from {_tier(before)} to {_tier(after)}."
+    if lost := sorted(set(before["categories"]) - set(after["categories"])):
+        found["categories"] = f"It is no longer marked as {', '.join(lost)}."
+    if (before["trust"], after["trust"]) == (Trust.UNTRUSTED, Trust.TRUSTED):
+        found["trust"] = "What comes from it would be trusted."
+    if before["environment"] == Environment.PRODUCTION != after["environment"]:
+        found["environment"] = "It would no longer count as production."
+    if before["personal_resource_ids"] and not after["personal_resource_ids"]:
+        found["personal_resource_ids"] = "Its resource ids would be recorded in clear."
+    return found
+
+
+def _tier(facts: Facts) -> str:
+    return str(facts["tier"] or tiers.RESTRICTED)
+
+
+def widened_tool(before: Facts, after: Facts) -> list[str]:
+    """Sentences for what lets a tool do more, or declare less, than it did."""
+    found = []
+    if before["effect"] not in {after["effect"], ToolEffect.READ}:
+        found.append(f"Its effect changes from {before['effect']} to {after['effect']}.")
+    if before["system"] != after["system"]:
+        found.append(f"It moves from {before['system']} to {after['system']}.")
+    if not json_schema.covers(before["schema"], after["schema"]):
+        found.append("Its parameters may take values that they could not take before.")
+    for name in ("amount", "currency", "count", "recipient", "resource"):
+        was = before[f"{name}_parameter"]
+        if was and was != after[f"{name}_parameter"]:
+            found.append(f"{was} is no longer its {name}.")
+    if lost := sorted(set(before["secret_parameters"]) - set(after["secret_parameters"])):
+        found.append(f"{', '.join(lost)} would be recorded.")
+    if {*map(tuple, before["accesses"])} != {*map(tuple, after["accesses"])}:
+        found.append("What it reads and writes changes.")
+    return found
+
+
+def widened_agent(before: Facts, after: Facts) -> list[str]:
+    """Sentences for what lets a live agent do more than it could."""
+    raised = [
+        limit
+        for limit in LIMITS
+        if limit in after and (after[limit] is None or after[limit] > (before[limit] or 0))
+    ]
+    found = [f"{limit.replace('_', ' ')} rises." for limit in raised]
+    for field, words in (
+        ("pattern", "It would act under another identity pattern."),
+        ("model_provider", "Its data would flow to another model provider."),
+        ("currency", "Its spend cap would count in another currency."),
+    ):
+        if field in after and after[field] != before[field]:
+            found.append(words)
+    return found
+
+
+def widened_entry(schema: Facts, before: Facts | None, after: Facts) -> list[str]:
+    """Sentences for what lets a live agent do more with one tool than it could."""
+    if before is None:
+        return ["It may call a further tool."]
+    found = []
+    old, new = ({"allOf": [schema, each["narrowing"]]} for each in (before, after))
+    if before["narrowing"] != after["narrowing"] and not json_schema.covers(old, new):
+        found.append("Its parameters may take values that they could not take before.")
+    raised = [limit for limit in ENTRY_LIMITS if _is_above(after[limit], before[limit])]
+    return found + [f"{limit.replace('_', ' ')} rises." for limit in raised]
+
+
+def _is_above(new: int | None, old: int | None) -> bool:
+    """No limit is above every limit."""
+    return old is not None and (new is None or new > old)

@@ -1,0 +1,132 @@
+"""Every write of the register: one function for each thing that a person can do."""
+
+from registry import changes
+from registry.services import agent_states, agents, people, systems, tools
+from registry.services.agent_states import (
+    activate_agent,
+    activate_alone,
+    approve_agent,
+    attest_agent,
+    begin_decommissioning,
+    clear_agent,
+    finish_decommissioning,
+    resume_agent,
+    submit_for_review,
+    suspend_agent,
+    transfer_agent,
+    withdraw_from_review,
+)
+from registry.services.agents import (
+    add_credential_reference,
+    draft_agent,
+    remove_allowlist_entry,
+    remove_credential_reference,
+    set_allowlist_entry,
+    set_dependents,
+    update_agent,
+)
+from registry.services.callers import Noted, adopt_caller, block_caller, note_caller
+from registry.services.fields import (
+    AccessFields,
+    AgentFields,
+    GatewayFields,
+    PersonFields,
+    ResourceFields,
+    SystemFields,
+    ToolFields,
+)
+from registry.services.gateways import save_gateway
+from registry.services.people import (
+    add_external_identity,
+    create_first_administrator,
+    create_person,
+    remove_external_identity,
+    set_employment,
+    set_groups,
+    set_own_password,
+    update_person,
+)
+from registry.services.saving import Saved
+from registry.services.systems import (
+    add_agreement,
+    remove_entity,
+    remove_resource,
+    save_entity,
+    save_resource,
+    save_resource_type,
+    save_system,
+)
+from registry.services.tools import save_tool
+
+__all__ = [
+    "AccessFields",
+    "AgentFields",
+    "GatewayFields",
+    "Noted",
+    "PersonFields",
+    "ResourceFields",
+    "Saved",
+    "SystemFields",
+    "ToolFields",
+    "activate_agent",
+    "activate_alone",
+    "add_agreement",
+    "add_credential_reference",
+    "add_external_identity",
+    "adopt_caller",
+    "approve_agent",
+    "attest_agent",
+    "begin_decommissioning",
+    "block_caller",
+    "clear_agent",
+    "create_first_administrator",
+    "create_person",
+    "draft_agent",
+    "finish_decommissioning",
+    "note_caller",
+    "register_changes",
+    "remove_allowlist_entry",
+    "remove_credential_reference",
+    "remove_entity",
+    "remove_external_identity",
+    "remove_resource",
+    "resume_agent",
+    "save_entity",
+    "save_gateway",
+    "save_resource",
+    "save_resource_type",
+    "save_system",
+    "save_tool",
+    "set_allowlist_entry",
+    "set_dependents",
+    "set_employment",
+    "set_groups",
+    "set_own_password",
+    "submit_for_review",
+    "suspend_agent",
+    "transfer_agent",
+    "update_agent",
+    "update_person",
+    "withdraw_from_review",
+]
+
+
+def register_changes() -> None:
+    """Tell how each kind of widening change of the register is applied, and who agrees."""
+    changes.register(
+        people.GROUPS_KIND,
+        people.apply_groups,
+        who=people.check_who_agrees_to_groups,
+        interested=people.interested_in_groups,
+    )
+    changes.register(systems.FIELDS_KIND, systems.apply_fields)
+    changes.register(systems.RESOURCE_KIND, systems.apply_resource)
+    changes.register(systems.REMOVAL_KIND, systems.apply_removal)
+    changes.register(tools.DEFINITION_KIND, tools.apply_definition)
+    changes.register(agents.FIELDS_KIND, agents.apply_fields, who=agents.check_who_agrees)
+    changes.register(agents.ENTRY_KIND, agents.apply_entry, who=agents.check_who_agrees)
+    changes.register(
+        agent_states.TRANSFER_KIND,
+        agent_states.apply_transfer,
+        who=agent_states.check_who_accepts,
+    )

@@ -1,0 +1,288 @@
+"""The states of a row: who moves it, when, and on whose word."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from governance.kernel import clock
+from governance.kernel.errors import Conflict, Invalid, NotAllowed
+from registry import changes, permissions, rules, selectors
+from registry.enums import AgentState
+from registry.errors import ChangeOutdated, Incomplete, NotCleared, ReachChanged, WrongState
+from registry.models import Agent, Clearance, Person, ProposedChange
+from registry.permissions import Actor
+from registry.reach import Reach
+from registry.services.agents import fresh_reach, today_of, write_clearance
+from registry.services.saving import Saved, check_alone, keep, locked, record
+from registry.signals import agent_state_changed, agent_transferred
+
+TRANSFER_KIND = "agent.transfer"
+CLEARABLE = frozenset({AgentState.IN_REVIEW, AgentState.ACTIVE, AgentState.SUSPENDED})
+
+
+def _locked(agent_id: int) -> Agent:
+    return locked(Agent, "agent", pk=agent_id)
+
+
+def _check_may_move(agent: Agent, target: AgentState) -> None:
+    if not rules.may_move(agent.state, target):
+        raise WrongState(
+            f"{agent.slug} is {agent.get_state_display()}, so it cannot become {target.label}."
+        )
+
+
+def _move(agent: Agent, target: AgentState, by: Actor, reason: str = "") -> None:
+    """The only place that assigns a state."""
+    _check_may_move(agent, target)
+    before = AgentState(agent.state)
+    agent.state = target
+    agent.state_reason = reason[:500]
+    agent.state_changed_at = clock.now()
+    agent.state_changed_by = by if isinstance(by, Person) else None
+    keep(agent, by)
+    record(
+        f"agent_{target}",
+        by=by,
+        agent=agent.slug,
+        resource=f"agent:{agent.slug}",
+        changes={"state": (before, target), "reason": ("", reason)},
+    )
+    agent_state_changed.send(sender=Agent, agent=agent, before=before, by=by, reason=reason)
+
+
+@transaction.atomic
+def submit_for_review(*, agent_id: int, by: Person) -> Agent:
+    """Ask for the row to be cleared. `Incomplete` names what is missing."""
+    agent = _locked(agent_id)
+    permissions.check_can_submit_agent(agent, by)
+    _check_may_move(agent, AgentState.IN_REVIEW)
+    _check_complete(agent)
+    _move(agent, AgentState.IN_REVIEW, by)
+    return agent
+
+
+def _check_complete(agent: Agent) -> None:
+    if missing := rules.missing_for_review(agent):
+        sentence = next(iter(missing.values()))[0]
+        raise Incomplete(sentence, fields=missing)
+
+
+@transaction.atomic
+def withdraw_from_review(*, agent_id: int, by: Person) -> Agent:
+    """Take the row back to the drawing board."""
+    agent = _locked(agent_id)
+    permissions.check_can_submit_agent(agent, by)
+    _move(agent, AgentState.DRAFT, by)
+    return agent
+
+
+@transaction.atomic
+def clear_agent(
+    *, agent_id: int, by: Person, basis: Clearance.Basis, reach_digest: str = ""
+) -> Clearance:
+    """Give one's word that the agent may run with what it reaches now.
+
+    `reach_digest` is of the reach that was read; another one by now raises `ReachChanged`.
+    """
+    agent = _locked(agent_id)
+    if basis == Clearance.Basis.BOOTSTRAP:
+        raise NotAllowed("Loading a fresh installation is what clears on this basis.")
+    reach = fresh_reach(agent)
+    permissions.check_can_clear_agent(agent, basis, reach.tier, by)
+    if agent.state not in CLEARABLE:
+        raise WrongState(f"{agent.slug} is {agent.get_state_display()}: submit it for review.")
+    _check_seen(reach, reach_digest)
+    return write_clearance(agent, reach, basis, by)
+
+
+def _check_seen(reach: Reach, digest: str) -> None:
+    if digest and digest != reach.digest:
+        raise ReachChanged()
+
+
+@transaction.atomic
+def activate_agent(*, agent_id: int, by: Person) -> Agent:
+    """Let a cleared agent run. The clearance must be for exactly what it reaches now."""
+    agent = _locked(agent_id)
+    reach = fresh_reach(agent)
+    permissions.check_can_activate_agent(agent, reach.tier, by)
+    _activate(agent, reach, by)
+    return agent
+
+
+def _activate(agent: Agent, reach: Reach, by: Person) -> None:
+    _check_may_move(agent, AgentState.ACTIVE)
+    _check_complete(agent)
+    _check_cleared(agent, reach)
+    agent.activated_at = agent.activated_at or clock.now()
+    today = today_of(agent.owner)
+    agent.review_due = reach.review_due(today)
+    agent.renewal_due = reach.renewal_due(today)
+    _move(agent, AgentState.ACTIVE, by)
+
+
+def _check_cleared(agent: Agent, reach: Reach) -> None:
+    """Some word for exactly this reach is enough for its tier, and is not the owner's own."""
+    words = agent.clearances.select_related("by").filter(reach_digest=reach.digest)
+    if not any(_counts(agent, word, reach) for word in words):
+        raise NotCleared()
+
+
+def _counts(agent: Agent, word: Clearance, reach: Reach) -> bool:
+    own = word.by_id in {agent.owner_id, agent.backup_owner_id}
+    if word.basis == Clearance.Basis.SECURITY and own:
+        return False
+    return rules.suffices(word.basis, reach.tier)
+
+
+@transaction.atomic
+def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
+    """The owner's one step for public and internal: submit, attest, activate."""
+    agent = _locked(agent_id)
+    reach = fresh_reach(agent)
+    permissions.check_can_attest_agent(agent, reach.tier, by)
+    _check_seen(reach, reach_digest)
+    if agent.state == AgentState.DRAFT:
+        agent = submit_for_review(agent_id=agent_id, by=by)
+    _check_may_move(agent, AgentState.ACTIVE)
+    write_clearance(agent, reach, Clearance.Basis.ATTESTATION, by)
+    _activate(agent, reach, by)
+    return agent
+
+
+@transaction.atomic
+def approve_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
+    """Security's one step for an agent that is not theirs: clear and activate."""
+    agent = _locked(agent_id)
+    _check_may_move(agent, AgentState.ACTIVE)
+    clear_agent(agent_id=agent_id, by=by, basis=Clearance.Basis.SECURITY, reach_digest=reach_digest)
+    return activate_agent(agent_id=agent_id, by=by)
+
+
+@transaction.atomic
+def activate_alone(*, agent_id: int, by: Person) -> Agent:
+    """Load an agent as active, in an installation that never had an active policy."""
+    check_alone(True)
+    agent = _locked(agent_id)
+    permissions.check_can_change_people(by)
+    if agent.state == AgentState.DRAFT:
+        agent = submit_for_review(agent_id=agent_id, by=by)
+    reach = fresh_reach(agent)
+    _check_may_move(agent, AgentState.ACTIVE)
+    write_clearance(agent, reach, Clearance.Basis.BOOTSTRAP, by)
+    _activate(agent, reach, by)
+    return agent
+
+
+@transaction.atomic
+def suspend_agent(*, agent_id: int, by: Actor, reason: str) -> Agent:
+    """Stop an agent: from the commit on it gets nothing. Done twice, it is done once."""
+    agent = _locked(agent_id)
+    permissions.check_can_suspend_agent(agent, by)
+    if agent.state != AgentState.SUSPENDED:
+        _move(agent, AgentState.SUSPENDED, by, reason)
+    return agent
+
+
+@transaction.atomic
+def resume_agent(*, agent_id: int, by: Person) -> Agent:
+    """Let a suspended agent run again, if it is still cleared for what it reaches."""
+    agent = _locked(agent_id)
+    if agent.state != AgentState.SUSPENDED:
+        raise WrongState(f"{agent.slug} is {agent.get_state_display()}, not suspended.")
+    reach = fresh_reach(agent)
+    permissions.check_can_resume_agent(agent, reach.tier, by)
+    _check_complete(agent)
+    _check_cleared(agent, reach)
+    _move(agent, AgentState.ACTIVE, by)
+    return agent
+
+
+@transaction.atomic
+def begin_decommissioning(*, agent_id: int, by: Actor, reason: str) -> Agent:
+    """Begin to end an agent: from the commit on it gets nothing, and never again."""
+    agent = _locked(agent_id)
+    permissions.check_can_decommission_agent(agent, by)
+    _move(agent, AgentState.DECOMMISSIONING, by, reason)
+    return agent
+
+
+@transaction.atomic
+def finish_decommissioning(*, agent_id: int, by: Actor) -> Agent:
+    """Close the row for good. It stays on the register."""
+    agent = _locked(agent_id)
+    permissions.check_can_decommission_agent(agent, by)
+    _move(agent, AgentState.DECOMMISSIONED, by)
+    return agent
+
+
+@transaction.atomic
+def transfer_agent(
+    *, agent_id: int, to: Person, by: Person, reason: str = "", alone: bool = False
+) -> Saved[Agent]:
+    """Offer an agent to another owner. It is theirs when they accept, never silently."""
+    check_alone(alone)
+    agent = _locked(agent_id)
+    permissions.check_can_transfer_agent(agent, by)
+    _check_may_own(agent, to)
+    if agent.owner_id == to.pk:
+        return Saved(agent)
+    if alone:
+        _transfer(agent, to, by)
+        return Saved(agent, changed=("owner",))
+    change = changes.propose(
+        kind=TRANSFER_KIND,
+        target=agent.slug,
+        agent=agent.slug,
+        summary=f"{agent.slug} goes from {agent.owner} to {to}.",
+        before={"owner": agent.owner.pid},
+        after={"owner": to.pid},
+        by=by,
+        reason=reason,
+    )
+    return Saved(agent, proposed=(change,))
+
+
+def _check_may_own(agent: Agent, to: Person) -> None:
+    if agent.state not in rules.EDITABLE:
+        raise WrongState(f"{agent.slug} is {agent.get_state_display()}: it keeps its owner.")
+    if sentence := rules.cannot_answer(to):
+        raise Invalid(sentence, fields={"owner": [sentence]})
+    digest = fresh_reach(agent).digest
+    words = agent.clearances.filter(reach_digest=digest, by=to)
+    if words.filter(basis__in=[Clearance.Basis.SECURITY, Clearance.Basis.DPO]).exists():
+        raise Conflict(f"{to} cleared {agent.slug}, so they cannot own it.")
+
+
+def _transfer(agent: Agent, to: Person, by: Person) -> None:
+    before = agent.owner
+    agent.owner = to
+    if agent.backup_owner_id == to.pk:
+        agent.backup_owner = None
+    agent.version += 1
+    keep(agent, by)
+    record(
+        "agent_transferred",
+        by=by,
+        agent=agent.slug,
+        resource=f"agent:{agent.slug}",
+        changes={"owner": (before, to)},
+    )
+    agent_transferred.send(sender=Agent, agent=agent, before=before, by=by)
+
+
+def apply_transfer(change: ProposedChange, by: Person) -> None:
+    """Hand the agent over, now that the new owner accepts."""
+    agent = locked(Agent, "agent", slug=change.target)
+    if agent.owner.pid != change.before["owner"]:
+        raise ChangeOutdated()
+    to = locked(Person, "person", pid=change.after["owner"])
+    _check_may_own(agent, to)
+    _transfer(agent, to, by)
+
+
+def check_who_accepts(change: ProposedChange, by: Person) -> None:
+    """Only the new owner accepts."""
+    if by.pid != change.after["owner"]:
+        to = selectors.pids_to_people([change.after["owner"]]).get(change.after["owner"])
+        raise NotAllowed(f"Only {to}, who would own {change.target}, may accept it.")

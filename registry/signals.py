@@ -1,0 +1,18 @@
+"""News for the apps above. Sent with `send` inside the transaction: a listener that fails undoes
+the change."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+# A person's employment changed. Arguments: person, before (Employment), by (Person or Automatic).
+employment_changed = Signal()
+
+# An agent moved to another state. Arguments: agent, before (AgentState), by, reason.
+agent_state_changed = Signal()
+
+# An agent has another owner. Arguments: agent, before (Person), by.
+agent_transferred = Signal()
+
+# What a live agent reaches changed. Arguments: agent, before (Reach), after (Reach), by.
+reach_changed = Signal()
