@@ -1,0 +1,86 @@
+"""Roles, policies and the toxic catalogue in the admin, through the same services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest
+
+from authz import services
+from authz.enums import PolicyState
+from authz.models import Policy, Relationship, Role, ToxicCombination
+from registry.admin import LookedAt, ServiceAdmin
+from registry.people import signed_in
+
+
+@admin.register(Role)
+class RoleAdmin(ServiceAdmin):
+    """What grants tools. What grants more to someone waits for a second person."""
+
+    list_display = ["slug", "description"]
+    search_fields = ["slug", "description"]
+    filter_horizontal = ["tools", "agents", "people"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["slug"] if obj else []
+
+    def write(self, request: HttpRequest, obj: Any, given: dict[str, Any], *, change: bool) -> Any:
+        given.pop("slug", None)
+        return services.save_role(slug=obj.slug, by=signed_in(request), **given)
+
+
+@admin.register(Policy)
+class PolicyAdmin(ServiceAdmin):
+    """Every version of every policy. A version never changes: a change is the next version."""
+
+    list_display = ["slug", "version", "state", "log_only", "proposed_by", "activated_at"]
+    list_filter = ["state", "log_only"]
+    search_fields = ["slug", "description", "text"]
+    fields = ["slug", "description", "text", "log_only"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """`?slug=` starts from the version in force."""
+        slug = request.GET.get("slug", "")
+        current = Policy.objects.filter(slug=slug, state=PolicyState.ACTIVE).first()
+        if current is None:
+            return dict(super().get_changeform_initial_data(request))
+        return {
+            "slug": slug,
+            "description": current.description,
+            "text": current.text,
+            "log_only": current.log_only,
+        }
+
+    def write(self, request: HttpRequest, obj: Any, given: dict[str, Any], *, change: bool) -> Any:
+        policy = services.propose_policy(
+            slug=obj.slug,
+            text=obj.text,
+            description=obj.description,
+            log_only=obj.log_only,
+            by=signed_in(request),
+        )
+        if policy.state == PolicyState.PROPOSED:
+            messages.warning(request, f"{policy.uid} waits for a second person to agree.")
+        return policy
+
+
+@admin.register(ToxicCombination)
+class ToxicCombinationAdmin(LookedAt):
+    """The catalogue of data categories that are dangerous together."""
+
+    list_display = ["slug", "categories", "implied_tier", "is_active", "version"]
+    list_filter = ["implied_tier", "is_active"]
+    search_fields = ["slug", "reason"]
+
+
+@admin.register(Relationship)
+class RelationshipAdmin(LookedAt):
+    """Tuples that policies may ask about; loaded by `apply`."""
+
+    list_display = ["resource_type", "resource_id", "relation", "subject_type", "subject_id"]
+    list_filter = ["resource_type", "relation"]
+    search_fields = ["resource_id", "subject_id"]
