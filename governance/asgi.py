@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
+from django.core.handlers.asgi import ASGIHandler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
-
-application = get_asgi_application()
+django.setup(set_prefix=False)
 
 # The checks need the app registry, which the line above fills.
 from governance.kernel import checks  # noqa: E402
 
 checks.refuse_to_start()
+
+application = ASGIHandler()

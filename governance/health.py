@@ -71,7 +71,8 @@ def _waiting_migrations() -> int:
 
 
 def check_roles() -> None:
-    faults = checks.database_faults()
+    with connection.cursor() as cursor:
+        faults = checks.database_faults(cursor)
     if faults:
         raise NotReady(" ".join(str(fault.msg) for fault in faults))
 

@@ -12,11 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connections
+from django.db import connections
 
 from governance.kernel import keys, secret_key
 
@@ -25,6 +26,7 @@ REFUSED = 78  # EX_CONFIG of sysexits.h
 # The migrator owns the tables, and tests run on throw-away keys.
 UNCHECKED = ("migrate", "test")
 MIN_DIFFERENT_BYTES = 18
+CONNECT_SECONDS = 5
 
 OWNED = """
     SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
@@ -50,7 +52,8 @@ def refuse_to_start() -> None:
     if not errors:
         return
     for error in errors:
-        print(f"Muster refuses to start ({error.id}): {error.msg}", file=sys.stderr, flush=True)
+        # Celery's beat has replaced sys.stderr by then.
+        print(f"Muster refuses to start ({error.id}): {error.msg}", file=sys.__stderr__, flush=True)
     raise SystemExit(REFUSED)
 
 
@@ -123,18 +126,24 @@ def check_database(
     """E005 to E008: this process's login has no power over tables or the record."""
     if settings.MUSTER_PROCESS in UNCHECKED:
         return []
-    return [fault for alias in databases or () for fault in database_faults(alias)]
+    return [fault for alias in databases or () for fault in _faults_of(alias)]
 
 
-def database_faults(alias: str = "default") -> list[CheckMessage]:
-    """What is wrong with the login of connection `alias` and with how the server commits."""
+def _faults_of(alias: str) -> list[CheckMessage]:
+    """Over a connection of its own: a pool would try for half a minute before it gives up."""
+    parameters = connections[alias].get_connection_params() | {"connect_timeout": CONNECT_SECONDS}
     try:
-        with connections[alias].cursor() as cursor:
-            cursor.execute("SELECT current_user, current_setting('synchronous_commit')")
-            user, commit = cursor.fetchone() or ("", "")
-            owned, writable = _first(cursor, OWNED), _first(cursor, WRITABLE)
-    except DatabaseError as error:
+        with psycopg.connect(**parameters) as connection, connection.cursor() as cursor:
+            return database_faults(cursor)
+    except psycopg.Error as error:
         return [Error(f"The database cannot be reached: {error}", id="muster.E005")]
+
+
+def database_faults(cursor: Any) -> list[CheckMessage]:
+    """What is wrong with the login behind `cursor` and with how the server commits."""
+    cursor.execute("SELECT current_user, current_setting('synchronous_commit')")
+    user, commit = cursor.fetchone() or ("", "")
+    owned, writable = _first(cursor, OWNED), _first(cursor, WRITABLE)
     faults = {
         "E006": f"Login {user} owns, or may act as the owner of, {owned}." if owned else "",
         "E007": f"Login {user} may write {writable}, which is append-only." if writable else "",
