@@ -19,8 +19,8 @@ from audit.enums import Kind
 from audit.services import record
 from governance.kernel import clock
 from governance.kernel.errors import Conflict, Invalid, NotSignedIn, Unavailable
-from governance.kernel.row import OWNER_LEFT
 from registry import guard, permissions
+from registry.enums import AgentState
 from registry.identity import signatures
 from registry.identity.tokens import AGENT, GATEWAY, VerifiedToken
 from registry.models import Agent, Client, Gateway, Person, RevokedToken, UsedAssertion
@@ -82,12 +82,11 @@ def why_not_active(row: Agent | Gateway) -> str:
     """The sentence that says why `row` gets no key and no token; empty when it does."""
     if isinstance(row, Gateway):
         return "" if row.is_active else f"The gateway {row.slug} is switched off."
-    code = guard.refusal(row)
-    if code is None:
+    if guard.refusal(row) is None:
         return ""
-    if code == OWNER_LEFT:
+    if row.state == AgentState.ACTIVE:
         return f"The owner of {row.slug} has left: the agent needs a new owner."
-    return f"The agent {row.slug} is {row.get_state_display()}, and only an active agent acts."
+    return f"The agent {row.slug} is {row.get_state_display().lower()}, and only an active agent acts."
 
 
 # Changes
