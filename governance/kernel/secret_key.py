@@ -28,7 +28,7 @@ def fault(key: str) -> str:
     body, _, checksum = key.rpartition(".")
     if len(key) < MIN_LENGTH:
         return f"it has {len(key)} characters, and {MIN_LENGTH} are the least."
-    if len(set(body.removeprefix(PREFIX))) < MIN_DIFFERENT:
+    if len(set(key.removeprefix(PREFIX))) < MIN_DIFFERENT:
         return f"it has fewer than {MIN_DIFFERENT} different characters."
     if not body.startswith(PREFIX) or not secrets.compare_digest(
         checksum.encode(), _checksum(body).encode()
