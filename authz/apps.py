@@ -3,7 +3,42 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class AuthzConfig(AppConfig):
     name = "authz"
+    verbose_name = "Authorization"
+
+    def ready(self) -> None:
+        # Models are there from here on, not before.
+        from audit.enums import Kind  # noqa: PLC0415
+        from authz import toxic  # noqa: PLC0415
+        from authz.services import policies, roles  # noqa: PLC0415
+        from registry import changes, reach  # noqa: PLC0415
+
+        reach.use_catalogue(toxic.catalogue)
+        post_migrate.connect(
+            toxic.plant_catalogue, sender=self, dispatch_uid="plant the toxic catalogue"
+        )
+        changes.register(
+            roles.GRANTS_KIND,
+            roles.apply_grants,
+            interested=roles.interested_in_grants,
+            record_kind=Kind.POLICY,
+        )
+        changes.register(
+            roles.HOLDING_KIND,
+            roles.apply_holding,
+            interested=roles.interested_in_holding,
+            record_kind=Kind.POLICY,
+        )
+        changes.register(
+            policies.ACTIVATION_KIND,
+            policies.apply_activation,
+            dropped=policies.drop_activation,
+            record_kind=Kind.POLICY,
+        )
+        changes.register(
+            policies.RETIREMENT_KIND, policies.apply_retirement, record_kind=Kind.POLICY
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Unpack
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -108,8 +108,8 @@ def _record_outcome(decision: Record, caller: Caller, report: Report) -> Reporte
     reported = ReportedOutcome.objects.create(
         decision=decision.id, record=clock.uuid7(timekeeper.now())
     )
-    payload = {"output": report.output, "records": list(report.records)}
-    audit.record(
+    entry = entry_of(
+        report,
         id=reported.record,
         kind=Kind.OUTCOME,
         actor=caller.slug,
@@ -121,18 +121,21 @@ def _record_outcome(decision: Record, caller: Caller, report: Report) -> Reporte
         tier=decision.tier,
         session=decision.session,
         parent=decision.id,
-        code=f"outcome.{report.result}",
-        asked=_asked(report),
-        payload={name: value for name, value in payload.items() if value not in (None, [])},
     )
+    audit.record(**entry)
     return reported
 
 
-def _asked(report: Report) -> dict[str, Json]:
+def entry_of(report: Report, **columns: Unpack[audit.Entry]) -> audit.Entry:
+    """What is recorded of a report, beside the columns that tie it to its decision."""
     asked: dict[str, Json] = {"outcome": report.result, "records": len(report.records)}
     if report.cost_minor is not None:
         asked |= {"cost_minor": report.cost_minor, "currency": report.currency}
-    return asked
+    payload = {"output": report.output, "records": list(report.records)}
+    columns["code"] = f"outcome.{report.result}"
+    columns["asked"] = asked
+    columns["payload"] = {name: value for name, value in payload.items() if value not in (None, [])}
+    return columns
 
 
 def show_decision(*, decision_id: UUID, caller: Caller) -> Mapping[str, Json]:

@@ -39,6 +39,7 @@ class _ChangeKind:
     who: Who
     interested: Interested
     record_kind: str
+    dropped: Apply | None
 
 
 _kinds: dict[str, _ChangeKind] = {}
@@ -51,14 +52,16 @@ def register(
     who: Who | None = None,
     interested: Interested | None = None,
     record_kind: str = Kind.REGISTRY,
+    dropped: Apply | None = None,
 ) -> None:
     """Make `kind` a change that can be proposed.
 
     `apply(change, by)` runs in the transaction of the agreement and raises `ChangeOutdated`
     where what the change starts from is no longer so. `who(change, by)` raises `NotAllowed`
     (without it: security agrees). `interested(change)` are the pids that may not agree.
+    `dropped(change, by)` runs where it was rejected or withdrawn.
     """
-    _kinds[kind] = _ChangeKind(apply, who or _security, interested or _nobody, record_kind)
+    _kinds[kind] = _ChangeKind(apply, who or _security, interested or _nobody, record_kind, dropped)
 
 
 def propose(
@@ -141,6 +144,7 @@ def reject(*, change_id: int, by: Person, answer: str) -> ProposedChange:
     check_can_agree(change, by)
     change = _decide(change, ChangeState.REJECTED, by, answer)
     _record(change, "change_rejected", by)
+    _drop(change, by)
     return change
 
 
@@ -152,7 +156,13 @@ def withdraw(*, change_id: int, by: Person) -> ProposedChange:
         raise NotAllowed(f"Only {change.proposed_by}, who proposed this, may withdraw it.")
     change = _decide(change, ChangeState.WITHDRAWN, by, "")
     _record(change, "change_withdrawn", by)
+    _drop(change, by)
     return change
+
+
+def _drop(change: ProposedChange, by: Person) -> None:
+    if dropped := _kinds[change.kind].dropped:
+        dropped(change, by)
 
 
 def _waiting(change_id: int) -> ProposedChange:

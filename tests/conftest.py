@@ -111,6 +111,18 @@ def login(django_db_setup: None) -> Iterator[Login]:
         each.close()
 
 
+@pytest.fixture(autouse=True)
+def _forget_what_was_rolled_back() -> Iterator[None]:
+    """Processes keep slices, the database's time and keys; a test's database goes back."""
+    yield
+    from audit.services import forget_holder_keys
+    from authz import snapshot, timekeeper
+
+    snapshot.forget()
+    timekeeper.forget()
+    forget_holder_keys()
+
+
 def _records() -> list[Record]:
     connection.ensure_connection()
     with connection.connection.cursor(row_factory=dict_row) as rows:
