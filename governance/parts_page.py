@@ -81,6 +81,7 @@ def sample_context() -> dict[str, object]:
         "happenings": _happenings(),
         "since": _AT - dt.timedelta(minutes=50),
         "free": Sample(prefix="free"),
+        "sought": Sample(prefix="sought"),
         "bound": bound,
         "page": Paginator(range(1_240), 50).page(3),
         "single": Paginator(range(7), 50).page(1),

@@ -10,10 +10,15 @@ from django.conf import settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = os.environ.get("MUSTER_CHROMIUM") or shutil.which("chromium") or ""
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 pytestmark = [
     pytest.mark.browser,
@@ -44,13 +49,13 @@ def open_page(browser, client, django_user_model, live_server):
         "url": live_server.url,
     }
 
-    def visit(width: int, theme: str, *, script: bool = True) -> Page:
+    def visit(width: int, theme: str, path: str = "/parts", *, script: bool = True) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=theme, java_script_enabled=script
         )
         context.add_cookies([cookie])
         page = context.new_page()
-        page.goto(f"{live_server.url}/parts")
+        page.goto(f"{live_server.url}{path}")
         return page
 
     return visit
@@ -64,7 +69,7 @@ def test_axe_finds_nothing_in_both_themes_and_widths(open_page):
         for page in [open_page(width, theme)]
     }
 
-    assert found == dict.fromkeys(found, [])
+    assert found == {key: [] for key in found}
 
 
 def test_page_never_scrolls_sideways(open_page):
@@ -89,10 +94,7 @@ def test_nothing_breaks_the_content_security_policy(open_page):
 
 
 def test_skip_link_is_the_first_stop_and_leads_to_the_content(open_page):
-    page = open_page(1440, "light")
-    page.evaluate("document.activeElement.blur()")
-    page.goto(page.url)
-    page.evaluate("document.activeElement.blur()")
+    page = open_page(1440, "light", "/nothing-here")
 
     page.keyboard.press("Tab")
     first = page.evaluate("document.activeElement.textContent")
