@@ -11,10 +11,9 @@ from typing import Any
 import cedarpy
 
 from authz.engine import names
+from authz.engine.cedar_text import PolicyError, measure
 from authz.engine.types import Json
-from governance.kernel.errors import Invalid
 
-MAX_TEXT = 64 * 1024
 MAX_SLICES = 4096
 
 # Stands in for the permit of a tool that no policy governs, so that anything but an allow
@@ -23,12 +22,6 @@ UNGOVERNED = "muster:ungoverned"
 _UNGOVERNED_TEXT = "permit(principal, action, resource);"
 
 Roles = frozenset[str]
-
-
-class PolicyError(Invalid):
-    """This is not a policy that Muster can read."""
-
-    code = "bad_policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +131,10 @@ def policy_set(sources: Mapping[str, Json]) -> Any:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> tuple[Json, ...]:
     """The statements of a Cedar text in its JSON form; raises `PolicyError` with what is wrong."""
-    if len(text) > MAX_TEXT:
-        raise PolicyError(f"A policy may be at most {MAX_TEXT} characters long.")
+    measure(text)
     try:
         document = json.loads(cedarpy.policies_to_json_str(text))
+        policy_set(document["staticPolicies"])
     except (ValueError, RecursionError) as error:
         raise PolicyError(f"The policy cannot be read: {error}.") from error
     if document["templates"]:

@@ -1,0 +1,129 @@
+"""Hostile text in every parameter and header: always a refusal, never a failure."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import pytest
+
+from audit.models import Record
+from authz.oauth import failures
+from registry.identity import keys, tokens
+from tests.factories import identity as make
+from tests.factories.oauth import ASSERTION_TYPE, FORM, Holder, holder_of, send
+
+pytestmark = pytest.mark.django_db
+
+CORPORA = Path(__file__).parents[1] / "data" / "corpora"
+NAUGHTY: list[str] = json.loads((CORPORA / "blns.json").read_text())
+PATHS = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"]
+PARAMETERS = [
+    "grant_type",
+    "scope",
+    "resource",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "token",
+    "token_type_hint",
+]
+
+
+@pytest.fixture(autouse=True)
+def fresh(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    settings.MUSTER_KEYS = str(tmp_path)
+    for name in ("kek", "index_key"):
+        (tmp_path / name).write_text(base64.urlsafe_b64encode(b"k" * 32).decode())
+    keys.ensure_signing_key(tmp_path)
+    monkeypatch.setattr(failures, "MAX_A_MINUTE", 10**9)
+    failures.forget()
+    yield
+    tokens.forget()
+    failures.forget()
+
+
+@pytest.fixture
+def agent() -> Holder:
+    return holder_of(make.make_agent())
+
+
+def quoted(form: dict[str, str]) -> bytes:
+    """A form, also of text that is no Unicode."""
+    pairs = (
+        f"{name}={quote_from_bytes(value.encode('utf-8', 'surrogatepass'))}"
+        for name, value in form.items()
+    )
+    return "&".join(pairs).encode()
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("path", PATHS)
+def test_naughty_strings_in_a_parameter(path: str, name: str, agent: Holder) -> None:
+    """All 515 in each parameter of each endpoint, beside what would otherwise be right."""
+    right = {"grant_type": "client_credentials", "token": "x"}
+    headers = {} if name.startswith("client_") else agent.basic()
+    if name == "client_secret":
+        right["client_id"] = agent.client_id
+    if name == "client_assertion":
+        right["client_assertion_type"] = ASSERTION_TYPE
+    if name == "client_assertion_type":
+        right |= agent.assertion()
+
+    for text in NAUGHTY:
+        answer = send(path, quoted(right | {name: text}), headers=headers)
+        # Empty, a parameter counts as absent; a token that is none is not active.
+        fine = not name.startswith("client_") and (
+            not text or name in ("token", "token_type_hint") or path != "/oauth/token"
+        )
+        assert answer.status_code in ((200, 400) if fine else (400, 401)), (name, text)
+        assert isinstance(json.loads(answer.content), dict)
+
+
+def test_naughty_strings_in_the_authorization_header(agent: Holder) -> None:
+    form = {"grant_type": "client_credentials"}
+    for text in NAUGHTY:
+        raw = text.encode("utf-8", "surrogatepass")
+        pair = base64.b64encode(raw + b":" + raw).decode()
+        known = base64.b64encode(agent.client_id.encode() + b":" + raw).decode()
+        for header in (f"Basic {pair}", f"Basic {known}", raw.decode("latin-1")):
+            answer = send("/oauth/token", form, headers={"Authorization": header})
+            assert answer.status_code == 401, header
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_byte_in_a_body(path: str, agent: Holder) -> None:
+    for byte in range(256):
+        body = b"grant_type=client_credentials&token=x&x=" + bytes([byte])
+        answer = send(path, body, headers=agent.basic())
+        assert answer.status_code in (200, 400), byte
+
+
+@pytest.mark.parametrize("body", [b"\x00" * 100, b"&" * 10_000, b"=" * 10_000, b"%" * 9_999])
+def test_bodies_of_noise(body: bytes, agent: Holder) -> None:
+    for kind in (FORM, "\x00", "application/x-www-form-urlencoded\x00", "x" * 5000):
+        answer = send("/oauth/token", body, headers=agent.basic(), content_type=kind)
+        assert answer.status_code == 400
+
+
+def test_no_secret_reaches_the_record(agent: Holder, mark: Any, records_after: Any) -> None:
+    """A secret in every place where one could be sent by mistake."""
+    marked = mark()
+    secret = agent.secret
+    right = {"grant_type": "client_credentials", "token": "x"}
+
+    for path in PATHS:
+        for name in PARAMETERS:
+            send(path, right | {name: secret}, headers=agent.basic())
+            send(path, right | {name: secret})
+        send(path, right | {secret: secret}, headers=agent.basic())
+        pair = base64.b64encode(f"{secret}:{secret}".encode()).decode()
+        send(path, right, headers={"Authorization": f"Basic {pair}"}, source=secret)
+
+    bodies = [bytes(record["body"]) for record in records_after(marked)]
+    assert bodies
+    assert not [body for body in bodies if secret.encode() in body]
+    assert Record.objects.filter(actor=secret).count() == 0
