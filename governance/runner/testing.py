@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from governance.runner import children, database, keyfiles, places, postgres, roles, system
+from governance.runner import children, database, keyfiles, places, postgres, roles, system, up
 from governance.runner.environment import Installation, manage, python
 from governance.runner.places import PROJECT, Places
 
@@ -87,7 +87,8 @@ def environment(installation: Installation, process: str) -> dict[str, str]:
 
 def checks() -> list[Check]:
     """What is checked before the tests; pre-commit runs the same tools."""
-    templates = [str(path) for path in sorted(PROJECT.rglob("templates/**/*.html"))]
+    folders = (PROJECT / "templates", *(PROJECT / app / "templates" for app in up.APPS))
+    templates = [str(path) for folder in folders for path in sorted(folder.rglob("*.html"))]
     return [
         Check("types", python("-m", "mypy", ".")),
         Check("format", python("-m", "ruff", "format", "--check", ".")),
