@@ -133,20 +133,29 @@ def test_read_reasoning_is_capped():
         ({**OURS, "action": {}}, "action.name is missing."),
         ({**OURS, "action": {"name": 123}}, "action.name must be a string."),
         ({**OURS, "action": {"name": {"id": "x"}}}, "action.name must be a string."),
-        ({**OURS, "action": {"name": "a", "properties": []}}, "action.properties must be an object."),
+        (
+            {**OURS, "action": {"name": "a", "properties": []}},
+            "action.properties must be an object.",
+        ),
         ({**OURS, "resource": {"type": "claims"}}, "resource.id is missing."),
         ({**OURS, "resource": {"id": "1"}}, "resource.type is missing."),
         ({**OURS, "context": None}, "context must be an object."),
         ({**OURS, "context": {"user": 5}}, "context.user must be a string."),
-        ({**OURS, "context": {"session": "s" * 201}}, "context.session is longer than 200 characters."),
+        (
+            {**OURS, "context": {"session": "s" * 201}},
+            "context.session is longer than 200 characters.",
+        ),
         ({**OURS, "context": {"reasoning": 1}}, "context.reasoning must be a string."),
-        ({**OURS, "subject": {"type": "agent", "id": "é" * 401}}, "subject.id is longer than 800 bytes."),
+        (
+            {**OURS, "subject": {"type": "agent", "id": "é" * 401}},
+            "subject.id is longer than 800 bytes.",
+        ),
         (
             {**ACCESS_REQUEST, "context": {"agent": "another"}},
             "context.agent and subject.properties.act name different agents.",
         ),
     ],
-)  # fmt: skip
+)
 def test_read_refused(body, message):
     with pytest.raises(BadRequest) as caught:
         read_evaluation(body)
