@@ -38,7 +38,7 @@ def _compile(name: str, *options: str) -> None:
     if uv is None:
         raise CannotStart(f"uv is not here. Install it: {sys.executable} -m pip install uv")
     settled = ("--generate-hashes", "--universal", "--python-version", "3.11", "--quiet")
-    silent = ("--no-header", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate")
+    silent = ("--no-header", "--no-emit-index-url", "--no-emit-find-links")
     command = [uv, "pip", "compile", "pyproject.toml", "-o", name, *settled, *silent, *options]
     if subprocess.run(command, cwd=PROJECT, check=False, stdout=subprocess.DEVNULL).returncode:
         raise CannotStart(f"uv could not make {name}.")
