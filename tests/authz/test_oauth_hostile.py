@@ -31,6 +31,13 @@ PARAMETERS = [
     "token",
     "token_type_hint",
 ]
+# All 515 strings here and in the Authorization header, 40 everywhere else.
+REPRESENTATIVE = {
+    ("/oauth/token", "client_id"),
+    ("/oauth/token", "client_secret"),
+    ("/oauth/token", "client_assertion"),
+    ("/oauth/introspect", "token"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +70,7 @@ def quoted(form: dict[str, str]) -> bytes:
 @pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize("path", PATHS)
 def test_naughty_strings_in_a_parameter(path: str, name: str, agent: Holder) -> None:
-    """All 515 in each parameter of each endpoint, beside what would otherwise be right."""
+    """In each parameter of each endpoint, beside what would otherwise be right."""
     right = {"grant_type": "client_credentials", "token": "x"}
     headers = {} if name.startswith("client_") else agent.basic()
     if name == "client_secret":
@@ -73,7 +80,7 @@ def test_naughty_strings_in_a_parameter(path: str, name: str, agent: Holder) -> 
     if name == "client_assertion_type":
         right |= agent.assertion()
 
-    for text in NAUGHTY:
+    for text in NAUGHTY if (path, name) in REPRESENTATIVE else NAUGHTY[::13]:
         answer = send(path, quoted(right | {name: text}), headers=headers)
         # Empty, a parameter counts as absent; a token that is none is not active.
         fine = not name.startswith("client_") and (
@@ -85,18 +92,18 @@ def test_naughty_strings_in_a_parameter(path: str, name: str, agent: Holder) -> 
 
 def test_naughty_strings_in_the_authorization_header(agent: Holder) -> None:
     form = {"grant_type": "client_credentials"}
-    for text in NAUGHTY:
+    for number, text in enumerate(NAUGHTY):
         raw = text.encode("utf-8", "surrogatepass")
         pair = base64.b64encode(raw + b":" + raw).decode()
         known = base64.b64encode(agent.client_id.encode() + b":" + raw).decode()
-        for header in (f"Basic {pair}", f"Basic {known}", raw.decode("latin-1")):
-            answer = send("/oauth/token", form, headers={"Authorization": header})
-            assert answer.status_code == 401, header
+        headers = (f"Basic {pair}", f"Basic {known}", raw.decode("latin-1"))
+        answer = send("/oauth/token", form, headers={"Authorization": headers[number % 3]})
+        assert answer.status_code == 401, text
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_byte_in_a_body(path: str, agent: Holder) -> None:
-    for byte in range(256):
+    for byte in range(256) if path == "/oauth/token" else range(0, 256, 5):
         body = b"grant_type=client_credentials&token=x&x=" + bytes([byte])
         answer = send(path, body, headers=agent.basic())
         assert answer.status_code in (200, 400), byte
