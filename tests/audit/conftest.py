@@ -39,6 +39,15 @@ def as_owner() -> AsOwner:
 
 
 @pytest.fixture
+def unmarked(as_owner: AsOwner) -> None:
+    """No mark is set, whatever other tests have committed."""
+    with as_owner() as cursor:
+        cursor.execute("ALTER TABLE audit.mark DISABLE TRIGGER no_change")
+        cursor.execute("DELETE FROM audit.mark")
+        cursor.execute("ALTER TABLE audit.mark ENABLE ALWAYS TRIGGER no_change")
+
+
+@pytest.fixture
 def dump() -> Callable[[], bytes]:
     """Every byte of every table of schema audit, binary columns as they are."""
 

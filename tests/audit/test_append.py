@@ -1,5 +1,6 @@
 """`audit.append`: what it writes, what it takes from whom, what it refuses."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -287,10 +288,11 @@ def test_keep_slice_keeps_content_once_by_its_own_digest(login: Any) -> None:
     digests = {services.keep_slice(content), services.keep_slice(content)}
 
     (digest,) = digests
-    assert digest == leaf.hashlib.sha256(content).digest()
+    assert digest == hashlib.sha256(content).digest()
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("unmarked")
 def test_set_mark_sets_the_first_policy_once_and_no_demo() -> None:
     assert [services.set_mark(Mark.FIRST_POLICY), services.set_mark(Mark.FIRST_POLICY)] == [
         True,

@@ -61,20 +61,26 @@ def test_there_are_forty_canaries() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", SECRETS)
-def test_a_canary_in_the_open_is_refused_by_every_part(name: str, shape: str) -> None:
-    value = SHAPES[shape](SECRETS[name])
+def test_a_canary_in_the_open_is_refused_by_every_part(shape: str) -> None:
+    recorded = {
+        (name, part)
+        for name, secret in SECRETS.items()
+        for part in PARTS
+        if attempt(**{part: SHAPES[shape](secret)})
+    }
 
-    recorded = {part: attempt(**{part: value}) for part in PARTS}
-
-    assert recorded == dict.fromkeys(PARTS, False)
+    assert recorded == set()
 
 
-@pytest.mark.parametrize("name", SECRETS)
-def test_a_canary_in_a_column_is_refused(name: str) -> None:
-    recorded = {column: attempt(**{column: SECRETS[name]}) for column in COLUMNS}
+def test_a_canary_in_a_column_is_refused() -> None:
+    recorded = {
+        (name, column)
+        for name, secret in SECRETS.items()
+        for column in COLUMNS
+        if attempt(**{column: secret})
+    }
 
-    assert recorded == dict.fromkeys(COLUMNS, False)
+    assert recorded == set()
 
 
 @pytest.mark.parametrize("value", ["8412345678", 8412345678, b"8412345678", ["8412345678"]])

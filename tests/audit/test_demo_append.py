@@ -87,6 +87,17 @@ def test_it_is_refused_in_a_database_that_is_no_demo(demo: Connect) -> None:
     assert "append_at" not in functions(migrator)
 
 
+def test_it_is_refused_when_the_append_has_changed_its_shape(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changed = tmp_path / "functions.sql"
+    changed.write_text(demo_append._SOURCE.read_text().replace("/* time */", ""))
+    monkeypatch.setattr(demo_append, "_SOURCE", changed)
+
+    with pytest.raises(ValueError, match="no longer says"):
+        demo_append.timed_append_sql()
+
+
 def test_the_loader_appends_a_past_and_then_can_nothing(demo: Connect) -> None:
     migrator = demo("muster_migrator")
     mark_demo(migrator)

@@ -104,7 +104,6 @@ def test_no_login_can_rewrite_history(
 ) -> None:
     services.record(kind=Kind.SYSTEM, actor="system:test", payload={"output": 1})
     services.keep_slice(b"{}")
-    services.set_mark(Mark.FIRST_POLICY)
     before, attacker = everything(), login(who)
 
     answers = {
@@ -235,6 +234,19 @@ def test_the_catalogue_shows_every_weakening(change: str, said: list[str], as_ow
         cursor.execute(change)
 
     assert protection.faults() == said
+
+
+@pytest.mark.django_db
+def test_the_catalogue_shows_a_login_that_can_become_the_owner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The tests' own migrator is what a login must not be: it may make databases and become others.
+    monkeypatch.setattr(protection, "LOGINS", ("muster_web", "muster_migrator"))
+
+    powers, membership = protection.faults()
+
+    assert powers == "muster_migrator has powers of an administrator."
+    assert "muster_audit" in membership.removesuffix(".").split(" of ")[1].split(", ")
 
 
 @pytest.mark.django_db

@@ -10,6 +10,7 @@ from django.db import connection
 from audit import selectors, services
 from audit.enums import Kind, Mark
 from audit.errors import BadCursor, SearchTooSlow, UnknownRecord
+from audit.models import Mark as MarkRow
 from audit.selectors import AuditScope, Count, PageRequest, TrailFilters
 from governance.kernel import clock
 
@@ -206,6 +207,14 @@ def test_parse_body_says_what_both_lines_say() -> None:
     assert (said["asked"], said["settled"]) == ({"a": 1}, {"b": 2})
 
 
+def test_rows_name_themselves() -> None:
+    record_id = recorded()
+    record = selectors.get_record(record_id, scope=EVERYTHING)
+
+    assert (str(record), str(MarkRow(name="demo"))) == (f"decision {record_id}", "demo")
+
+
+@pytest.mark.usefixtures("unmarked")
 def test_marks_are_read() -> None:
     assert [selectors.holds_demo_mark(), selectors.holds_mark(Mark.FIRST_POLICY)] == [False] * 2
 

@@ -13,7 +13,7 @@ from django.db import InternalError, connection, transaction
 from audit import payloads, services
 from audit.enums import Kind
 from audit.errors import AuditUnavailable, SecretFound
-from governance.kernel import keys
+from governance.kernel import clock, keys
 
 pytestmark = pytest.mark.django_db
 
@@ -173,15 +173,16 @@ def test_a_holder_has_one_key_kept_wrapped_under_the_key_outside() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_holder_key_that_was_rolled_back_is_not_remembered() -> None:
+    holder = f"agent:{clock.uuid7()}"
     with transaction.atomic():
-        lost = services.holder_key("agent:rolled-back")
+        lost = services.holder_key(holder)
         transaction.set_rollback(True)
 
-    kept = services.holder_key("agent:rolled-back")
+    kept = services.holder_key(holder)
 
     services.forget_holder_keys()
     assert kept != lost
-    assert kept == services.holder_key("agent:rolled-back")
+    assert kept == services.holder_key(holder)
 
 
 @pytest.mark.django_db(transaction=True)
