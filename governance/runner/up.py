@@ -270,6 +270,7 @@ def _load_demo(installation: Installation) -> None:
     code, printed = children.run(manage("load_demo"), env=environment, cwd=PROJECT)
     if code:
         raise CannotStart(f"The demo could not be loaded:\n{printed}")
+    say(printed)
 
 
 # Static files
@@ -314,7 +315,7 @@ def argv(name: str, *, host: str, port: int, data: Path) -> list[str]:
     celery = python("-m", "celery", "-A", "governance.celery:app")
     commands = {
         "web": python(
-            *("-m", "granian", "--interface", "asgi", "--no-ws", "--log-level", "warning"),
+            *("-m", "granian", "--interface", "asginl", "--no-ws", "--log-level", "warning"),
             *("--host", host, "--port", str(port)),
             *("--workers", os.environ.get("MUSTER_WEB_WORKERS", "1")),
             *("--workers-kill-timeout", "10", "governance.asgi:application"),
