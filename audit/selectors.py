@@ -201,6 +201,9 @@ def holds_demo_mark() -> bool:
 
 def _found(filters: TrailFilters, scope: AuditScope) -> QuerySet[Record]:
     wanted = {column: value for name, column in _EXACT.items() if (value := getattr(filters, name))}
+    if any("\0" in value for value in wanted.values()):
+        # No column holds it, and PostgreSQL does not take it as a value.
+        return Record.objects.none()
     records = scope.narrow(Record.objects.filter(**wanted))
     if filters.since:
         records = records.filter(at__gte=filters.since)

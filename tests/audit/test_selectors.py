@@ -46,6 +46,12 @@ def test_each_filter_is_exact(name: str, column: str) -> None:
     assert found(**{"session": "", name: "deny"}) == [wanted]
 
 
+def test_a_filter_with_nul_finds_nothing() -> None:
+    recorded()
+
+    assert found(agent="a\0b") == []
+
+
 def test_filters_are_taken_together() -> None:
     wanted = recorded(agent="a", tool="t")
     recorded(agent="a")
