@@ -32,6 +32,7 @@ def _run(word: str, rest: list[str]) -> int:
         "key": _print_key,
         "compose-init": compose.prepare,
         "compose-run": compose.become,
+        "compose-link": compose.print_link,
     }
     if word in words:
         return words[word](rest)

@@ -8,8 +8,8 @@ from governance.runner import children, database, places, postgres, roles, up
 from governance.runner.environment import Installation, manage
 from governance.runner.places import CannotStart, Places
 
-# The commands that change tables or load a demo; everything else works as the web process does.
-AS_MIGRATOR = ("migrate", "load_demo", "sqlmigrate", "showmigrations", "makemigrations")
+# The commands that deal with tables; everything else works as the web process does.
+AS_MIGRATOR = ("migrate", "sqlmigrate", "showmigrations", "makemigrations")
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
 
 

@@ -66,3 +66,11 @@ def become(arguments: list[str]) -> int:
     command = up.argv(process, host="0.0.0.0", port=8000, data=data)  # noqa: S104 - a container
     os.chdir(PROJECT)
     os.execve(command[0], command, {**os.environ, **given})  # noqa: S606
+
+
+def print_link(_: list[str]) -> int:
+    """The first administrator's sign-in link, from a container of the web process."""
+    given: dict[str, str] = json.loads((ENVIRONMENTS / "web" / FILE).read_text())
+    command = manage("first_signin_link")
+    os.chdir(PROJECT)
+    os.execve(command[0], command, {**os.environ, **given})  # noqa: S606

@@ -12,7 +12,13 @@ from governance.runner.database import Database
 from governance.runner.places import PROJECT, Places
 
 # Ways into the database that were meant for the start script alone.
-WITHHELD = ("DATABASE_URL", "MUSTER_LOGINS", "MUSTER_LOADER_URL", "MUSTER_QUEUE_DSN")
+WITHHELD = (
+    "DATABASE_URL",
+    "MUSTER_LOADER_URL",
+    "MUSTER_LOGINS",
+    "MUSTER_MIGRATOR_URL",
+    "MUSTER_QUEUE_DSN",
+)
 LOGIN_OF = {
     "worker": "muster_worker",
     "beat": "muster_beat",

@@ -36,6 +36,8 @@ from governance.runner.supervisor import DATABASE, Process, Supervisor
 READY_SECONDS = 90
 # ReDoc comes along with Swagger UI and is not used.
 COLLECT_STATIC = ("collectstatic", "--noinput", "-v0", "--ignore", "redoc")
+# The demo is loaded as the web process writes; these two make and use the append with a time.
+LOADING_LOGINS = {"MUSTER_LOADER_URL": roles.LOADER, "MUSTER_MIGRATOR_URL": roles.MIGRATOR}
 APPS = ("governance", "compliance", "lifecycle", "authz", "registry", "audit")
 
 
@@ -262,11 +264,11 @@ def _load_demo(installation: Installation) -> None:
     if not demo or installation.places.demo_people.exists():
         return
     say("Loading the made-up company and its month of traffic …")
-    password = installation.logins[roles.LOADER]
-    environment = {
-        **installation.environment("migrate"),
-        "MUSTER_LOADER_URL": installation.database.url(roles.LOADER, password),
+    urls = {
+        name: installation.database.url(login, installation.logins[login])
+        for name, login in LOADING_LOGINS.items()
     }
+    environment = {**installation.environment("command"), **urls}
     code, printed = children.run(manage("load_demo"), env=environment, cwd=PROJECT)
     if code:
         raise CannotStart(f"The demo could not be loaded:\n{printed}")

@@ -8,8 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
-from psycopg.conninfo import make_conninfo
 
 from governance.kernel.errors import GovernanceError
 from lifecycle.demo.loading import load_demo
@@ -20,16 +18,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         loader = os.environ.get("MUSTER_LOADER_URL", "")
-        if not loader:
-            raise CommandError("MUSTER_LOADER_URL is not set. `./muster up --demo` sets it.")
-        parameters = connection.get_connection_params()
-        migrator = make_conninfo(
-            **{
-                name: parameters[name]
-                for name in ("host", "port", "dbname", "user", "password")
-                if parameters.get(name)
-            }
-        )
+        migrator = os.environ.get("MUSTER_MIGRATOR_URL", "")
+        if not loader or not migrator:
+            raise CommandError(
+                "Only `./muster up --demo` has the logins that loading a demo takes."
+            )
         folder = Path(settings.MUSTER_DATA)
         try:
             decisions = load_demo(migrator=migrator, loader=loader, folder=folder)
