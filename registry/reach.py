@@ -122,6 +122,17 @@ def use_catalogue(read: Callable[[], Sequence[Combination]]) -> None:
     _catalogue[0] = read
 
 
+def catalogue() -> Sequence[Combination]:
+    """The active toxic combinations, read now."""
+    return _catalogue[0]()
+
+
+def reaches_of(agents: Iterable[Agent]) -> list[tuple[Agent, Reach]]:
+    """Each agent with its reach; the catalogue is read once for all of them."""
+    combinations = catalogue()
+    return [(agent, reach_of(agent, combinations)) for agent in agents]
+
+
 def reach_of(agent: Agent, combinations: Sequence[Combination] | None = None) -> Reach:
     """What `agent` reaches now; `combinations` None means the installed catalogue."""
     entries = [(entry.tool, entry.narrowing) for entry in agent.allowlist.all()]
@@ -142,7 +153,7 @@ def reach_of_draft(
     reads = tuple(place for place in places if place.direction == Direction.READS)
     writes = tuple(place for place in places if place.direction == Direction.WRITES)
     categories = tuple(sorted({name for place in places for name in place.categories}))
-    active = _catalogue[0]() if combinations is None else combinations
+    active = catalogue() if combinations is None else combinations
     completed = tuple(one for one in active if one.categories <= set(categories))
     read_tier, write_tier = _highest(reads), _highest(writes)
     own_tier = max(read_tier, write_tier, key=lambda tier: tier.rank)

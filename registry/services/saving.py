@@ -67,7 +67,8 @@ def assign(row: models.Model, fields: Mapping[str, Any]) -> Changes:
     changes: Changes = {}
     for name, value in fields.items():
         after = list(value) if isinstance(value, tuple) else value
-        before = getattr(row, name)
+        # A foreign key that was never set has no value to get.
+        before = getattr(row, name, None)
         if before != after:
             changes[name] = (before, after)
             setattr(row, name, after)
