@@ -85,6 +85,7 @@ def instant(value: dt.datetime, style: str = "minute") -> str:
     styles = {
         "minute": f"{date}, {clock[:5]} {named}",
         "second": f"{date}, {clock} {named}",
+        "stamp": f"{date}, {clock}",
         "record": f"{day(local.date(), year=True)}, {clock}.{milliseconds} {named}",
         "day": date,
         "hour": f"{clock[:5]} {named}",

@@ -203,7 +203,8 @@ def when(
 ) -> SafeString:
     """A time in the reader's zone inside `<time>`, which holds it in UTC.
 
-    Styles: `minute` (Mon 23 Nov, 14:31 CET), `second`, `record` (with milliseconds and year),
+    Styles: `minute` (Mon 23 Nov, 14:31 CET), `second`, `stamp` (no zone: it
+    stands in the column's head), `record` (with milliseconds and year),
     `day`, `clock` (14:31:58), `clock_ms`, `hour` (14:31 CET).
     """
     if value is None:

@@ -68,6 +68,7 @@ def test_duration_is_told_in_two_units_at_most(seconds, said):
         ("minute", "Mon 23 Nov, 14:31 CET"),
         ("second", "Mon 23 Nov, 14:31:58 CET"),
         ("record", "Mon 23 Nov 2026, 14:31:58.770 CET"),
+        ("stamp", "Mon 23 Nov, 14:31:58"),
         ("day", "Mon 23 Nov"),
         ("hour", "14:31 CET"),
         ("clock", "14:31:58"),
