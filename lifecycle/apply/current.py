@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from authz.enums import PolicyState
 from authz.models import Policy, Relationship, Role
-from lifecycle.apply.kinds import KINDS
+from lifecycle.apply.kinds import KINDS, PERSON_WORDS
 from registry.models import Agent, Gateway, Person, Reliance, ResourceType, System, Tool
 
 Key = tuple[str, ...]
@@ -280,9 +280,14 @@ def _policies() -> Iterable[Fields]:
 
 
 def _relationships() -> Iterable[Fields]:
+    """People by e-mail address: a pseudonymous id means nothing elsewhere."""
     key = KINDS["relationships"].key
-    rows: Iterable[Fields] = Relationship.objects.order_by(*key).values(*key)
-    return rows
+    emails = dict(Person.objects.values_list("pid", "email"))
+    rows: list[Fields] = list(Relationship.objects.values(*key))
+    for row in rows:
+        if row["subject_type"] in PERSON_WORDS and row["subject_id"] in emails:
+            row["subject_id"] = emails[row["subject_id"]].lower()
+    return sorted(rows, key=lambda row: tuple(row[name] for name in key))
 
 
 _READERS: dict[str, Callable[[], Iterable[Fields]]] = {

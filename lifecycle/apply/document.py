@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lifecycle.apply.fields import Reading, Reference, read_mapping
-from lifecycle.apply.kinds import KINDS, VERSION, Kind
+from lifecycle.apply.kinds import KINDS, PERSON_WORDS, RELATIONSHIPS, VERSION, Kind
 from lifecycle.apply.nodes import MAX_BYTES, Node, read_yaml
 from lifecycle.apply.problems import BadInventory, Place, Problem, nearest, shown
 
@@ -56,11 +56,12 @@ class Inventory:
             yield from items.values()
 
 
-def read_inventory(path: str) -> Inventory:
+def read_inventory(path: str | Path) -> Inventory:
     """The inventory in the file or folder `path` (`-`: standard input).
 
     Raises BadInventory with every problem that there is.
     """
+    path = str(path)
     reading = Reading(_folder(path))
     items: dict[str, dict[Key, Item]] = {name: {} for name in KINDS}
     for name, raw in _files(path):
@@ -171,6 +172,8 @@ def _read_item(kind: Kind, node: Node, reading: Reading) -> Item | None:
     orders = {name: values.pop(name) for name in kind.orders if name in values}
     places = {name: value.place for name, value in (node.entries or {}).items()}
     _take_file(orders, values, places, reading)
+    if kind is RELATIONSHIPS and values.get("subject_type") in PERSON_WORDS:
+        _take_person(values, places, reading)
     key = tuple(str(values.get(name) or "") for name in kind.key)
     if kind.name == "people":
         key = (key[0].lower(),)
@@ -186,6 +189,13 @@ def _check_item(kind: Kind, item: Item, reading: Reading) -> None:
             reading.refuse(item.places["absent"], kind.stays)
         elif extra := sorted(set(item.fields) - set(kind.key)):
             reading.refuse(item.place, f"What is absent has no {', '.join(extra)}.")
+
+
+def _take_person(values: dict[str, Json], places: Mapping[str, Place], reading: Reading) -> None:
+    """A relationship's subject who is a person goes by e-mail address."""
+    if values.get("subject_id"):
+        values["subject_id"] = values["subject_id"].lower()
+        reading.references.append(Reference("people", values["subject_id"], places["subject_id"]))
 
 
 def _take_file(
@@ -217,6 +227,7 @@ def dangling(inventory: Inventory, known: Mapping[str, Iterable[str]]) -> list[P
     ]
 
 
+REFERRED = ("people", "systems", "tools", "roles", "agents")
 _SINGULAR = {
     "people": "person",
     "systems": "system",

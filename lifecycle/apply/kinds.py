@@ -218,6 +218,7 @@ TOOLS = Kind(
 ROLES = Kind(
     "roles",
     key=("slug",),
+    stays="A role stays, since records name it. Write `tools: []`.",
     fields={
         "slug": f.column(Role, "slug"),
         "description": f.column(Role, "description"),
@@ -324,6 +325,8 @@ POLICIES = Kind(
     orders={"file": f.file_text},
 )
 
+# A subject that is a person is named by e-mail address here, and by pseudonymous id inside.
+PERSON_WORDS = frozenset({"person", "user", "identity"})
 _TUPLE = ("resource_type", "resource_id", "relation", "subject_type", "subject_id")
 RELATIONSHIPS = Kind(
     "relationships",

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from lifecycle.apply.document import Inventory, read_inventory
+from lifecycle.apply.nodes import read_yaml
 from lifecycle.apply.problems import BadInventory
+from lifecycle.apply.writing import write_yaml
 
 
 def read(folder: Path, text: str | bytes, name: str = "inventory.yaml") -> Inventory:
@@ -133,8 +135,8 @@ BAD = {
         ],
     ),
     "absent with more": (
-        HEAD + "roles:\n  - slug: r\n    absent: true\n    tools: []\n",
-        ["3:5: What is absent has no tools."],
+        HEAD + "policies:\n  - slug: p\n    absent: true\n    log_only: true\n",
+        ["3:5: What is absent has no log_only."],
     ),
     "tag": (
         HEAD + "systems: !!python/object/apply:os.system [x]\n",
@@ -306,3 +308,30 @@ def test_json_is_an_inventory_too(tmp_path: Path) -> None:
     (item,) = read(tmp_path, json.dumps(wanted, ensure_ascii=False))
 
     assert item.fields == {"slug": "crm", "name": "C\u2028R\U0001f600M"}
+
+
+def test_every_naughty_string_is_read_as_it_was_written() -> None:
+    corpus = Path(__file__).resolve().parent.parent / "data" / "corpora" / "blns.json"
+    strings = json.loads(corpus.read_text())
+
+    node, problems = read_yaml(write_yaml({"strings": strings}).encode(), "naughty.yaml")
+
+    assert problems == []
+    assert node is not None
+    assert node.plain() == {"strings": strings}
+
+
+TRICKY = [
+    *("", "null", "~", "true", "False", "no", "1", "-1.5", "1e3", ".5", "0x1f", "1_000", "12:30"),
+    *("2026-11-23", "=", "<<", "- a", "a: b", "#x", " a ", "a\n", "\na", "a\n\n", "'", '"', "*a"),
+    *("!a", "\u2028", "\x85", "\ufeff", "\U0001f600", "a\tb", "%", "@", "`", "|", "? a", "9" * 30),
+]
+
+
+@pytest.mark.parametrize("text", TRICKY)
+def test_texts_stay_texts(text: str) -> None:
+    node, problems = read_yaml(write_yaml({"key": [text, {"in": text}]}).encode(), "t.yaml")
+
+    assert problems == []
+    assert node is not None
+    assert node.plain() == {"key": [text, {"in": text}]}

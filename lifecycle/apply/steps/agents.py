@@ -1,0 +1,185 @@
+"""Agents: their row, who relies on them, and how far they get on the way to being live."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from lifecycle.apply.plan import Entry, Step, Verb
+from lifecycle.apply.steps.run import Run, set_difference, wait
+from registry import permissions, services
+from registry.enums import AgentState
+from registry.errors import ChangeOpen, WrongState
+from registry.models import Agent
+from registry.reach import reach_of
+from registry.selectors import agent_by_slug
+
+PLAIN = (
+    "name",
+    "kind",
+    "purpose",
+    "builder",
+    "repository",
+    "runs_at",
+    "model",
+    "prompt_digest",
+    "code_reference",
+    "pattern",
+    "rate_per_minute",
+    "rate_per_hour",
+    "spend_cap_minor",
+    "currency",
+    "lawful_basis",
+    "data_subjects",
+    "recipients",
+    "retention",
+    "data_role",
+    "ai_act_use",
+    "ai_act_role",
+)
+S = AgentState
+
+
+def save_agent(run: Run, step: Step) -> None:
+    """The row itself; a new one is a draft."""
+    fields = _fields(run, step)
+    if step.verb == Verb.CREATE:
+        owner = run.person(step.item.fields["owner"])
+        services.draft_agent(slug=step.item.label, owner=owner, by=run.by, **fields)
+    elif fields:
+        agent = run.agent(step.item.label)
+        saved = services.update_agent(agent_id=agent.pk, by=run.by, alone=run.alone, **fields)
+        wait(step, saved.proposed)
+
+
+def _fields(run: Run, step: Step) -> dict[str, Any]:
+    fields: dict[str, Any] = step.changed(PLAIN)
+    if step.differs("backup_owner"):
+        fields["backup_owner"] = run.maybe_person(step.item.fields["backup_owner"])
+    if step.differs("model_provider"):
+        fields["model_provider"] = run.maybe_system(step.item.fields["model_provider"])
+    return fields
+
+
+def finish_agent(run: Run, step: Step) -> None:
+    """What needs the row, or another agent, to be there: owner, tools, credentials, dependents."""
+    agent = run.agent(step.item.label)
+    if step.current and step.differs("owner"):
+        to = run.person(step.item.fields["owner"])
+        moved = services.transfer_agent(agent_id=agent.pk, to=to, by=run.by, alone=run.alone)
+        wait(step, moved.proposed)
+    for entry, _ in step.entries("allowlist"):
+        _save_entry(run, step, agent, entry)
+    for entry, _ in step.entries("credentials"):
+        _save_credential(run, agent, entry)
+    if step.differs("dependents"):
+        names = step.item.fields["dependents"]
+        services.set_dependents(
+            agent_id=agent.pk,
+            people=[run.person(name) for name in names if "@" in name],
+            agents=[run.agent(name) for name in names if "@" not in name],
+            by=run.by,
+        )
+
+
+def _save_entry(run: Run, step: Step, agent: Agent, entry: Entry) -> None:
+    tool = run.tool(entry["tool"])
+    if entry.get("absent"):
+        services.remove_allowlist_entry(agent_id=agent.pk, tool=tool, by=run.by)
+        return
+    limits = {name: value for name, value in entry.items() if name != "tool"}
+    try:
+        saved = services.set_allowlist_entry(
+            agent_id=agent.pk, tool=tool, by=run.by, alone=run.alone, **limits
+        )
+        wait(step, saved.proposed)
+    except ChangeOpen as error:
+        step.waits.append(f"allowlist {tool.name}: {error.message}")
+
+
+def _save_credential(run: Run, agent: Agent, entry: Entry) -> None:
+    reference = entry["reference"]
+    if entry.get("absent"):
+        services.remove_credential_reference(agent_id=agent.pk, reference=reference, by=run.by)
+        return
+    rotated = entry["rotated_on"]
+    services.add_credential_reference(
+        agent_id=agent.pk,
+        reference=reference,
+        by=run.by,
+        system=run.maybe_system(entry["system"]),
+        scope=entry["scope"],
+        rotated_on=datetime.date.fromisoformat(rotated) if rotated else None,
+    )
+
+
+def bring_to_state(run: Run, step: Step) -> None:
+    """Take the agent towards the state that is wanted, as far as one person may.
+
+    A new agent goes for live unless its item says otherwise; one that is known stays where it is
+    unless its item names a state, or its owner attests it.
+    """
+    agent = run.agent(step.item.label)
+    target = _target(step, agent)
+    if target and target != agent.state:
+        _move(run, step, agent, target)
+        agent.refresh_from_db()
+    set_difference(step, "state", step.current.get("state"), agent.state)
+
+
+def _target(step: Step, agent: Agent) -> str:
+    if "state" in step.item.fields:
+        return str(step.item.fields["state"])
+    unfinished = agent.state in {S.DRAFT, S.IN_REVIEW}
+    attested = bool(step.item.orders.get("attest")) and unfinished
+    return S.ACTIVE if attested or not step.current else ""
+
+
+def _move(run: Run, step: Step, agent: Agent, target: str) -> None:
+    if (agent.state, target) == (S.DRAFT, S.IN_REVIEW):
+        services.submit_for_review(agent_id=agent.pk, by=run.by)
+    elif (agent.state, target) == (S.IN_REVIEW, S.DRAFT):
+        services.withdraw_from_review(agent_id=agent.pk, by=run.by)
+    elif agent.state in {S.DRAFT, S.IN_REVIEW} and target in {S.ACTIVE, S.SUSPENDED}:
+        _go_live(run, step, agent)
+        _suspend(run, agent, target)
+    elif (agent.state, target) == (S.ACTIVE, S.SUSPENDED):
+        _suspend(run, agent, target)
+    elif (agent.state, target) == (S.SUSPENDED, S.ACTIVE):
+        services.resume_agent(agent_id=agent.pk, by=run.by)
+    else:
+        raise WrongState(
+            f"It is {_word(agent.state)}, and no inventory makes it {_word(target)}. "
+            "Its page says what can be done."
+        )
+
+
+def _word(state: str) -> str:
+    return str(S(state).label).lower()
+
+
+def _suspend(run: Run, agent: Agent, target: str) -> None:
+    agent.refresh_from_db()
+    if agent.state == S.ACTIVE and target == S.SUSPENDED:
+        services.suspend_agent(
+            agent_id=agent.pk, by=run.by, reason="The inventory says that it is suspended."
+        )
+
+
+def _go_live(run: Run, step: Step, agent: Agent) -> None:
+    """Live where one person may decide that; else it waits in review, and the step says for whom.
+
+    Before the first policy that is anyone who applies with --bootstrap, afterwards the owner, for
+    what is public or internal, by `attest: true`.
+    """
+    if run.alone:
+        services.activate_alone(agent_id=agent.pk, by=run.by)
+        return
+    tier = reach_of(agent_by_slug(agent.slug)).tier
+    refusal = permissions.can(permissions.check_can_attest_agent, agent, tier, run.by)
+    if step.item.orders.get("attest") and not refusal:
+        services.attest_agent(agent_id=agent.pk, by=run.by)
+        return
+    if agent.state == S.DRAFT:
+        services.submit_for_review(agent_id=agent.pk, by=run.by)
+    step.waits.append(f"in review: {refusal or 'its owner attests it by `attest: true`'}")

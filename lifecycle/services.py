@@ -1,0 +1,103 @@
+"""Registration: from a filled-in form to an agent that is live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from authz import services as authorization
+from authz.models import Role
+from registry import services as register
+from registry.identity import clients
+from registry.identity.clients import Issued
+from registry.models import Agent, Client, Person, Tool, UnregisteredCaller
+
+__all__ = [
+    "Issued",
+    "attest_agent",
+    "change_agent",
+    "clear_and_activate",
+    "new_secret",
+    "register_agent",
+]
+
+
+@transaction.atomic
+def register_agent(
+    *,
+    by: Person,
+    slug: str,
+    facts: Mapping[str, Any],
+    tools: Iterable[Tool],
+    roles: Sequence[Role] = (),
+    adopt: UnregisteredCaller | None = None,
+    name: str = "",
+) -> Agent:
+    """Draft an agent of `by`'s own, with its tools and roles, in one step.
+
+    `facts` are fields of the row. With `adopt` the draft is what an unregistered caller becomes.
+    """
+    name = name or slug.replace("-", " ").capitalize()
+    if adopt:
+        agent = register.adopt_caller(
+            caller_id=adopt.pk, slug=slug, owner=by, by=by, name=name, purpose=facts["purpose"]
+        )
+        register.update_agent(agent_id=agent.pk, by=by, **facts)
+    else:
+        agent = register.draft_agent(slug=slug, name=name, owner=by, by=by, **facts)
+    for tool in tools:
+        register.set_allowlist_entry(agent_id=agent.pk, tool=tool, by=by)
+    authorization.set_agent_roles(agent_id=agent.pk, roles=roles, by=by)
+    agent.refresh_from_db()
+    return agent
+
+
+@transaction.atomic
+def change_agent(
+    *,
+    agent_id: int,
+    by: Person,
+    facts: Mapping[str, Any],
+    tools: Iterable[Tool],
+    roles: Sequence[Role],
+) -> int:
+    """Save the form of an agent that is on the register.
+
+    Tools that are no longer ticked are taken away at once; those that stay keep their narrowing.
+    Returns how many changes wait for a second person.
+    """
+    saved = register.update_agent(agent_id=agent_id, by=by, **facts)
+    proposed = len(saved.proposed)
+    wanted = {tool.pk: tool for tool in tools}
+    had = {entry.tool_id: entry.tool for entry in saved.row.allowlist.select_related("tool")}
+    for gone in had.keys() - wanted.keys():
+        register.remove_allowlist_entry(agent_id=agent_id, tool=had[gone], by=by)
+    for new in sorted(wanted.keys() - had.keys()):
+        added = register.set_allowlist_entry(agent_id=agent_id, tool=wanted[new], by=by)
+        proposed += len(added.proposed)
+    given = authorization.set_agent_roles(agent_id=agent_id, roles=roles, by=by)
+    return proposed + len(given.proposed)
+
+
+@transaction.atomic
+def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Issued:
+    """The owner's word for what is public or internal: live, with its secret, in one step."""
+    agent = register.attest_agent(agent_id=agent_id, by=by, reach_digest=reach_digest)
+    return new_secret(agent_id=agent.pk, by=by)
+
+
+@transaction.atomic
+def new_secret(*, agent_id: int, by: Person) -> Issued:
+    """A secret for an active agent: its first, or one that ends what the last one opened."""
+    agent = Agent.objects.select_related("owner").get(pk=agent_id)
+    client = Client.objects.filter(agent=agent).first()
+    if client is None:
+        return clients.issue_client(agent=agent, by=by)
+    return clients.rotate_secret(client=client, by=by)
+
+
+def clear_and_activate(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
+    """Security's word for an agent in review: cleared for what was read, and live."""
+    return register.approve_agent(agent_id=agent_id, by=by, reach_digest=reach_digest)
