@@ -356,9 +356,9 @@ def test_command_refuses_bad_input_with_exit_code_2(
 
     told = capsys.readouterr()
     sentence = "“nam” is not a key here. Did you mean “name”?"
-    problem = {"file": str(path), "line": 3, "column": 16, "message": sentence}
+    problem = {"file": str(path), "line": 3, "column": 17, "message": sentence}
     assert caught.value.code == 2
-    assert told.err == f"{path}:3:16: {sentence}\nNothing was changed.\n"
+    assert told.err == f"{path}:3:17: {sentence}\nNothing was changed.\n"
     assert told.out == (json.dumps({"problems": [problem]}, indent=2) + "\n" if as_json else "")
 
 
