@@ -155,7 +155,9 @@ def test_valid_policy_has_no_problems(world: World) -> None:
     text = f"""
         // Refunds up to 500, in business hours, by those who own the account.
         permit(
-            principal is Muster::Agent in Muster::Role::"desk", {REFUND}, resource is Muster::Account
+            principal is Muster::Agent in Muster::Role::"desk",
+            {REFUND},
+            resource is Muster::Account
         ) when {{ context.parameters.amount <= 50000 && context.local.business }}
         unless {{ resource has score && resource.score < 3 &&
             !(principal.owner in resource.owner) }};
@@ -199,15 +201,10 @@ def test_quotes_without_end_take_linear_time(world: World) -> None:
 
 def fails_open() -> dict[str, Any]:
     docs = documents()
+    overflow = "context.local.hour + 9223372036854775807 > 0"
     docs["world"]["policies"] = [
-        {
-            "id": "p@v1",
-            "text": 'permit(principal, action == Muster::Action::"web.search", resource);',
-        },
-        {
-            "id": "f@v1",
-            "text": "forbid(principal, action, resource) when { context.local.hour + 9223372036854775807 > 0 };",
-        },
+        {"id": "p@v1", "text": "permit(principal, action, resource);"},
+        {"id": "f@v1", "text": f"forbid(principal, action, resource) when {{ {overflow} }};"},
     ]
     return docs
 

@@ -1,0 +1,514 @@
+"""The walk, written a second time: naively, from the design, without the engine's parts.
+
+It knows no Cedar and no JSON Schema library. Generated policies are structures that are rendered
+as Cedar text for the engine and evaluated here directly; the same for schemas. `expected` says
+what the decision must be for a generated case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+NAMES = [
+    "identity delegation consent allowlist parameters role policy",
+    "flow taint rate spend quota gate",
+]
+CHECKS = " ".join(NAMES).split()
+TIERS = ["public", "internal", "confidential", "restricted"]
+NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
+MIDNIGHT = "01T00:00:00+00:00"
+
+Choose = Callable[[Sequence[Any]], Any]
+
+
+@dataclass
+class Case:
+    """Documents, a request in plain words, and the policies as structures."""
+
+    docs: dict[str, Any]
+    request: dict[str, Any]
+    policies: list[dict[str, Any]]
+
+
+# Generating ----------------------------------------------------------------------------------
+
+
+def generate_world(choose: Choose) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A world document, and its policies as structures."""
+    systems = {
+        name: {
+            "tier": choose(TIERS),
+            "categories": [],
+            "environment": "production",
+            "country": "",
+            "trust": "trusted",
+            "personal_ids": False,
+            "resources": [
+                {"name": "a", "match": "prefix", "tier": choose(TIERS), "categories": []},
+                {
+                    "name": "ab",
+                    "match": choose(["exact", "prefix"]),
+                    "tier": choose(TIERS),
+                    "categories": [],
+                },
+            ],
+        }
+        for name in ("s1", "s2")
+    }
+    tools = {name: generate_tool(choose, systems) for name in ("t1", "t2", "t3")}
+    policies = [generate_policy(choose, number) for number in range(choose([0, 1, 2, 3]))]
+    source = choose(["loaded", "caller"])
+    world = {
+        "systems": systems,
+        "tools": tools,
+        "types": {"thing": {"attributes": {"n": {"type": "long", "source": source}}}},
+        "entities": {"thing": {"a": {"n": choose([0, 1, 2])}, "ab": {}}},
+        "relationships": [],
+        "roles": {role: [name for name in tools if choose([True, False])] for role in ("r1", "r2")},
+        "policies": [
+            {"id": one["id"], "text": cedar_text(one), "log_only": one["log_only"]}
+            for one in policies
+        ],
+        "governed": [name for name in tools if choose([False, False, True])],
+    }
+    return world, policies
+
+
+def generate_tool(choose: Choose, systems: dict[str, Any]) -> dict[str, Any]:
+    system = choose(sorted(systems))
+    accesses = [
+        {
+            "system": choose(sorted(systems)),
+            "resource": choose(["", "a", "abc"]),
+            "direction": choose(["reads", "writes"]),
+        }
+        for _ in range(choose([0, 1, 2]))
+    ]
+    return {
+        "system": system,
+        "effect": choose(["read", "write"]),
+        "version": 1,
+        "schema": {
+            "type": "object",
+            "properties": {
+                "n": {"type": "integer", "maximum": choose([1, 2])},
+                "s": {"enum": ["a", "ab"], **choose([{}, {"x-muster-resource-type": "thing"}])},
+            },
+            "required": choose([[], ["n"]]),
+            "additionalProperties": choose([True, False]),
+        },
+        "resource": choose(["", "s"]),
+        "secret": [],
+        "accesses": accesses,
+    }
+
+
+def generate_policy(choose: Choose, number: int) -> dict[str, Any]:
+    """`condition` names one of `CONDITIONS`, the last of which fails when it is evaluated."""
+    return {
+        "id": f"p{number}@v1",
+        "effect": choose(["permit", "permit", "forbid"]),
+        "kind": choose(["", "", "Agent", "Person"]),
+        "role": choose(["", "", "r1", "r2"]),
+        "action": choose(["", "t1", "t2", "system=s1", "effect=read"]),
+        "condition": choose(["", "", "parameter", "tier", "resource", "hour", "error"]),
+        "log_only": choose([False, False, False, True]),
+    }
+
+
+CONDITIONS = {
+    "": "",
+    "parameter": "when { context.parameters has n && context.parameters.n > 0 }",
+    "tier": "when { context.tier >= 2 }",
+    "resource": "when { resource is Muster::Thing && resource has n && resource.n > 0 }",
+    "hour": "when { context.local.hour > 12 }",
+    "error": "when { context.local.hour + 9223372036854775807 > 0 }",
+}
+
+
+def cedar_text(policy: dict[str, Any]) -> str:
+    principal = "principal"
+    if policy["kind"]:
+        principal += f" is Muster::{policy['kind']}"
+    if policy["role"]:
+        principal += f' in Muster::Role::"{policy["role"]}"'
+    action = f'action in Muster::Action::"{policy["action"]}"' if policy["action"] else "action"
+    return f"{policy['effect']}({principal}, {action}, resource) {CONDITIONS[policy['condition']]};"
+
+
+def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[str, Any]]) -> Case:
+    """A case in a given world."""
+    roles = [["r1"], ["r2"], ["r1", "r2"], []]
+    agent = {
+        "slug": "one",
+        "state": choose(["active"] * 9 + ["suspended"]),
+        "kind": "agent",
+        "pattern": choose(["service", "service", "service", "impersonation", "hybrid"]),
+        "owner": "p1",
+        "owner_employment": choose(["employed"] * 8 + ["leaving", "left"]),
+        "owner_zone": "UTC",
+        "tier": choose(TIERS),
+        "roles": choose(roles),
+        "allowlist": {
+            name: {"narrowing": choose([{}, {"properties": {"n": {"maximum": 0}}}])}
+            for name in ("t1", "t2", "t3", "gone")
+            if choose([True, True, True, False])
+        },
+        "prompt_digest": "",
+        "code_reference": "",
+        "observe_until": choose(
+            [None, None, None, "2026-12-01T00:00:00+00:00", "2026-11-01T00:00:00+00:00"]
+        ),
+        "client_version": 1,
+        "revoked": ["bad"],
+    }
+    person = {
+        "pid": "p1",
+        "employment": choose(["employed"] * 5 + ["left"]),
+        "zone": "UTC",
+        "department": "",
+        "manager": "",
+        "roles": choose(roles),
+        "groups": [],
+        "personal": {},
+    }
+    gateway = {
+        "slug": "edge",
+        "active": choose([True] * 5 + [False]),
+        "source": "",
+        "client_version": 1,
+        "revoked": ["bad"],
+    }
+    return Case(
+        {
+            "world": world,
+            "agents": {"one": agent},
+            "people": {"p1": person},
+            "gateways": {"edge": gateway},
+        },
+        _request(choose),
+        policies,
+    )
+
+
+def _request(choose: Choose) -> dict[str, Any]:
+    kind = choose(["agent", "agent", "agent", "person"])
+    parameters: dict[str, Any] = {}
+    if choose([True, True, False]):
+        parameters["n"] = choose([0, 1, 1, 2, 3, "x", True])
+    if choose([True, False]):
+        parameters["s"] = choose(["a", "ab", "zz"])
+    if choose([False, False, False, True]):
+        parameters["extra"] = 1
+    return {
+        "kind": kind,
+        "tool": choose(["t1", "t2", "t3", "t1", "t2", "gone", "T1"]),
+        "agent": choose(["one"] * 9 + ["ghost"]) if kind == "agent" else "",
+        "person": choose(["p1"] * 5 + ["ghost"]) if kind == "person" else "",
+        "user": choose(["", "", "", "p1", "ghost"]) if kind == "agent" else "",
+        "gateway": choose(
+            ["", "edge", "ghost"] if kind == "agent" else ["edge"] * 6 + ["", "ghost"]
+        ),
+        "token": choose([(1, "good")] * 9 + [(2, "good"), (1, "bad"), None]),
+        "parameters": parameters,
+        "resource_type": choose(["", "", "s1", "s2", "thing", "moon"]),
+        "resource_id": choose(["", "", "a", "ab", "abc"]),
+        "resource_properties": choose([{}, {"n": 1}, {"n": 0}, {"n": "x"}]),
+        "secret_path": choose([""] * 15 + ["/s"]),
+        "chain": choose([[]] * 19 + [["other"]]),
+        "mode": choose(["enforce"] * 5 + ["simulate"]),
+    }
+
+
+# Deciding ------------------------------------------------------------------------------------
+
+
+def expected(case: Case) -> dict[str, Any]:
+    """What the decision must say: effect, code, and the status of every check."""
+    statuses, code = walk(case)
+    effect = "deny" if code else "allow"
+    tier = tier_of(case)
+    observed = code_may_be_observed(case, code, tier)
+    return {
+        "effect": "allow" if observed else effect,
+        "code": code,
+        "statuses": statuses,
+        "observe": [effect, code] if observed else None,
+        "tier": tier,
+    }
+
+
+def walk(case: Case) -> tuple[list[str], str]:
+    statuses = []
+    for name in CHECKS[:7]:
+        status, code = globals()[f"check_{name}"](case)
+        statuses.append(status)
+        if code:
+            return statuses + ["not_reached"] * (13 - len(statuses)), code
+    return statuses + ["not_built"] * 6, ""
+
+
+Outcome = tuple[str, str]  # a status, and the code if it refuses
+PASSED = ("passed", "")
+NOTHING = ("not_applicable", "")
+
+
+def refused(code: str) -> Outcome:
+    return "refused", code
+
+
+def is_agent(case: Case) -> bool:
+    return bool(case.request["kind"] == "agent")
+
+
+def agent_of(case: Case) -> Any:
+    return case.docs["agents"].get(case.request["agent"])
+
+
+def actor_of(case: Case) -> Any:
+    return agent_of(case) if is_agent(case) else case.docs["people"].get(case.request["person"])
+
+
+def tool_of(case: Case) -> Any:
+    return case.docs["world"]["tools"].get(case.request["tool"])
+
+
+def check_identity(case: Case) -> Outcome:
+    asked, simulated = case.request, case.request["mode"] == "simulate"
+    client = agent_of(case)
+    if asked["gateway"]:
+        client = case.docs["gateways"].get(asked["gateway"])
+        if client is None:
+            return refused("identity.unknown_gateway")
+        if not client["active"]:
+            return refused("identity.gateway_inactive")
+    if not is_agent(case) and not asked["gateway"] and not simulated:
+        return refused("identity.gateway_required")
+    cause = "" if simulated else _token(asked["token"], known=client is not None)
+    return refused(cause) if cause else _actor(case)
+
+
+def _token(token: tuple[int, str] | None, *, known: bool) -> str:
+    if token is None:
+        return "identity.token_missing"
+    if known and token[0] != 1:
+        return "identity.token_outdated"
+    return "identity.token_revoked" if known and token[1] == "bad" else ""
+
+
+def _actor(case: Case) -> Outcome:
+    actor = actor_of(case)
+    if not is_agent(case):
+        if actor is None:
+            return refused("identity.unknown_person")
+        return refused("identity.person_left") if actor["employment"] == "left" else PASSED
+    if actor is None:
+        return refused("identity.unknown_agent")
+    if actor["state"] == "suspended":
+        return refused("identity.not_active")
+    if actor["owner_employment"] == "left":
+        return refused("identity.owner_left")
+    return _acted_for(case) or _pattern(case, actor["pattern"])
+
+
+def _acted_for(case: Case) -> Outcome | None:
+    if case.request["user"] == "ghost":
+        return refused("identity.unknown_user")
+    if case.request["user"] and case.docs["people"]["p1"]["employment"] == "left":
+        return refused("identity.user_left")
+    return None
+
+
+def _pattern(case: Case, pattern: str) -> Outcome:
+    user = bool(case.request["user"])
+    if pattern == "service" and user:
+        return refused("identity.pattern")
+    if pattern == "impersonation" and not user:
+        return refused("identity.pattern")
+    tool = tool_of(case)
+    if pattern == "hybrid" and tool and (tool["effect"] == "read") == user:
+        return refused("identity.pattern")
+    return PASSED
+
+
+def check_delegation(case: Case) -> Outcome:
+    return refused("delegation.not_accepted") if case.request["chain"] else NOTHING
+
+
+def check_consent(case: Case) -> Outcome:
+    return refused("consent.none") if case.request["user"] else NOTHING
+
+
+def check_allowlist(case: Case) -> Outcome:
+    if not is_agent(case):
+        return NOTHING
+    if case.request["tool"] in actor_of(case)["allowlist"]:
+        return PASSED
+    return refused("allowlist.not_listed")
+
+
+def check_parameters(case: Case) -> Outcome:
+    tool = tool_of(case)
+    if tool is None:
+        return refused("parameters.unknown_tool")
+    if case.request["secret_path"]:
+        return refused("parameters.secret")
+    schema, given = tool["schema"], case.request["parameters"]
+    if not meets(schema, given):
+        return refused("parameters.schema")
+    if is_agent(case):
+        narrowing = actor_of(case)["allowlist"][case.request["tool"]]["narrowing"]
+        if narrowing and given.get("n", 0) > 0:
+            return refused("parameters.narrowing")
+    if contradicts(case):
+        return refused("parameters.resource_mismatch")
+    return PASSED
+
+
+def meets(schema: dict[str, Any], given: dict[str, Any]) -> bool:
+    if "n" in given:
+        n = given["n"]
+        if (
+            isinstance(n, bool)
+            or not isinstance(n, int)
+            or n > schema["properties"]["n"]["maximum"]
+        ):
+            return False
+    elif "n" in schema["required"]:
+        return False
+    if given.get("s", "a") not in ("a", "ab"):
+        return False
+    return schema["additionalProperties"] or "extra" not in given
+
+
+def resource_of(case: Case) -> tuple[str, str]:
+    """The type and id of the resource that is judged."""
+    tool, asked = tool_of(case), case.request
+    if tool["resource"] == "":
+        return asked["resource_type"] or tool["system"], asked["resource_id"]
+    if "s" not in asked["parameters"]:
+        return tool["system"], ""
+    kind = tool["schema"]["properties"]["s"].get("x-muster-resource-type", tool["system"])
+    return kind, asked["parameters"]["s"]
+
+
+def contradicts(case: Case) -> bool:
+    tool, asked = tool_of(case), case.request
+    kind, identity = resource_of(case)
+    if tool["resource"] == "":
+        return kind not in (tool["system"], "thing")
+    return asked["resource_type"] not in ("", kind) or asked["resource_id"] not in ("", identity)
+
+
+def check_role(case: Case) -> Outcome:
+    roles = case.docs["world"]["roles"]
+    for role in actor_of(case)["roles"]:
+        if case.request["tool"] in roles[role]:
+            return PASSED
+    return refused("role.none")
+
+
+def check_policy(case: Case) -> Outcome:
+    enforced = [one for one in case.policies if not one["log_only"]]
+    outcomes = [(one, applies(one, case)) for one in enforced]
+    if any(one["effect"] == "forbid" and found == "yes" for one, found in outcomes):
+        return refused("policy.forbidden")
+    if any(found == "error" for _, found in outcomes):
+        return "error", "policy.error"
+    if any(one["effect"] == "permit" and found == "yes" for one, found in outcomes):
+        return PASSED
+    governed = case.request["tool"] in case.docs["world"]["governed"] or any(
+        one["effect"] == "permit" and one["action"] and named(one, case) for one in enforced
+    )
+    return refused("policy.no_permit") if governed else PASSED
+
+
+def named(policy: dict[str, Any], case: Case) -> bool:
+    tool = tool_of(case)
+    groups = [case.request["tool"], f"system={tool['system']}", f"effect={tool['effect']}"]
+    return policy["action"] == "" or policy["action"] in groups
+
+
+def applies(policy: dict[str, Any], case: Case) -> str:
+    """yes, no or error."""
+    if policy["kind"] and policy["kind"] != ("Agent" if is_agent(case) else "Person"):
+        return "no"
+    if policy["role"] and policy["role"] not in actor_of(case)["roles"]:
+        return "no"
+    if not named(policy, case):
+        return "no"
+    return (
+        "error"
+        if policy["condition"] == "error"
+        else "yes"
+        if holds(policy["condition"], case)
+        else "no"
+    )
+
+
+def holds(condition: str, case: Case) -> bool:
+    if condition == "parameter":
+        return bool(case.request["parameters"].get("n", 0) > 0)
+    if condition == "tier":
+        return TIERS.index(tier_of(case)) >= 2
+    if condition == "resource":
+        return attribute_n(case) > 0
+    return True  # no condition, or an hour after noon, as it is
+
+
+def attribute_n(case: Case) -> int:
+    """The attribute `n` of a judged thing: loaded, else vouched for where that is declared."""
+    kind, identity = resource_of(case)
+    if kind != "thing":
+        return 0
+    world = case.docs["world"]
+    loaded = world["entities"]["thing"].get(identity, {}).get("n")
+    if loaded is not None:
+        return int(loaded)
+    vouched = case.request["resource_properties"].get("n")
+    caller = world["types"]["thing"]["attributes"]["n"]["source"] == "caller"
+    return vouched if caller and isinstance(vouched, int) else 0
+
+
+def tier_of(case: Case) -> str:
+    """The highest tier that the tool reads, else that of its system."""
+    tool = tool_of(case)
+    if tool is None:
+        return ""
+    own, found = tool["system"], []
+    kind, identity = resource_of(case)
+    for access in tool["accesses"] or [{"system": own, "resource": "", "direction": "reads"}]:
+        if access["direction"] == "writes":
+            continue
+        if access["resource"] == "" and access["system"] == own and kind == own:
+            found.append(place(case, own, identity))
+            if tool["resource"] == "":
+                found.append(place(case, own, ""))
+        else:
+            found.append(place(case, access["system"], access["resource"]))
+    return max(found or [place(case, own, "")], key=TIERS.index)
+
+
+def place(case: Case, system: str, name: str) -> str:
+    """Longest match wins; only two resources are ever listed: `a…` and `ab` or `ab…`."""
+    document = case.docs["world"]["systems"][system]
+    short, long = document["resources"]
+    if name == "ab" or (name.startswith("ab") and long["match"] == "prefix"):
+        return str(long["tier"])
+    if name.startswith("a"):
+        return str(short["tier"])
+    return str(document["tier"])
+
+
+def code_may_be_observed(case: Case, code: str, tier: str) -> bool:
+    agent = agent_of(case) if is_agent(case) else None
+    if agent is None or agent["observe_until"] is None:
+        return False
+    if datetime.fromisoformat(agent["observe_until"]) - NOW <= timedelta(0):
+        return False
+    if "restricted" in (tier, agent["tier"]):
+        return False
+    return not code.startswith("identity.") or code == "identity.pattern"
