@@ -72,7 +72,7 @@ def decide(
     """
     try:
         return _decide(asks, caller, now, record)
-    except Error as error:
+    except (Error, NotRecordable) as error:
         raise NotRecorded() from error
 
 
@@ -101,7 +101,7 @@ def refuse(ask: Ask, caller: Caller, code: str) -> Answer:
     try:
         turn = _prepared(ask, caller, timekeeper.now(), refusals.refuse(code))
         (written,) = recorder.record([turn.judged])
-    except Error as error:
+    except (Error, NotRecordable) as error:
         raise NotRecorded() from error
     if isinstance(written, Stale):
         raise NotRecorded()

@@ -68,7 +68,7 @@ def _asked(request: Request, caller: Caller, hidden: bool) -> dict[str, Json]:
     if request.chain:
         asked["chain"] = list(request.chain)
     if caller.token:
-        asked["caller"] |= {"token": caller.token.jti, "version": caller.token.client_version}
+        asked["caller"] |= {"jti": caller.token.jti, "version": caller.token.client_version}
     return asked | {
         name: value
         for name in ("prompt_digest", "code_reference")

@@ -201,11 +201,11 @@ def _decision_id(call: Call) -> UUID:
 def _asked(call: Call) -> tuple[Caller, Json]:
     """The authenticated caller and the body, which must be JSON and say so."""
     caller = _caller(call)
+    if not call.body:
+        raise BadRequest("The body is empty.", code="empty_body")
     media_type = call.header("content-type").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise BadRequest(f"Send {JSON}.", code="content_type")
-    if not call.body:
-        raise BadRequest("The body is empty.", code="empty_body")
     return caller, strict_json.loads(call.body)
 
 

@@ -48,6 +48,11 @@ class Wire(APIView):
     def reply(self, request: Request) -> HttpResponse:
         return _reply(request._request)
 
+    def finalize_response(  # type: ignore[override]
+        self, request: Request, response: HttpResponse, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        return response
+
     def http_method_not_allowed(  # type: ignore[override]
         self, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponse:
