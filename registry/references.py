@@ -16,6 +16,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _RUN = re.compile(r"[A-Za-z0-9]{16,}")
 
 LOOKS_RANDOM = "This looks like a secret. Store it in the vault and enter the path to it here."
+NO_ARN = "Write a secret of AWS as aws-sm://region/name: its ARN reads like an assignment."
 NO_PATH = "Enter where the credential lies, such as vault://payments/refund-desk."
 
 
@@ -26,6 +27,8 @@ def wrong_with(reference: str) -> str:
     """
     if len(reference) > MAX_LENGTH:
         return f"A reference has at most {MAX_LENGTH} characters."
+    if reference.startswith("arn:"):
+        return NO_ARN
     if find_secret(reference) is not None or _has_random_part(reference):
         return LOOKS_RANDOM
     return "" if _is_path(reference) else NO_PATH

@@ -2,12 +2,13 @@ import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.text
-import registry.models.people
-import registry.models.tools
-import registry.validators
 import simple_history.models
 from django.conf import settings
 from django.db import migrations, models
+
+import registry.models.people
+import registry.models.tools
+import registry.validators
 
 
 class Migration(migrations.Migration):
