@@ -81,7 +81,7 @@ def _columns(record: Record) -> dict[str, Any]:
 
 def _cells(record: Record) -> list[str]:
     body = bytes(record.body)
-    said = leaf.parse_body(body)
+    said = _said(body)
     columns = ["" if value is None else str(value) for value in _columns(record).values()]
     parts = [json.dumps(said.get(part)) for part in ("asked", "judged", "settled")]
     tail = [bytes(record.leaf).hex(), base64.b64encode(body).decode()]
@@ -95,5 +95,13 @@ def _object(record: Record) -> dict[str, Any]:
         "xid": str(record.xid),
         "leaf": bytes(record.leaf).hex(),
         "body": base64.b64encode(body).decode(),
-        "said": leaf.parse_body(body),
+        "said": _said(body),
     }
+
+
+def _said(body: bytes) -> dict[str, Any]:
+    """What the body says; nothing where it was tampered with, which is exported all the same."""
+    try:
+        return leaf.parse_body(body)
+    except leaf.BadBody:
+        return {}

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
+from psycopg.errors import QueryCanceled
 
 from audit import leaf, payloads, services
 from audit.enums import Kind
@@ -158,6 +159,14 @@ def parse_body(record: Record) -> dict[str, Any]:
     return leaf.parse_body(bytes(record.body))
 
 
+def faults(record: Record) -> list[str]:
+    """What is wrong with an entry as it is stored: none unless someone went around Muster."""
+    row = {name: getattr(record, name) for name in leaf.COLUMNS if name != "check"}
+    return leaf.faults(
+        {**row, "check": record.deciding_check, "body": record.body, "leaf": record.leaf}
+    )
+
+
 def payload_fields(record: Record) -> list[str]:
     """The names of the payload fields that are kept for this entry."""
     with connection.cursor() as cursor:
@@ -258,7 +267,9 @@ def _limited_time() -> Iterator[None]:
         try:
             yield
         except OperationalError as error:
-            raise SearchTooSlow() from error
+            if isinstance(error.__cause__, QueryCanceled):
+                raise SearchTooSlow() from error
+            raise
         _statement_timeout(before)
 
 

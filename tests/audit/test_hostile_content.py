@@ -143,6 +143,25 @@ def as_row(cells: dict[str, str]) -> dict[str, Any]:
     return export.read_jsonl_line(json.dumps(line))
 
 
+def test_a_tampered_entry_is_exported_as_it_is(as_owner: Any) -> None:
+    record_in_every_field(["one", "two"], "tampered")
+    with as_owner() as cursor:
+        cursor.execute("ALTER TABLE audit.record DISABLE TRIGGER no_change")
+        cursor.execute("UPDATE audit.record SET body = '{' WHERE session = 'tampered'")
+    filters = TrailFilters(session="tampered")
+
+    lines = list(export.jsonl_lines(filters, scope=EVERYTHING))
+    cells = list(export.csv_lines(filters, scope=EVERYTHING))
+
+    said = ["the leaf is not the hash of the body", "the body has 1 lines, not 2"]
+    assert [leaf.faults(export.read_jsonl_line(line)) for line in lines] == [said, said]
+    assert [selectors.faults(record) for record in Record.objects.filter(session="tampered")] == [
+        said,
+        said,
+    ]
+    assert len(cells) == 3
+
+
 @pytest.mark.parametrize("source", [naughty, lines_of_files, own])
 def test_jsonl_has_one_line_an_entry_whoever_splits_it(source: Any) -> None:
     strings, session = source(), f"lines-{source.__name__}"

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from audit import selectors, services
 from audit.enums import Kind, Mark
@@ -163,6 +163,24 @@ def test_a_slow_search_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW statement_timeout")
         assert cursor.fetchone() == ("0",)
+
+
+def test_another_failure_of_the_database_is_not_taken_for_slowness(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(filters: TrailFilters, scope: AuditScope) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(selectors, "_found", fail)
+
+    with pytest.raises(OperationalError):
+        selectors.search(TrailFilters(), PageRequest(), scope=EVERYTHING)
+
+
+def test_an_entry_as_it_was_written_has_no_faults() -> None:
+    record = selectors.get_record(recorded(parent=clock.uuid7()), scope=EVERYTHING)
+
+    assert selectors.faults(record) == []
 
 
 @pytest.mark.parametrize("number", [1, 3])
