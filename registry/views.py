@@ -28,6 +28,9 @@ def _page(request: HttpRequest, rows: QuerySet[Any], sortable: dict[str, str]) -
     column = sortable.get(asked.removeprefix("-"))
     if column:
         rows = rows.order_by(f"-{column}" if asked.startswith("-") else column, "pk")
+    elif not rows.ordered:
+        # Counting groups the rows, and with that the model's own order is lost.
+        rows = rows.order_by(next(iter(sortable.values())), "pk")
     return Paginator(rows, PAGE).get_page(request.GET.get("page"))
 
 
