@@ -349,9 +349,11 @@ def _process(name: str, wanted: Wanted, installation: Installation) -> Process:
 
 
 def _give_to_run_time(ours: Places) -> None:
+    """Let the run-time account write its folders, and offer the people of the demo."""
     account = accounts.for_run_time(ours.data)
-    for folder in ours.written:
-        accounts.give(folder, account)
+    for path in (*ours.written, ours.demo_people):
+        if path.exists():
+            accounts.give(path, account)
     if os.geteuid() == 0 and account is None:
         closed = accounts.out_of_reach(ours.data, accounts.first_for_run_time())
         say(
