@@ -250,7 +250,7 @@ def controls(agent: Agent, person: Person, tier: str) -> dict[str, str]:
         "attest": can(permissions.check_can_attest_agent, agent, tier, person),
         "send": can(permissions.check_can_submit_agent, agent, person),
         "suspend": can(permissions.check_can_suspend_agent, agent, person),
-        "resume": can(permissions.check_can_resume_agent, agent, person),
+        "resume": can(permissions.check_can_resume_agent, agent, tier, person),
     }
 
 

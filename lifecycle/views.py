@@ -168,7 +168,6 @@ def _verdict(form: AgentForm) -> dict[str, Any]:
     tools, roles = form.chosen_tools(), form.chosen_roles()
     reach = reach_of_draft(
         entries=[(tool, form.narrowing_of(tool)) for tool in tools],
-        pattern=form.data.get("pattern", "service"),
         model_provider=form.chosen_provider(),
     )
     name = form.data.get("slug") or form.instance.slug
