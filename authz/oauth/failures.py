@@ -20,7 +20,6 @@ from audit.services import record
 from authz.oauth.errors import TooManyFailures
 from registry import services
 from registry.identity.clients import Bearer
-from registry.identity.tokens import AGENT
 
 MAX_A_MINUTE = 20
 HOUR = timedelta(hours=1)
@@ -81,19 +80,23 @@ def record_hourly(bearer: Bearer, *, code: str, source: str, now: datetime) -> N
     whom = bearer.client.client_id
     if _recent.count(("recorded", whom, code), HOUR, now) > 1:
         return
-    column = "agent" if bearer.kind == AGENT else "gateway"
     with transaction.atomic():
         _one_at_a_time(f"{code} {whom}")
         latest = Record.objects.filter(
-            kind=Kind.ACCESS, code=code, at__gt=now - HOUR, **{column: bearer.slug}
+            kind=Kind.ACCESS,
+            code=code,
+            agent=bearer.agent_slug,
+            gateway=bearer.gateway_slug,
+            at__gt=now - HOUR,
         )
         if not latest.exists():
             record(
                 kind=Kind.ACCESS,
                 actor=bearer.slug,
+                agent=bearer.agent_slug,
+                gateway=bearer.gateway_slug,
                 code=code,
                 asked={"did": "token_refused", "client": whom, "source": source},
-                **{column: bearer.slug},  # type: ignore[typeddict-item]
             )
 
 

@@ -44,7 +44,7 @@ def _pairs(body: bytes) -> list[tuple[str, str]]:
         pairs = parse_qsl(
             text,
             keep_blank_values=True,
-            strict_parsing=bool(text),
+            strict_parsing=True,
             errors="strict",
             max_num_fields=MAX_FIELDS,
         )

@@ -28,7 +28,7 @@ from governance.kernel import clock
 from governance.kernel.errors import NotSignedIn
 from registry.identity import assertions, clients, tokens
 from registry.identity.clients import Bearer
-from registry.identity.tokens import AGENT, GATEWAY, IssuedToken, VerifiedToken
+from registry.identity.tokens import GATEWAY, IssuedToken, VerifiedToken
 
 GRANT_TYPE = "client_credentials"
 LOCK_TIMEOUT = "3s"
@@ -221,10 +221,10 @@ def _introspection(token: VerifiedToken) -> dict[str, Any]:
 
 
 def _record_access(bearer: Bearer, did: str, jti: str) -> None:
-    column = "agent" if bearer.kind == AGENT else "gateway"
     record(
         kind=Kind.ACCESS,
         actor=bearer.slug,
+        agent=bearer.agent_slug,
+        gateway=bearer.gateway_slug,
         asked={"did": did, "client": bearer.client.client_id, "jti": jti},
-        **{column: bearer.slug},  # type: ignore[typeddict-item]
     )

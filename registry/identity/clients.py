@@ -73,6 +73,16 @@ class Bearer:
         return self.row.slug
 
     @property
+    def agent_slug(self) -> str:
+        """What the record's column for agents holds."""
+        return self.agent.slug if self.agent else ""
+
+    @property
+    def gateway_slug(self) -> str:
+        """What the record's column for gateways holds."""
+        return self.gateway.slug if self.gateway else ""
+
+    @property
     def refusal(self) -> str:
         """Why this row gets nothing at the moment, as a sentence; empty when it is active."""
         return why_not_active(self.row)
@@ -86,7 +96,8 @@ def why_not_active(row: Agent | Gateway) -> str:
         return ""
     if row.state == AgentState.ACTIVE:
         return f"The owner of {row.slug} has left: the agent needs a new owner."
-    return f"The agent {row.slug} is {row.get_state_display().lower()}, and only an active agent acts."
+    state = row.get_state_display().lower()
+    return f"The agent {row.slug} is {state}, and only an active agent acts."
 
 
 # Changes
@@ -197,11 +208,12 @@ def _give_secret(client: Client, *, did: str, by: Person) -> Issued:
 def _save(client: Client, *, did: str, by: Person, **more: Any) -> Client:
     client.version += 1
     client.save(update_fields=["secret_digest", "jwks", "version", "rotated_at"])
+    bearer = Bearer(client, client.agent, client.gateway)
     record(
         kind=Kind.REGISTRY,
         actor=by.pid,
-        agent=client.agent.slug if client.agent else "",
-        gateway=client.gateway.slug if client.gateway else "",
+        agent=bearer.agent_slug,
+        gateway=bearer.gateway_slug,
         asked={"did": did, "client": client.client_id, "version": client.version, **more},
     )
     return client

@@ -17,7 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from joserfc.errors import ExpiredTokenError, JoseError
-from joserfc.jwt import JWTClaimsRegistry
+from joserfc.jwt import ClaimsOption, JWTClaimsRegistry
 
 from governance.kernel import clock
 from governance.kernel import keys as kernel_keys
@@ -187,16 +187,15 @@ def _verify(raw: str, now: int) -> VerifiedToken:
 
 
 def _claims_registry(now: int) -> JWTClaimsRegistry:
-    return JWTClaimsRegistry(
-        now=now,
-        leeway=LEEWAY_SECONDS,
-        iss={"essential": True, "value": issuer()},
-        aud={"essential": True, "value": audience()},
-        **{
-            name: {"essential": True}
-            for name in ("sub", "client_id", "iat", "exp", "jti", "scope", "ver")
-        },
-    )
+    required: dict[str, ClaimsOption] = {
+        name: {"essential": True}
+        for name in ("sub", "client_id", "iat", "exp", "jti", "scope", "ver")
+    }
+    required["iss"] = {"essential": True, "value": issuer()}
+    required["aud"] = {"essential": True, "value": audience()}
+    registry = JWTClaimsRegistry(now=now, leeway=LEEWAY_SECONDS)
+    registry.options = required
+    return registry
 
 
 def _well_typed(claims: dict[str, Any]) -> bool:

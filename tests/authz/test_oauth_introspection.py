@@ -184,7 +184,7 @@ def test_both_ask_who_is_asking(path: str, agent: Holder) -> None:
         send(path, {"token": raw}, headers={"Authorization": f"Bearer {raw}"}),
     ):
         assert (answer.status_code, json.loads(answer.content)["error"]) == (401, "invalid_client")
-    missing = send(path, {}, headers=agent.basic())
+    missing = send(path, {"token": ""}, headers=agent.basic())
     assert (missing.status_code, json.loads(missing.content)["error"]) == (400, "invalid_request")
 
 

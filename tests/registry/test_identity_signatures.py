@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from joserfc import jws
-from joserfc.errors import SecurityWarning
+from joserfc.errors import SecurityWarning, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from registry.identity import signatures
@@ -177,6 +177,12 @@ def test_a_public_key_is_no_hmac_secret() -> None:
 def test_read_header_refuses(header: dict[str, Any]) -> None:
     with pytest.raises(BadSignature):
         signatures.read_header(made(header))
+
+
+def test_the_library_is_never_asked_for_another_algorithm() -> None:
+    for name in ("none", "HS256", "RS512", "Ed448"):
+        with pytest.raises(UnsupportedAlgorithmError):
+            signatures._registry.get_alg(name)
 
 
 @pytest.mark.parametrize(
