@@ -72,16 +72,18 @@ def _rows(records: Iterable[Record]) -> list[dict[str, Any]]:
     """Records with the walk of each and the names of people, in two queries for all."""
     found = list(records)
     names = names_of(pid for record in found for pid in (record.user, record.actor))
-    return [
-        {
-            "record": record,
-            "walk": selectors.parse_body(record).get("judged", {}).get("walk", []),
-            "user": names.get(record.user, record.user),
-            "actor": names.get(record.actor, record.actor),
-            "short": str(record.id)[-8:],
-        }
-        for record in found
-    ]
+    return [_row(record, selectors.parse_body(record), names) for record in found]
+
+
+def _row(record: Record, body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "record": record,
+        "walk": body.get("judged", {}).get("walk", []),
+        "did": str(body.get("asked", {}).get("did", record.kind)).replace("_", " "),
+        "user": names.get(record.user, record.user),
+        "actor": names.get(record.actor, record.actor),
+        "short": str(record.id)[-8:],
+    }
 
 
 def names_of(pids: Iterable[str]) -> dict[str, str]:

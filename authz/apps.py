@@ -12,11 +12,14 @@ class AuthzConfig(AppConfig):
 
     def ready(self) -> None:
         # Models are there from here on, not before.
+        from audit import explain  # noqa: PLC0415
         from audit.enums import Kind  # noqa: PLC0415
         from authz import toxic  # noqa: PLC0415
+        from authz.explain import explain_decision  # noqa: PLC0415
         from authz.services import policies, roles  # noqa: PLC0415
         from registry import changes, reach  # noqa: PLC0415
 
+        explain.use(Kind.DECISION, explain_decision)
         reach.use_catalogue(toxic.catalogue)
         post_migrate.connect(
             toxic.plant_catalogue, sender=self, dispatch_uid="plant the toxic catalogue"

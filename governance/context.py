@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.db.models import Count
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -80,6 +81,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "navigation": groups,
         "tabs": tuple(page for group in groups for page in group.pages if page.short),
         "demo": SimpleLazyObject(is_demo),
+        "demo_people": SimpleLazyObject(lambda: demo_people() if is_demo() else []),
         "no_separation": SimpleLazyObject(lambda: signed_in and not duties_are_separate()),
         "zone_place": zone_place(),
     }
@@ -94,6 +96,22 @@ def zone_place() -> str:
 def is_demo() -> bool:
     """Whether this database was marked as a demo, for good."""
     return Mark.objects.filter(name=MarkName.DEMO).exists()
+
+
+def demo_people() -> list[dict[str, Any]]:
+    """The made-up people that the sign-in page of a demo offers, by what they are there for."""
+    people = Person.objects.filter(is_active=True).annotate(owned=Count("owned_agents"))
+    found = [
+        {"name": person.name, "email": person.email, "pid": person.pid, "roles": roles}
+        for person in people.prefetch_related("groups").order_by("name")
+        if (roles := _roles(person, owns=bool(person.owned)))
+    ]
+    return sorted(found, key=lambda each: each["roles"][0] != "owner")
+
+
+def _roles(person: Person, *, owns: bool) -> list[str]:
+    groups = sorted(group.name for group in person.groups.all())
+    return ["owner"] * owns + groups
 
 
 def duties_are_separate() -> bool:

@@ -1,0 +1,87 @@
+"""A recorded decision in words. Sentences are made from codes whenever they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from audit.explain import Explanation
+from authz.engine import codes
+from authz.engine.types import Check, Effect, Status
+
+_DECIDING = {Status.REFUSED, Status.HELD, Status.ERROR}
+_VERB = {Effect.ALLOW: "allowed", Effect.DENY: "denied", Effect.HOLD: "held"}
+# What a passed check established, in the words of the row.
+_PASSED = {
+    Check.IDENTITY: "The token is good, the row active, the owner employed, the pattern kept",
+    Check.DELEGATION: "None used",
+    Check.CONSENT: "A live consent covers the call",
+    Check.ALLOWLIST: "The tool stands in the row",
+    Check.PARAMETERS: "They meet the tool's schema and the row's narrowing",
+    Check.ROLE: "A role grants the tool",
+    Check.POLICY: "No forbid fits; where policies govern the tool, a permit does",
+}
+_NOT_APPLICABLE = {
+    Check.DELEGATION: "None used",
+    Check.CONSENT: "None needed: no user is acted for",
+    Check.ALLOWLIST: "A person has no row",
+    Check.POLICY: "No policy governs the tool: the role is enough",
+}
+
+
+def explain_decision(body: Mapping[str, Any]) -> Explanation:
+    """Title, walk and remedies of a decision's record."""
+    detail = _detail(body)
+    code = str(body.get("code", ""))
+    sentence = codes.message(code, detail)
+    return Explanation(
+        title=_title(body, sentence),
+        lede=_lede(body, sentence),
+        walk=tuple(_line(step, detail) for step in body["judged"]["walk"]),
+        remedies=tuple(
+            text for each in codes.remedies(code, detail) if (text := codes.remedy_text(each))
+        ),
+    )
+
+
+def _detail(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sentence needs, from the record's own columns and what was kept of the walk."""
+    named = {name: body.get(name) for name in ("agent", "tool", "gateway")}
+    detail = {name: value for name, value in named.items() if value}
+    detail["who"] = body.get("agent") or "This person"
+    return detail | dict(body["judged"].get("detail", {}))
+
+
+def _title(body: Mapping[str, Any], sentence: str) -> str:
+    effect = str(body.get("effect", ""))
+    word = _VERB.get(Effect(effect), effect).capitalize() if effect else "Recorded"
+    if effect == Effect.ALLOW:
+        return f"{word}: {_who(body)} may call {body.get('tool')}"
+    return f"{word}: {sentence.split('. ', 1)[0].rstrip('.')}"
+
+
+def _lede(body: Mapping[str, Any], sentence: str) -> str:
+    rest = sentence.split(". ", 1)
+    told = rest[1] if len(rest) > 1 and body.get("effect") != Effect.ALLOW else ""
+    if body["judged"].get("observed"):
+        told = f"{told} The row is in observe mode, so the caller was told to go on.".strip()
+    return told
+
+
+def _who(body: Mapping[str, Any]) -> str:
+    return str(body.get("agent") or "this person")
+
+
+def _line(step: Any, detail: Mapping[str, Any]) -> dict[str, str]:
+    check, status, code = (*step, "", "")[:3]
+    return {"check": check, "status": status, "sentence": _sentence(check, status, code, detail)}
+
+
+def _sentence(check: str, status: str, code: str, detail: Mapping[str, Any]) -> str:
+    if status in _DECIDING:
+        return codes.message(code, detail)
+    if status == Status.PASSED:
+        return _PASSED.get(Check(check), "")
+    if status == Status.NOT_APPLICABLE:
+        return _NOT_APPLICABLE.get(Check(check), "")
+    return ""
