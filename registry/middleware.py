@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import logout
+from django.contrib.auth import SESSION_KEY, logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -32,7 +32,7 @@ class PersonMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if isinstance(request.user, Person) and not request.user.may_act:
+        if _has_ended(request):
             logout(request)
         person = request.user
         if not isinstance(person, Person):
@@ -42,6 +42,13 @@ class PersonMiddleware:
             return HttpResponseRedirect(reverse("mfa_index"))
         with timezone.override(ZoneInfo(person.zone)):
             return self.get_response(request)
+
+
+def _has_ended(request: HttpRequest) -> bool:
+    """Whether this is the session of someone who may not act, or is not found, any more."""
+    if isinstance(request.user, Person):
+        return not request.user.may_act
+    return SESSION_KEY in request.session
 
 
 def needs_second_factor(person: Person) -> bool:
