@@ -164,7 +164,8 @@ def _age(key: SigningKey) -> tuple[int, str]:
 def _read_key(path: Path) -> SigningKey:
     try:
         content = json.loads(path.read_text())
-        made_at = int(content.pop("made_at"))
+        # A key that was made elsewhere does not say when: it counts as the oldest.
+        made_at = int(content.pop("made_at", 0))
         key = OKPKey.import_key({**content, "kid": path.stem})
         if key.curve_name != "Ed25519" or not key.is_private or key.thumbprint() != path.stem:
             raise ValueError("it is not the private Ed25519 key that its name says")

@@ -125,6 +125,17 @@ def test_keyring_reads_only_when_the_folder_changed(tmp_path: Path) -> None:
     assert keys.keyring(tmp_path) is ring
 
 
+def test_a_key_made_elsewhere_counts_as_the_oldest(tmp_path: Path) -> None:
+    kid = keys.ensure_signing_key(tmp_path)
+    path = tmp_path / "tokens" / f"{kid}.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({name: content[name] for name in ("kty", "crv", "x", "d")}))
+
+    newer = keys.make_signing_key(tmp_path)
+
+    assert [key.kid for key in Keyring(tmp_path).current()[1]] == [kid, newer]
+
+
 @pytest.mark.parametrize(
     "content",
     [
