@@ -1,11 +1,11 @@
 """The AuthZEN interop sets as inventories: people, roles, tools, resource types, Cedar policies.
 
-    python benchmarks/authzen_inventory.py todo users.json > todo.yaml
-    python benchmarks/authzen_inventory.py certification > certification.yaml
-    ./muster apply todo.yaml --as EMAIL --bootstrap --secrets secrets.json
+    python benchmarks/authzen_inventory.py both users.json > authzen.yaml
+    ./muster apply authzen.yaml --as EMAIL --bootstrap --secrets secrets.json
 
-`todo` reads its users and their roles from the interop set. With `--admin EMAIL` the inventory
-starts with a person who may apply it to an empty installation.
+`todo` reads its users and their roles from the interop set; `both` is one inventory of the two,
+since bootstrapping ends with the first policy. With `--admin EMAIL` the inventory starts with a
+person who may apply it to an empty installation.
 """
 
 from __future__ import annotations
@@ -76,24 +76,23 @@ TODO_POLICIES = {
 """,
 }
 
-# A policy's name for the resource type `record` ends in _, since Cedar's own Record is taken.
 CERTIFICATION_POLICIES = {
     "record-read": """permit (
   principal is Muster::Person in Muster::Role::"record-user",
   action == Muster::Action::"read",
-  resource is Muster::Record_
+  resource is Muster::Record
 );
 """,
     "record-write": """permit (
   principal is Muster::Person in Muster::Role::"record-editor",
   action == Muster::Action::"write",
-  resource is Muster::Record_
+  resource is Muster::Record
 ) unless { resource has status && resource.status == "archived" };
 """,
     "record-write-archived": """permit (
   principal is Muster::Person in Muster::Role::"record-user",
   action == Muster::Action::"write",
-  resource is Muster::Record_
+  resource is Muster::Record
 ) when {
   principal has role && principal.role == "admin" &&
   resource has status && resource.status == "archived"
@@ -102,7 +101,7 @@ CERTIFICATION_POLICIES = {
     "record-delete-soft": """permit (
   principal is Muster::Person in Muster::Role::"record-editor",
   action == Muster::Action::"delete",
-  resource is Muster::Record_
+  resource is Muster::Record
 ) when { context.parameters has soft && context.parameters.soft };
 """,
 }
@@ -166,10 +165,7 @@ def certification() -> dict[str, Json]:
             {
                 "slug": "record",
                 "attributes": {"status": "caller"},
-                "entities": [
-                    {"id": "record-1", "attributes": {"status": "active"}},
-                    {"id": "record-2", "attributes": {"status": "archived"}},
-                ],
+                "entities": ["record-1", "record-2"],
             },
         ],
         "systems": [{"slug": "authzen-records", "name": "AuthZEN records", "tier": "internal"}],
@@ -194,6 +190,14 @@ def certification() -> dict[str, Json]:
     }
 
 
+def both(users: Json) -> dict[str, Json]:
+    """Both scenarios in one inventory. They share the type `user`, of which one says more."""
+    one, other = todo(users), certification()
+    one["resource_types"] = [each for each in one["resource_types"] if each["slug"] != "user"]
+    lists = [name for name in one if name != "muster"]
+    return {"muster": 1, **{name: [*one[name], *other[name]] for name in lists}}
+
+
 def _anything(properties: Json = None) -> dict[str, Json]:
     """The interop sets send action properties that nobody declared, to be ignored."""
     return {"type": "object", "properties": properties or {}, "additionalProperties": True}
@@ -211,15 +215,15 @@ def with_admin(document: dict[str, Json], email: str) -> dict[str, Json]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("scenario", choices=["todo", "certification"])
+    parser.add_argument("scenario", choices=["todo", "certification", "both"])
     parser.add_argument("users", nargs="?", type=Path, help="users.json of the todo set")
     parser.add_argument("--admin", default="", help="add this person as administrator")
     given = parser.parse_args()
-    if given.scenario == "todo" and not given.users:
-        parser.error("todo needs users.json")
-    document = (
-        todo(json.loads(given.users.read_text())) if given.scenario == "todo" else certification()
-    )
+    if given.scenario != "certification" and not given.users:
+        parser.error(f"{given.scenario} needs users.json")
+    users = json.loads(given.users.read_text()) if given.users else {}
+    make = {"todo": lambda: todo(users), "both": lambda: both(users)}
+    document = make.get(given.scenario, certification)()
     sys.stdout.write(write_yaml(with_admin(document, given.admin) if given.admin else document))
 
 

@@ -47,7 +47,8 @@ def _difference_lines(difference: Difference) -> Iterator[str]:
         lines = difflib.unified_diff(
             str(before or "").splitlines(), str(after or "").splitlines(), lineterm="", n=1
         )
-        yield from (f"      {line}" for line in list(lines)[2:])
+        # Without the names of files, and for what is new without the only position.
+        yield from (f"      {_printable(line)}" for line in list(lines)[2 if before else 3 :])
         return
     if before is None:
         yield f"    {difference.field}: {_short(after)}"
@@ -60,12 +61,17 @@ def _is_long(value: Json) -> bool:
 
 
 def _short(value: Json) -> str:
-    """One line; nothing in it can move a terminal's cursor."""
+    """One line, of readable length."""
     if value is None:
         return "nothing"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    text = _printable(text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    """Nothing in a plan may move a terminal's cursor."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _summary(outcome: Outcome) -> str:

@@ -105,6 +105,15 @@ class SecretFile:
         elif self.append:
             self._waiting.replace(self.path)
         else:
-            # A link fails where a file has appeared meanwhile; nothing is ever overwritten.
-            os.link(self._waiting, self.path)
-            self._waiting.unlink()
+            self._put_in_place(self._waiting)
+
+    def _put_in_place(self, waiting: Path) -> None:
+        """A link fails where a file has appeared meanwhile: nothing is ever overwritten."""
+        try:
+            os.link(waiting, self.path)
+        except OSError as error:
+            sentence = (
+                f"{self.path} cannot be written. All was applied; the secrets are in {waiting}."
+            )
+            raise SecretsFileExists(sentence) from error
+        waiting.unlink()

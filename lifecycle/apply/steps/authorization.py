@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from authz import services
+from authz import services, slices
+from authz.engine.editing import validate_policies
+from authz.engine.world import compile_world
 from authz.enums import PolicyState
 from authz.services import PolicyDraft
+from governance.kernel.errors import Invalid
 from lifecycle.apply.kinds import PERSON_WORDS
 from lifecycle.apply.plan import Step, Verb
 from lifecycle.apply.steps.run import Run, set_difference, wait
@@ -59,6 +62,7 @@ def save_policy(run: Run, step: Step) -> None:
         return
     draft = _draft(step)
     if run.alone:
+        _check(run, draft)
         run.drafts.append((step, draft))
         return
     policy = services.propose_policy(
@@ -80,6 +84,16 @@ def _draft(step: Step) -> PolicyDraft:
         description=said["description"],
         log_only=said["log_only"],
     )
+
+
+def _check(run: Run, draft: PolicyDraft) -> None:
+    """Say of each policy what is wrong with it, before they are brought in together."""
+    if run.world is None:
+        (read,) = slices.read([slices.WORLD])
+        run.world = compile_world(read.document or {})
+    if problems := validate_policies(run.world, draft.text):
+        told = [f"Line {one.line}, column {one.column}: {one.message}" for one in problems]
+        raise Invalid(told[0], fields={"text": told})
 
 
 def _wait_unless(step: Step, done: bool) -> None:

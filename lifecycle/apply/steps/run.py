@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from authz.engine.world import World
 from authz.models import Role
 from authz.services import PolicyDraft
 from lifecycle.apply.plan import Difference, Step, Verb
@@ -28,6 +29,7 @@ class Run:
     secrets: SecretFile | None = None
     failed: set[tuple[str, str]] = field(default_factory=set)
     drafts: list[tuple[Step, PolicyDraft]] = field(default_factory=list)
+    world: World | None = None
 
     def person(self, email: str) -> Person:
         self._need("people", email)
