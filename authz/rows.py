@@ -105,7 +105,9 @@ def _payload(clean: Clean, resolved: Resolved, decision: Decision) -> dict[str, 
     tool = _tool(resolved)
     sealed = sorted(set(tool.get("secret") or ()) & clean.ask.parameters.keys())
     if sealed and "parameters" in payload:
-        payload["secret_verdicts"] = dict.fromkeys(sealed, "unknown") | _verdicts(sealed, decision)
+        verdicts = dict.fromkeys(sealed, "unknown") | _verdicts(sealed, decision)
+        # As values, since a word under the name `password` would count as a credential itself.
+        payload["secret_verdicts"] = [[name, verdict] for name, verdict in verdicts.items()]
     if facts := _facts(resolved):
         payload["facts"] = facts
     return payload

@@ -246,9 +246,27 @@ def test_canaries_are_sealed_in_declared_fields(send, mark, records_after):
     ]
 
     assert kept == [
-        ("hmac-sha256:", {"pin": "valid"}),
-        ("hmac-sha256:", {"pin": "invalid"}),
+        ("hmac-sha256:", [["pin", "valid"]]),
+        ("hmac-sha256:", [["pin", "invalid"]]),
     ]
+
+
+def test_a_password_that_is_declared_secret_is_allowed(send):
+    schema = {"type": "object", "properties": {"password": {"type": "string"}}}
+    desk = make_desk(
+        tool_fields={
+            "schema": schema,
+            "secret_parameters": ["password"],
+            "amount_parameter": "",
+            "resource_parameter": "",
+        }
+    )
+    asked = {"name": desk.tool.name, "properties": {"password": "9182-7364-5546"}}
+    body = desk.body(action=asked, resource={"type": "tool", "id": desk.tool.name})
+
+    response = send(json.dumps(body).encode(), desk.client)
+
+    assert (response.status_code, response.json()["decision"]) == (200, True)
 
 
 @pytest.mark.parametrize("secret", _FORMS)
