@@ -2,6 +2,7 @@
 
 import ast
 import runpy
+import subprocess
 import sys
 from datetime import UTC, datetime
 from itertools import permutations
@@ -24,8 +25,10 @@ from authz.engine.schema import parameter_schema
 from authz.engine.targets import tier_rank
 from authz.engine.types import Check, Mode
 from authz.engine.world import compile_world
+from governance.kernel.row import row_refusal
 from tests.authz.desk import a_request, a_slice, documents, snapshot
 
+NOT_ACTIVE = ("draft", "in_review", "suspended", "decommissioning", "decommissioned")
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
@@ -524,3 +527,34 @@ def test_reference_page_is_current(
     written = (tmp_path / "pages" / name).read_text()
 
     assert (REPOSITORY / "docs" / "reference" / name).read_text() == written
+
+
+# Purity ---------------------------------------------------------------------------------------
+
+
+def test_engine_loads_without_django() -> None:
+    code = (
+        "import sys, authz.engine.walk, authz.engine.editing, authz.engine.reference; "
+        "print(sorted({'django', 'rest_framework', 'psycopg'} & set(sys.modules)))"
+    )
+
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+
+    assert run.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "employment", "code"),
+    [
+        ("active", "employed", None),
+        ("active", "leaving", None),
+        ("active", "left", "identity.owner_left"),
+        *((state, "employed", "identity.not_active") for state in NOT_ACTIVE),
+        ("suspended", "left", "identity.not_active"),
+        ("", "", "identity.not_active"),
+    ],
+)
+def test_row_refusal(state: str, employment: str, code: str | None) -> None:
+    assert row_refusal(state, employment) == code
