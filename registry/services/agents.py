@@ -221,7 +221,7 @@ def _write_entry(agent: Agent, tool: Tool, wanted: EntryFields, by: Person) -> N
     entry = entry or AllowlistEntry(agent=agent, tool=tool)
     changed = assign(entry, wanted)
     keep(entry, by)
-    _raise_version(agent)
+    _raise_version(agent, by)
     record(
         "allowlist_entry_added" if created else "allowlist_entry_changed",
         by=by,
@@ -231,9 +231,9 @@ def _write_entry(agent: Agent, tool: Tool, wanted: EntryFields, by: Person) -> N
     )
 
 
-def _raise_version(agent: Agent) -> None:
+def _raise_version(agent: Agent, by: Person) -> None:
     agent.version += 1
-    agent.save(update_fields=["version"])
+    keep(agent, by, ["version"])
 
 
 def apply_entry(change: ProposedChange, by: Person) -> None:
@@ -263,7 +263,7 @@ def remove_allowlist_entry(*, agent_id: int, tool: Tool, by: Person) -> Agent:
 
     def act() -> None:
         remove(entry, by)
-        _raise_version(agent)
+        _raise_version(agent, by)
         record("allowlist_entry_removed", by=by, agent=agent.slug, resource=f"tool:{tool.name}")
 
     _change_reach(agent, by, act)
@@ -405,7 +405,7 @@ def _change_reach(
         write_clearance(agent, after, basis, by)
     elif had:
         write_clearance(agent, after, Clearance.Basis(had.basis), had.by)
-    _bring_dates_forward(agent, after)
+    _bring_dates_forward(agent, after, by)
     reach_changed.send(sender=Agent, agent=agent, before=before, after=after, by=by)
 
 
@@ -463,11 +463,11 @@ def write_clearance(agent: Agent, reach: Reach, basis: Clearance.Basis, by: Pers
     return clearance
 
 
-def _bring_dates_forward(agent: Agent, reach: Reach) -> None:
+def _bring_dates_forward(agent: Agent, reach: Reach, by: Person) -> None:
     today = today_of(agent.owner)
     agent.review_due = min(filter(None, (agent.review_due, reach.review_due(today))))
     agent.renewal_due = min(filter(None, (agent.renewal_due, reach.renewal_due(today))))
-    agent.save(update_fields=["review_due", "renewal_due"])
+    keep(agent, by, ["review_due", "renewal_due"])
 
 
 def today_of(person: Person, at: datetime | None = None) -> date:
