@@ -19,7 +19,7 @@ from governance.runner import keyfiles, places
 from governance.runner.database import Database
 from governance.runner.places import PROJECT, Places
 
-WEAK_KEYS = PROJECT.parent / "shared" / "data" / "corpora" / "jwt" / "jwt.secrets.list"
+WEAK_KEYS = PROJECT / "tests" / "data" / "corpora" / "jwt" / "jwt.secrets.list"
 WEB = [sys.executable, "-c", "import governance.asgi"]
 CELERY = [sys.executable, "-m", "celery", "-A", "governance.celery:app"]
 
@@ -231,12 +231,3 @@ def test_keys_are_made_once(boot: Boot) -> None:
     keyfiles.make(Places(boot.keys.parent))
 
     assert {path: path.read_bytes() for path in boot.keys.rglob("*") if path.is_file()} == before
-
-
-def test_signing_key_is_an_ed25519_jwk_named_by_its_thumbprint() -> None:
-    from joserfc.jwk import OKPKey
-
-    jwk = keyfiles.make_signing_key()
-
-    assert OKPKey.import_key(jwk).thumbprint() == jwk["kid"]
-    assert (jwk["kty"], jwk["crv"], jwk["use"]) == ("OKP", "Ed25519", "sig")
