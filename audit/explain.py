@@ -29,7 +29,9 @@ def use(kind: str, explain: Callable[[Body], Explanation]) -> None:
 
 def explanation(body: Body) -> Explanation:
     """The entry in words; a plain one where no app claimed its kind."""
-    explain = _explainers.get(str(body.get("kind", "")))
+    if not body:
+        return Explanation(title="This entry was tampered with")
+    explain = _explainers.get(str(body["kind"]))
     return explain(body) if explain else _plain(body)
 
 

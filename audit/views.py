@@ -13,9 +13,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from audit import export as exporting
-from audit import selectors
+from audit import selectors, services
+from audit.enums import Kind
 from audit.explain import explanation
 from audit.forms import TrailForm
+from audit.leaf import BadBody
 from audit.models import Record
 from audit.selectors import AuditScope, PageRequest
 from governance.kernel.errors import GovernanceError
@@ -72,7 +74,15 @@ def _rows(records: Iterable[Record]) -> list[dict[str, Any]]:
     """Records with the walk of each and the names of people, in two queries for all."""
     found = list(records)
     names = names_of(pid for record in found for pid in (record.user, record.actor))
-    return [_row(record, selectors.parse_body(record), names) for record in found]
+    return [_row(record, _body(record), names) for record in found]
+
+
+def _body(record: Record) -> Mapping[str, Any]:
+    """What the entry says; nothing of one that was tampered with, which its own page tells."""
+    try:
+        return selectors.parse_body(record)
+    except BadBody:
+        return {}
 
 
 def _row(record: Record, body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -122,13 +132,14 @@ def record(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _opened(found: Record) -> dict[str, Any]:
-    body = selectors.parse_body(found)
+    body = _body(found)
     children = selectors.children_of(found)
     names = names_of([found.user, found.actor, *(child.actor for child in children)])
     return {
         "record": found,
         "body": body,
         "explanation": explanation(body),
+        "faults": selectors.faults(found),
         "asked": _told(body.get("asked", {})),
         "fields": selectors.payload_fields(found),
         "children": [
@@ -172,6 +183,11 @@ def export(request: HttpRequest, form: str) -> HttpResponse | StreamingHttpRespo
     if not asked.is_valid():
         return render(request, "audit/trail.html", {"form": asked}, status=400)
     lines, media_type = _EXPORTS[form]
+    services.record(
+        kind=Kind.ACCESS,
+        actor=_reader(request).pid,
+        asked={"did": "trail_exported", "form": form},
+    )
     response = StreamingHttpResponse(
         lines(asked.filters(), scope=_reader(request).audit_scope()), content_type=media_type
     )

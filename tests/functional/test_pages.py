@@ -1,0 +1,93 @@
+"""Every page as each kind of person sees it: axe, widths, both themes, nothing refused by CSP."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.functional.installation import Installation
+
+pytestmark = pytest.mark.browser
+
+OWNER = [
+    "/",
+    "/agents/",
+    "/agents/?all=1",
+    "/agents/register/",
+    "/agents/refund-desk/",
+    "/agents/refund-desk/change/",
+    "/agents/refund-desk/history/",
+    "/agents/refund-desk/narrow/refund.issue/",
+    "/agents/refund-desk/suspend/",
+    "/systems/",
+    "/systems/crm/",
+    "/tools/",
+    "/tools/refund.issue/",
+    "/people/",
+    "/policies/",
+    "/policies/refunds-under-500/",
+    "/callers/",
+    "/trail/",
+    "/trail/?effect=deny",
+]
+SECURITY = [
+    "/admin/",
+    "/admin/registry/agent/",
+    "/admin/registry/system/",
+    "/admin/registry/person/",
+    "/admin/registry/proposedchange/",
+    "/admin/authz/role/",
+    "/admin/authz/policy/add/",
+]
+WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def contexts(demo: Installation, browser: Browser) -> dict[str, BrowserContext]:
+    """One signed-in context for each kind of person."""
+    return {role: _signed_in(demo, browser, role) for role in ("owner", "security")}
+
+
+def _signed_in(demo: Installation, browser: Browser, role: str) -> BrowserContext:
+    user = demo.user(role)
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(30_000)
+    page = context.new_page()
+    page.goto(f"{demo.base_url}/accounts/login/")
+    page.fill("input[name=login]", user["email"])
+    page.fill("input[name=password]", user["password"])
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url(f"{demo.base_url}/")
+    page.close()
+    return context
+
+
+CASES = [("owner", path) for path in OWNER] + [("security", path) for path in SECURITY]
+
+
+@pytest.mark.parametrize(("role", "path"), CASES)
+def test_page_is_accessible_at_every_width(
+    demo: Installation, contexts: dict[str, BrowserContext], role: str, path: str
+) -> None:
+    page = contexts[role].new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    answer = page.goto(demo.base_url + path)
+    assert answer is not None
+    assert answer.status == 200
+
+    found = {}
+    for width, theme in ((1440, "light"), (390, "dark")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme)
+        found[width, theme] = [v["id"] for v in Axe().run(page).response["violations"]]
+    over = {width: _over(page, width) for width in (320, 720, 1440)}
+    page.close()
+
+    assert found == {key: [] for key in found}
+    assert over == dict.fromkeys(over, 0)
+    assert said == []
+
+
+def _over(page: Page, width: int) -> int:
+    page.set_viewport_size({"width": width, "height": 900})
+    return int(page.evaluate(WIDE))
