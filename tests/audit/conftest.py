@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from audit import services
 AsOwner = Callable[[], AbstractContextManager[Any]]
 
 TABLES = ("record", "payload", "wrap", "holder", "slice", "mark")
-CORPORA = Path(__file__).parents[2].parent / "shared" / "data" / "corpora"
 
 
 @pytest.fixture(autouse=True)
@@ -64,11 +62,3 @@ def dump() -> Callable[[], bytes]:
 
 def _raw(value: object) -> bytes:
     return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
-
-
-def corpus(name: str) -> Path:
-    """The file, or a skip that says what is missing."""
-    path = CORPORA / name
-    if not path.exists():
-        pytest.skip(f"{path} is not here: hostile strings were not tried.")
-    return path

@@ -12,7 +12,7 @@ from audit import export, leaf, selectors, services
 from audit.enums import Kind
 from audit.models import Record
 from audit.selectors import AuditScope, TrailFilters
-from tests.audit.conftest import CORPORA, corpus
+from tests import public
 from tests.audit.test_payloads import Auditor
 
 pytestmark = pytest.mark.django_db
@@ -52,13 +52,11 @@ OWN = [
 
 
 def naughty() -> list[str]:
-    return list(json.loads(corpus("blns.json").read_text()))
+    return public.naughty_strings()
 
 
 def lines_of_files() -> list[str]:
-    folder = CORPORA / "fuzzdb"
-    if not folder.exists():
-        pytest.skip(f"{folder} is not here: its strings were not tried.")
+    folder = public.path("corpora/fuzzdb")
     lines = [line for name in FILES for line in (folder / name).read_bytes().split(b"\n")]
     return [line.decode("utf-8", "replace").replace("\0", "\\0") for line in lines if line]
 

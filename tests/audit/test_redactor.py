@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit import redactor
-from tests.audit.conftest import CORPORA, corpus
+from tests import public
 
 # Made up, and joined here, so that no scanner of repositories takes them for lost ones.
 LETTERS = "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA3cD6eF9hJ2kL5nP8qR1sT4uV7wX0yZ3bC6"
@@ -222,7 +222,7 @@ def test_find_secret_is_quick_on_256_kib_of_anything(text: str) -> None:
 
 
 def test_naughty_strings_are_not_taken_for_credentials() -> None:
-    strings = json.loads(corpus("blns.json").read_text())
+    strings = public.naughty_strings()
 
     taken = [text for text in strings if redactor.find_secret({"value": text})]
 
@@ -231,7 +231,7 @@ def test_naughty_strings_are_not_taken_for_credentials() -> None:
 
 
 def test_of_agentdojos_calls_only_the_new_password_is_a_credential() -> None:
-    folder = CORPORA.parent / "agentdojo"
+    folder = public.path("agentdojo")
     if not folder.exists():
         pytest.skip(f"{folder} is not here: its calls were not tried.")
     suites = [

@@ -1,7 +1,6 @@
 """The public AuthZEN sets over HTTP, with the worlds that the engine's tests use, in tables."""
 
 import json
-from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Group
@@ -10,17 +9,17 @@ from authz import slices
 from authz.models import GovernedTool, Policy, Role
 from governance.kernel import clock
 from registry.models import Person, ResourceEntity, ResourceType, System, Tool
+from tests import public
 from tests.authz.desk import documents
 from tests.factories.authz import bearer, make_client, make_gateway, make_person, name_person
 
 pytestmark = pytest.mark.django_db
 
-DATA = Path(__file__).parent.parent / "data" / "authzen"
 SOURCE = "suite"
 
 
 def _load(name):
-    return json.loads((DATA / name).read_text())
+    return public.load(f"authzen/{name}")
 
 
 def _plant(world):

@@ -3,7 +3,6 @@
 import base64
 import json
 import urllib.parse
-from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -11,19 +10,21 @@ from django.db import connection
 from audit.leaf import faults
 from audit.models import Record
 from audit.selectors import AuditScope, read_payload
+from tests import public
 from tests.factories.authz import bearer, make_desk, make_person
 
 pytestmark = pytest.mark.django_db
 
-CORPORA = Path(__file__).parent.parent / "data" / "corpora"
 EVALUATION = "/access/v1/evaluation"
 EVALUATIONS = "/access/v1/evaluations"
 
 SUITE = [
     (entry["name"], entry["expect"], base64.b64decode(entry["b64"]))
-    for entry in map(json.loads, (CORPORA / "jsontestsuite_parsing.jsonl").read_text().splitlines())
+    for entry in map(
+        json.loads, public.path("corpora/jsontestsuite_parsing.jsonl").read_text().splitlines()
+    )
 ]
-NAUGHTY = json.loads((CORPORA / "blns.json").read_text())
+NAUGHTY = public.naughty_strings()
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The public AuthZEN sets, judged by roles and policies in slices built by hand."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +8,12 @@ from authz.engine.editing import validate_policies
 from authz.engine.types import Effect
 from authz.engine.walk import judge
 from authz.engine.world import compile_world
+from tests import public
 from tests.authz.desk import NOW, a_request, documents, snapshot
-
-DATA = Path(__file__).parent.parent / "data" / "authzen"
 
 
 def load(name: str) -> Any:
-    return json.loads((DATA / name).read_text())
+    return public.load(f"authzen/{name}")
 
 
 def decided(docs: dict[str, Any], asked: dict[str, Any], pid: str) -> bool:

@@ -12,13 +12,13 @@ import pytest
 from audit.models import Record
 from authz.oauth import failures
 from registry.identity import keys, tokens
+from tests import public
 from tests.factories import identity as make
 from tests.factories.oauth import ASSERTION_TYPE, FORM, Holder, holder_of, send
 
 pytestmark = pytest.mark.django_db
 
-CORPORA = Path(__file__).parents[1] / "data" / "corpora"
-NAUGHTY: list[str] = json.loads((CORPORA / "blns.json").read_text())
+NAUGHTY: list[str] = public.naughty_strings()
 PATHS = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"]
 PARAMETERS = [
     "grant_type",

@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 
 PROJECT = Path(__file__).resolve().parents[2]
-SHARED = PROJECT.parent / "shared" / "data"
 START_SECONDS = 420
 WITHHELD = ("MUSTER_", "DATABASE_URL", "CELERY_", "DJANGO_", "PG")
 

@@ -9,12 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.functional.installation import SHARED, Installation
+from tests import public
+from tests.functional.installation import Installation
 
 pytestmark = pytest.mark.fuzz
-
-PARSING = SHARED / "corpora" / "jsontestsuite_parsing.jsonl"
-NAUGHTY = SHARED / "corpora" / "blns.json"
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +69,6 @@ def test_no_operation_of_the_api_answers_with_a_server_error(
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-@pytest.mark.skipif(not PARSING.exists(), reason=f"the JSON bodies are not in {PARSING}")
 def test_json_bodies_are_read_or_refused(demo: Installation, bearer: dict[str, str]) -> None:
     question = (
         b'{"subject":{"type":"agent","id":"refund-desk"},"resource":{"type":"tool","id":"x"},'
@@ -80,7 +77,7 @@ def test_json_bodies_are_read_or_refused(demo: Installation, bearer: dict[str, s
     headers = {**bearer, "Content-Type": "application/json"}
     wrong = []
     with httpx.Client(base_url=demo.base_url, headers=headers, timeout=30) as client:
-        for line in PARSING.read_text().splitlines():
+        for line in public.path("corpora/jsontestsuite_parsing.jsonl").read_text().splitlines():
             case = json.loads(line)
             raw = base64.b64decode(case["b64"])
             for shape, body in (("raw", raw), ("embedded", question.replace(b"%s", raw))):
@@ -94,11 +91,10 @@ def test_json_bodies_are_read_or_refused(demo: Installation, bearer: dict[str, s
     assert wrong == []
 
 
-@pytest.mark.skipif(not NAUGHTY.exists(), reason=f"the naughty strings are not in {NAUGHTY}")
 def test_naughty_strings_are_kept_or_refused(
     session: httpx.Client, demo: Installation, bearer: dict[str, str]
 ) -> None:
-    strings = json.loads(NAUGHTY.read_text())
+    strings = public.naughty_strings()
     wrong = []
     for text in strings:
         body = {

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.installation import PROJECT, SHARED, Installation
+from tests import public
+from tests.functional.installation import PROJECT, Installation
 
-pytestmark = [
-    pytest.mark.fuzz,
-    pytest.mark.skipif(not SHARED.exists(), reason=f"the public sets are not in {SHARED}"),
-]
+pytestmark = pytest.mark.fuzz
 BENCHMARKS = PROJECT / "benchmarks"
 ADMIN = "operator@replay.example"
-SUITES = [SHARED / "agentdojo" / f"{name}.json" for name in ("banking", "slack")]
+SUITES = [public.path(f"agentdojo/{name}.json") for name in ("banking", "slack")]
 
 
 def script(name: str, *words: object) -> str:
@@ -34,7 +32,7 @@ def script(name: str, *words: object) -> str:
 def loaded(empty: Installation, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """All sets in one inventory folder, applied once; the address and the secrets file."""
     folder, secrets = tmp_path_factory.mktemp("inventory"), tmp_path_factory.mktemp("s") / "s.json"
-    users = SHARED / "authzen" / "todo" / "users.json"
+    users = public.path("authzen/todo/users.json")
     people = script("authzen_inventory.py", "both", users, "--admin", ADMIN)
     (folder / "authzen.yaml").write_text(people)
     (folder / "dojo.yaml").write_text(script("agentdojo_inventory.py", *SUITES, "--owner", ADMIN))
@@ -46,7 +44,7 @@ def loaded(empty: Installation, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 def test_authzen_todo_set_is_answered_as_expected(loaded: tuple[str, Path]) -> None:
     base_url, secrets = loaded
-    decisions = SHARED / "authzen" / "todo" / "decisions-1_0-02.json"
+    decisions = public.path("authzen/todo/decisions-1_0-02.json")
 
     said = script(
         "authzen_replay.py", "todo", decisions, "--base-url", base_url, "--secrets", secrets
@@ -57,7 +55,7 @@ def test_authzen_todo_set_is_answered_as_expected(loaded: tuple[str, Path]) -> N
 
 def test_authzen_certification_vectors_pass(loaded: tuple[str, Path]) -> None:
     base_url, secrets = loaded
-    vectors = SHARED / "authzen" / "certification" / "vectors.json"
+    vectors = public.path("authzen/certification/vectors.json")
 
     said = script(
         "authzen_replay.py", "certification", vectors, "--base-url", base_url, "--secrets", secrets

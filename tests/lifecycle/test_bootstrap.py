@@ -18,6 +18,7 @@ from lifecycle.apply.execute import Outcome, secret_file
 from lifecycle.apply.export import export_text
 from lifecycle.apply.render import plan_json, plan_lines
 from registry.models import Clearance, Client, Person
+from tests import public
 from tests.lifecycle.inventory import ADMIN, NEW_AGENT, OWNER, apply_folder, states, waiting
 
 pytestmark = pytest.mark.django_db
@@ -129,8 +130,7 @@ def test_dry_run_writes_no_secrets(tmp_path: Path) -> None:
 
 def test_names_from_naughty_strings_survive(apply_text: Callable[..., Outcome]) -> None:
     """Whatever a name may hold comes back as it was: through YAML, the register and YAML."""
-    corpus = Path(__file__).resolve().parent.parent / "data" / "corpora" / "blns.json"
-    strings = [text for text in json.loads(corpus.read_text()) if _may_be_a_name(text)][::8]
+    strings = [text for text in public.naughty_strings() if _may_be_a_name(text)][::8]
     apply_folder(bootstrap=True)
     people = [
         {"email": f"n{number}@naughty.example", "name": text} for number, text in enumerate(strings)

@@ -12,6 +12,7 @@ from lifecycle.apply.document import Inventory, read_inventory
 from lifecycle.apply.nodes import read_yaml
 from lifecycle.apply.problems import BadInventory
 from lifecycle.apply.writing import write_yaml
+from tests import public
 
 
 def read(folder: Path, text: str | bytes, name: str = "inventory.yaml") -> Inventory:
@@ -311,8 +312,7 @@ def test_json_is_an_inventory_too(tmp_path: Path) -> None:
 
 
 def test_every_naughty_string_is_read_as_it_was_written() -> None:
-    corpus = Path(__file__).resolve().parent.parent / "data" / "corpora" / "blns.json"
-    strings = json.loads(corpus.read_text())
+    strings = public.naughty_strings()
 
     node, problems = read_yaml(write_yaml({"strings": strings}).encode(), "naughty.yaml")
 

@@ -7,7 +7,6 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,14 +16,14 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from registry.identity import signatures
 from registry.identity.signatures import BadKey, BadSignature
+from tests import public
 
-WYCHEPROOF = Path(__file__).parents[1] / "data" / "corpora" / "wycheproof"
 ED25519 = OKPKey.generate_key("Ed25519", parameters={"kid": "one"})
 P256 = ECKey.generate_key("P-256", parameters={"kid": "two"})
 RSA = RSAKey.generate_key(2048, parameters={"kid": "three"})
 
 
-def public(key: Any) -> dict[str, Any]:
+def public_of(key: Any) -> dict[str, Any]:
     return dict(key.as_dict(private=False))
 
 
@@ -44,7 +43,7 @@ def signed(key: Any, alg: str, **header: Any) -> str:
 
 
 def vectors(name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    for group in json.loads((WYCHEPROOF / name).read_text())["testGroups"]:
+    for group in public.load(f"corpora/wycheproof/{name}")["testGroups"]:
         for vector in group["tests"]:
             yield group, vector
 
@@ -112,7 +111,7 @@ def test_wycheproof_keys() -> None:
 def test_verify_accepts_what_another_library_call_signed(key: Any, alg: str) -> None:
     raw = signed(key, alg, kid=key.kid)
 
-    found = signatures.verify(raw, [signatures.import_public_key(public(key))])
+    found = signatures.verify(raw, [signatures.import_public_key(public_of(key))])
 
     assert (found.header["alg"], found.claims()) == (alg, {"a": 1})
 
@@ -138,7 +137,7 @@ def test_verify_needs_one_key_that_fits() -> None:
 
 
 def test_a_key_made_for_one_algorithm_verifies_no_other() -> None:
-    key = signatures.import_public_key(public(RSA) | {"alg": "PS256"})
+    key = signatures.import_public_key(public_of(RSA) | {"alg": "PS256"})
 
     assert signatures.verify(signed(RSA, "PS256"), [key]).claims() == {"a": 1}
     with pytest.raises(BadSignature):
@@ -148,7 +147,7 @@ def test_a_key_made_for_one_algorithm_verifies_no_other() -> None:
 def test_a_public_key_is_no_hmac_secret() -> None:
     """Algorithm confusion: the public key, in each form an attacker has it, as HMAC secret."""
     for key in (ED25519, P256, RSA):
-        for secret in (key.as_pem(), key.as_der(), json.dumps(public(key)).encode()):
+        for secret in (key.as_pem(), key.as_der(), json.dumps(public_of(key)).encode()):
             body = made({"alg": "HS256", "kid": key.kid}).rpartition(".")[0]
             tag = hmac.new(secret, body.encode(), hashlib.sha256).digest()
             with pytest.raises(BadSignature, match="algorithm is none of"):
@@ -169,7 +168,7 @@ def test_a_public_key_is_no_hmac_secret() -> None:
         {"alg": "EdDSA", "crit": ["exp"]},
         {"alg": "EdDSA", "b64": False},
         {"alg": "EdDSA", "jku": "https://example.org/jwks"},
-        {"alg": "EdDSA", "jwk": public(ED25519)},
+        {"alg": "EdDSA", "jwk": public_of(ED25519)},
         {"alg": "EdDSA", "x5c": ["MII"]},
         {"alg": "EdDSA", "zip": "DEF"},
     ],
@@ -250,32 +249,32 @@ def test_read_unverified_reads_claims() -> None:
             ED25519.as_dict(private=True),
             "The key holds private parts (d). Send the public key alone.",
         ),
-        (public(ED25519) | {"crv": "Ed448"}, "The curve (crv) of an OKP key must be Ed25519."),
-        (public(P256) | {"crv": "P-384"}, "The curve (crv) of an EC key must be P-256."),
+        (public_of(ED25519) | {"crv": "Ed448"}, "The curve (crv) of an OKP key must be Ed25519."),
+        (public_of(P256) | {"crv": "P-384"}, "The curve (crv) of an EC key must be P-256."),
         (
-            public(P256) | {"use": "enc"},
+            public_of(P256) | {"use": "enc"},
             "The key is not meant for signatures (use, key_ops).",
         ),
         (
-            public(P256) | {"key_ops": ["sign"]},
+            public_of(P256) | {"key_ops": ["sign"]},
             "The key is not meant for signatures (use, key_ops).",
         ),
-        (public(P256) | {"key_ops": 5}, "The key is not meant for signatures (use, key_ops)."),
-        (public(RSA) | {"alg": "RS512"}, "The algorithm (alg) of an RSA key must be RS256."),
-        (public(RSA) | {"kid": ""}, "The key's id (kid) must be 1 to 200 printable characters."),
-        (public(RSA) | {"kid": 7}, "The key's id (kid) must be 1 to 200 printable characters."),
+        (public_of(P256) | {"key_ops": 5}, "The key is not meant for signatures (use, key_ops)."),
+        (public_of(RSA) | {"alg": "RS512"}, "The algorithm (alg) of an RSA key must be RS256."),
+        (public_of(RSA) | {"kid": ""}, "The key's id (kid) must be 1 to 200 printable characters."),
+        (public_of(RSA) | {"kid": 7}, "The key's id (kid) must be 1 to 200 printable characters."),
         (
-            public(RSA) | {"kid": "a\n"},
+            public_of(RSA) | {"kid": "a\n"},
             "The key's id (kid) must be 1 to 200 printable characters.",
         ),
-        (public(RSA) | {"e": "Aw"}, "The exponent (e) of an RSA key must be 65537 or more."),
-        (public(RSA) | {"n": b64(b"\xff" * 128)}, "An RSA key needs 2048 to 8192 bits."),
-        (public(RSA) | {"n": b64(b"\xff" * 2000)}, "An RSA key needs 2048 to 8192 bits."),
-        (public(RSA) | {"n": "***"}, "The key's numbers do not make a key."),
+        (public_of(RSA) | {"e": "Aw"}, "The exponent (e) of an RSA key must be 65537 or more."),
+        (public_of(RSA) | {"n": b64(b"\xff" * 128)}, "An RSA key needs 2048 to 8192 bits."),
+        (public_of(RSA) | {"n": b64(b"\xff" * 2000)}, "An RSA key needs 2048 to 8192 bits."),
+        (public_of(RSA) | {"n": "***"}, "The key's numbers do not make a key."),
         ({"kty": "RSA"}, "The key's numbers do not make a key."),
-        (public(P256) | {"x": "AA"}, "The key's numbers do not make a key."),
-        (public(P256) | {"x": 5}, "The key's numbers do not make a key."),
-        (public(ED25519) | {"x": "AA"}, "The key's numbers do not make a key."),
+        (public_of(P256) | {"x": "AA"}, "The key's numbers do not make a key."),
+        (public_of(P256) | {"x": 5}, "The key's numbers do not make a key."),
+        (public_of(ED25519) | {"x": "AA"}, "The key's numbers do not make a key."),
     ],
 )
 def test_import_public_key_says_what_is_wrong(jwk: Any, sentence: str) -> None:
@@ -286,10 +285,10 @@ def test_import_public_key_says_what_is_wrong(jwk: Any, sentence: str) -> None:
 
 
 def test_import_jwks_wants_a_list_of_keys_with_ids_of_their_own() -> None:
-    keys = signatures.import_jwks({"keys": [public(ED25519), public(RSA)]})
+    keys = signatures.import_jwks({"keys": [public_of(ED25519), public_of(RSA)]})
 
     assert [key.kid for key in keys] == ["one", "three"]
     assert signatures.import_jwks({"keys": []}) == []
-    for jwks in ([], {}, {"keys": {}}, {"keys": [public(RSA), public(RSA)]}):
+    for jwks in ([], {}, {"keys": {}}, {"keys": [public_of(RSA), public_of(RSA)]}):
         with pytest.raises(BadKey):
             signatures.import_jwks(jwks)

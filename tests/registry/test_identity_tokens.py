@@ -16,8 +16,7 @@ from joserfc.jwk import OKPKey
 from governance.kernel.errors import NotSignedIn
 from registry.identity import keys, signatures, tokens
 from registry.identity.tokens import VerifiedToken
-
-SECRETS = Path(__file__).parents[1] / "data" / "corpora" / "jwt" / "jwt.secrets.list"
+from tests import public
 
 
 @pytest.fixture(autouse=True)
@@ -229,7 +228,7 @@ def hs256(body: dict[str, Any], secret: bytes, kid: str) -> str:
 def test_no_well_known_secret_signs_a_token() -> None:
     """All 20,000 lines of the list of secrets that others were found to use."""
     body, kid = claims(), tokens.ring().signing_key().kid
-    lines = SECRETS.read_bytes().split(b"\n")[:20_000]
+    lines = public.path("corpora/jwt/jwt.secrets.list").read_bytes().split(b"\n")[:20_000]
 
     refused = sum(code_of(hs256(body, line, kid)) == "token_invalid" for line in lines)
 

@@ -1,14 +1,12 @@
 """Tools, systems, types: what a declaration must hold."""
 
-import json
-from pathlib import Path
-
 import pytest
 from django.db import IntegrityError, transaction
 
 from governance.kernel.errors import GovernanceError, Invalid
 from registry import services
 from registry.models import Agent, Person, ResourceEntity, System, Tool
+from tests import public
 from tests.factories.registry import (
     SCHEMA,
     make_draft,
@@ -19,7 +17,6 @@ from tests.factories.registry import (
 )
 
 pytestmark = pytest.mark.django_db
-BLNS = json.loads((Path(__file__).parent.parent / "data/corpora/blns.json").read_text())
 
 
 def refused(act, error: type[GovernanceError] = Invalid) -> GovernanceError:
@@ -181,7 +178,8 @@ def test_naughty_strings_are_kept_or_refused_and_never_crash() -> None:
         lambda text: services.add_credential_reference(agent_id=agent.pk, by=owner, reference=text),
     ]
     outcomes = set()
-    for text in BLNS[:: max(1, len(BLNS) // 60)]:
+    strings = public.naughty_strings()
+    for text in strings[:: max(1, len(strings) // 60)]:
         for act in acts:
             try:
                 with transaction.atomic():
