@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -135,15 +135,21 @@ def _evaluate_many(call: Call) -> Told:
 
 
 def _one(ask: Ask, caller: Caller) -> Answer:
-    (given,) = decide([ask], caller)
-    strangers.note_unknown_agent(given, caller)
+    (given,) = _decided([ask], caller)
+    return given
+
+
+def _decided(asks: Sequence[Ask], caller: Caller) -> list[Answer]:
+    given = decide(asks, caller)
+    for each in given:
+        strangers.note_unknown_agent(each, caller)
     return given
 
 
 def _all(batch: Batch, caller: Caller, bare: bool) -> list[Json]:
     """Every question in one transaction, then those that could not be read."""
     asks = [item for item in batch.items if isinstance(item, Ask)]
-    given = iter(decide(asks, caller) if asks else [])
+    given = iter(_decided(asks, caller) if asks else [])
     return [
         _unreadable(item, caller, bare)
         if isinstance(item, BadRequest)

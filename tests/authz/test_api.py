@@ -184,6 +184,18 @@ def test_unknown_agents_are_recorded_each_time_and_listed(post, mark, records_af
     assert len(records_after(before, kind="decision")) == 3
 
 
+def test_unknown_agents_in_a_batch_are_listed(post):
+    from registry.models import UnregisteredCaller
+
+    desk = make_desk()
+    subjects = [{"type": "agent", "id": name} for name in ("export-helper", desk.agent.slug)]
+    body = {**desk.body(), "evaluations": [{"subject": subject} for subject in subjects]}
+
+    post(EVALUATIONS, body, desk.gateway_client)
+
+    assert [caller.claimed for caller in UnregisteredCaller.objects.all()] == ["export-helper"]
+
+
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "options"])
 def test_evaluation_other_methods(client, method):
     answer = getattr(client, method)(EVALUATION)
