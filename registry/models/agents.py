@@ -157,6 +157,11 @@ class Agent(models.Model):
     def __str__(self) -> str:
         return self.slug
 
+    @property
+    def state_word(self) -> str:
+        """The state as it stands in a sentence."""
+        return AgentState(self.state).label.lower()
+
 
 class AllowlistEntry(models.Model):
     """One tool that an agent may call, as narrow as its row says."""

@@ -143,7 +143,7 @@ class Person(AbstractBaseUser, PermissionsMixin):
         """The name as it is shown, with what a reader must know beside it."""
         if self.employment == Employment.EMPLOYED:
             return str(self)
-        return f"{self} ({self.get_employment_display()})"
+        return f"{self} ({self.get_employment_display().lower()})"
 
     def audit_scope(self) -> AuditScope:
         """Which entries of the record this person may see."""

@@ -27,7 +27,7 @@ def _locked(agent_id: int) -> Agent:
 def _check_may_move(agent: Agent, target: AgentState) -> None:
     if not rules.may_move(agent.state, target):
         raise WrongState(
-            f"{agent.slug} is {agent.get_state_display()}, so it cannot become {target.label}."
+            f"{agent.slug} is {agent.state_word}, so it cannot become {target.label.lower()}."
         )
 
 
@@ -90,7 +90,7 @@ def clear_agent(
     reach = fresh_reach(agent)
     permissions.check_can_clear_agent(agent, basis, reach.tier, by)
     if agent.state not in CLEARABLE:
-        raise WrongState(f"{agent.slug} is {agent.get_state_display()}: submit it for review.")
+        raise WrongState(f"{agent.slug} is {agent.state_word}: submit it for review.")
     _check_seen(reach, reach_digest)
     return write_clearance(agent, reach, basis, by)
 
@@ -189,7 +189,7 @@ def resume_agent(*, agent_id: int, by: Person) -> Agent:
     """Let a suspended agent run again, if it is still cleared for what it reaches."""
     agent = _locked(agent_id)
     if agent.state != AgentState.SUSPENDED:
-        raise WrongState(f"{agent.slug} is {agent.get_state_display()}, not suspended.")
+        raise WrongState(f"{agent.slug} is {agent.state_word}, not suspended.")
     reach = fresh_reach(agent)
     permissions.check_can_resume_agent(agent, reach.tier, by)
     _check_complete(agent)
@@ -245,7 +245,7 @@ def transfer_agent(
 
 def _check_may_own(agent: Agent, to: Person) -> None:
     if agent.state not in rules.EDITABLE:
-        raise WrongState(f"{agent.slug} is {agent.get_state_display()}: it keeps its owner.")
+        raise WrongState(f"{agent.slug} is {agent.state_word}: it keeps its owner.")
     if sentence := rules.cannot_answer(to):
         raise Invalid(sentence, fields={"owner": [sentence]})
     digest = fresh_reach(agent).digest

@@ -368,7 +368,7 @@ def _editable(agent_id: int, by: Person) -> Agent:
 
 def _check_editable(agent: Agent) -> None:
     if agent.state not in rules.EDITABLE:
-        raise WrongState(f"{agent.slug} is {agent.get_state_display()}: its row is closed.")
+        raise WrongState(f"{agent.slug} is {agent.state_word}: its row is closed.")
 
 
 def _is_live(agent: Agent) -> bool:

@@ -32,7 +32,7 @@ def diagram() -> str:
     ]
     last = [f"    {state.value} --> [*]" for state in AgentState if not AGENT_TRANSITIONS[state]]
     rows = [
-        f"| {state.label} | {', '.join(t.label for t in sorted(AGENT_TRANSITIONS[state])) or '—'} |"
+        f"| {state.label.lower()} | {', '.join(t.label.lower() for t in sorted(AGENT_TRANSITIONS[state])) or '—'} |"
         for state in AgentState
     ]
     table = ["", "| from | to |", "|---|---|", *rows, ""]
