@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -93,11 +94,18 @@ def _judged(resolved: Resolved, decision: Decision, now: datetime, hidden: bool)
         "tool_version": tool.get("version", 0),
         "pattern": agent.document["pattern"] if agent else "",
     }
+    if decision.detail:
+        # Names no value that was sent; sentences are made of it whenever they are shown.
+        judged["detail"] = json.loads(json.dumps(decision.detail, default=_plain))
     if decision.observe:
         judged["observed"] = True
     if resolved.request.secret_path:
         judged["credential_at"] = redact(resolved.request.secret_path)
     return judged
+
+
+def _plain(value: object) -> Json:
+    return dict(value) if isinstance(value, Mapping) else list(value)  # type: ignore[call-overload]
 
 
 def _payload(clean: Clean, resolved: Resolved, decision: Decision) -> dict[str, Json]:

@@ -51,7 +51,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text="A tool works only where one of the agent's roles grants it.",
     )
     spend_cap = forms.DecimalField(
-        label="Spend a day", min_value=0, max_digits=12, decimal_places=2, required=False
+        label="Spend a day", min_value=0, max_digits=12, decimal_places=2
     )
 
     class Meta:
@@ -120,6 +120,9 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         if isinstance(provider, forms.ModelChoiceField):
             provider.queryset = System.objects.all()
             provider.empty_label = "No model, or run by ourselves"
+        # The row may lack them while it is a draft, but then the page only asks again.
+        for name in ("rate_per_minute", "rate_per_hour"):
+            self.fields[name].required = True
         self.fields["kind"].initial = AgentKind.AGENT
         self.fields["pattern"].initial = IdentityPattern.SERVICE
 

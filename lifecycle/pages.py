@@ -281,7 +281,9 @@ def recent_decisions(agent: Agent, person: Person) -> list[dict[str, Any]]:
     ]
 
 
-def first_call(agent: Agent, client_id: str, entry: AllowlistEntry | None) -> list[dict[str, str]]:
+def first_call(
+    agent: Agent, client_id: str, entry: AllowlistEntry | None, secret: str = "<secret>"
+) -> list[dict[str, str]]:
     """Commands to paste: a token, then a question about a tool of the row."""
     base = settings.MUSTER_BASE_URL
     question = {
@@ -290,16 +292,16 @@ def first_call(agent: Agent, client_id: str, entry: AllowlistEntry | None) -> li
             "name": entry.tool.name if entry else "tool.name",
             "properties": example_of(entry.tool.schema) if entry else {},
         },
-        "resource": {"type": entry.tool.system.slug if entry else "system", "id": ""},
+        "resource": {"type": "tool", "id": entry.tool.name if entry else "tool.name"},
     }
     token = (
-        f"TOKEN=$(curl -s {base}/oauth/token -u '{client_id or '<client id>'}:<secret>' \\\n"
+        f"TOKEN=$(curl -s {base}/oauth/token -u '{client_id or '<client id>'}:{secret}' \\\n"
         "  -d grant_type=client_credentials | python3 -c "
         "'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')"
     )
     ask = (
         f'curl -s {base}/access/v1/evaluation -H "Authorization: Bearer $TOKEN" \\\n'
-        f"  -H 'Content-Type: application/json' -d '{json.dumps(question)}'"
+        f"  -H 'Content-Type: application/json' -d '{json.dumps(question, indent=2)}'"
     )
     return [
         {"key": "snippet-token", "label": "Get a token", "code": token},

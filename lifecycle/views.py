@@ -284,7 +284,7 @@ def _secret_page(request: HttpRequest, agent: Agent, issued: Any) -> HttpRespons
     context = {
         "agent": Agent.objects.get(pk=agent.pk),
         "issued": issued,
-        "snippets": pages.first_call(agent, issued.client_id, entry),
+        "snippets": pages.first_call(agent, issued.client_id, entry, issued.secret),
     }
     response = render(request, "lifecycle/live.html", context)
     response["Cache-Control"] = "no-store"

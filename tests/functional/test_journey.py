@@ -113,7 +113,7 @@ def test_owner_registers_agent_decides_and_auditor_exports(
     with page.expect_download() as download:
         page.get_by_role("link", name="Export JSON Lines").click()
     lines = Path(download.value.path()).read_text().splitlines()
-    assert {json.loads(line)["id"] for line in lines} == ids
+    assert {json.loads(line)["columns"]["id"] for line in lines} == ids
 
 
 def test_confidential_agent_waits_for_security(demo: Installation, browser: Browser) -> None:
