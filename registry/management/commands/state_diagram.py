@@ -31,12 +31,13 @@ def diagram() -> str:
         for target in sorted(AGENT_TRANSITIONS[state])
     ]
     last = [f"    {state.value} --> [*]" for state in AgentState if not AGENT_TRANSITIONS[state]]
-    rows = [
-        f"| {state.label.lower()} | {', '.join(t.label.lower() for t in sorted(AGENT_TRANSITIONS[state])) or '—'} |"
-        for state in AgentState
-    ]
+    rows = [f"| {state.label.lower()} | {_targets(state)} |" for state in AgentState]
     table = ["", "| from | to |", "|---|---|", *rows, ""]
     return HEAD + "\n".join([*lines, *last, "```", *table])
+
+
+def _targets(state: AgentState) -> str:
+    return ", ".join(one.label.lower() for one in sorted(AGENT_TRANSITIONS[state])) or "—"
 
 
 class Command(BaseCommand):
