@@ -78,12 +78,12 @@ def _summary(outcome: Outcome) -> str:
     if outcome.is_empty:
         return f"Nothing to do: {len(outcome.steps)} unchanged."
     counts = Counter(step.verb for step in outcome.steps)
-    told = [
-        f"{counts[Verb.CREATE]} to create",
-        f"{counts[Verb.CHANGE]} to change",
-        f"{counts[Verb.REMOVE]} to remove",
-        f"= {counts[Verb.KEEP]} unchanged",
-    ]
+    words = ("to create", "to change", "to remove")
+    if not outcome.dry_run:
+        words = ("created", "changed", "removed")
+    verbs = (Verb.CREATE, Verb.CHANGE, Verb.REMOVE)
+    told = [f"{counts[verb]} {word}" for verb, word in zip(verbs, words, strict=True)]
+    told.append(f"= {counts[Verb.KEEP]} unchanged")
     if waiting := sum(bool(step.waits) for step in outcome.steps):
         told.append(f"{waiting} waiting for someone else")
     head = "Plan, nothing was changed" if outcome.dry_run else f"Applied as {outcome.by}"
