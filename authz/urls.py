@@ -15,6 +15,6 @@ urlpatterns = [
     path("api/v1/decisions/<uuid:pk>/outcome", api.Outcome.as_view(), name="decision_outcome"),
     path("", include("authz.oauth.urls")),
     path("policies/", views.policies, name="policies"),
-    path("policies/<slug:slug>/", views.policy, name="policy"),
-    path("roles/<slug:slug>/", views.role, name="role"),
+    path("policies/<str:slug>/", views.policy, name="policy"),
+    path("roles/<str:slug>/", views.role, name="role"),
 ]
