@@ -2,9 +2,10 @@
 
 import django.contrib.postgres.fields
 import django.core.validators
-import registry.validators
 import simple_history.models
 from django.db import migrations, models
+
+import registry.validators
 
 
 class Migration(migrations.Migration):
