@@ -129,7 +129,7 @@ def main() -> int:
         total += 1
         failed += bool(wrong)
         print(f"{'FAIL' if wrong else 'pass'}  {name}{': ' + wrong if wrong else ''}")
-    print(f"{given.scenario}: {total - failed} of {total} pass")
+    print(f"{total - failed} of {total} {given.scenario} vectors pass")
     return 1 if failed or not total else 0
 
 
