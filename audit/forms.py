@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib.auth import get_user_model
 
 from audit.enums import Kind
 from audit.selectors import TrailFilters
@@ -35,7 +36,7 @@ class TrailForm(forms.Form):
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
     )
     session = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
-    check = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)  # type: ignore[assignment]
+    check = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -43,6 +44,17 @@ class TrailForm(forms.Form):
         if since and until and since > until:
             self.add_error("until", "This lies before the start.")
         return cleaned
+
+    def clean_user(self) -> str:
+        """A person by pseudonymous id, e-mail or name; the record knows the id alone."""
+        text = str(self.cleaned_data["user"])
+        if not text or text.startswith("p_"):
+            return text
+        people = get_user_model()._default_manager
+        found = people.filter(email__iexact=text).first() or people.filter(name=text).first()
+        if found is None:
+            raise forms.ValidationError("Nobody of that name or e-mail is on the register.")
+        return str(found.pid)
 
     def filters(self) -> TrailFilters:
         """What the selectors take; only for a valid form."""

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "lifecycle",
     "compliance",
     "governance",
+    "django.forms",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -181,6 +182,8 @@ SECURE_SSL_REDIRECT = env.bool("MUSTER_SSL_REDIRECT", default=False)
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
 SECURE_HSTS_PRELOAD = False
+# The preload list is a promise for the whole domain, which is not ours to make.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("MUSTER_BEHIND_PROXY", default=False) else None
@@ -207,13 +210,15 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = Path(MUSTER_DATA) / "static"
+# Source maps are for developers, who can wait.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("jpg", "png", "gz", "br", "woff", "woff2", "map")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": (
             "django.contrib.staticfiles.storage.StaticFilesStorage"
             if MUSTER_PROCESS == "test"
-            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+            else "governance.static_files.HashedFiles"
         )
     },
 }

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 
 from authz.models import Role
 from registry import validators
-from registry.enums import AgentKind, Employment, IdentityPattern
+from registry.enums import AgentKind, AgentState, Employment, IdentityPattern
 from registry.models import Agent, Person, System, Tool
 
 # Words that stand in the place of a slug in addresses.
@@ -152,10 +152,12 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def narrowing_of(self, tool: Tool) -> dict[str, Any]:
         """What the row already narrows of a tool."""
-        if not hasattr(self, "_narrowings"):
-            entries = self.instance.allowlist.all() if self.instance.pk else ()
-            self._narrowings = {entry.tool_id: entry.narrowing for entry in entries}
-        return self._narrowings.get(tool.pk, {})
+        if not self.instance.pk:
+            return {}
+        narrowings: dict[int, dict[str, Any]] = {
+            entry.tool_id: entry.narrowing for entry in self.instance.allowlist.all()
+        }
+        return narrowings.get(tool.pk, {})
 
     def _ticked(self, name: str) -> list[Any]:
         field = self.fields[name]
@@ -245,5 +247,5 @@ class AgentFilter(forms.Form):
     state = forms.ChoiceField(
         label="State",
         required=False,
-        choices=[("", "any"), *Agent.state.field.choices],  # type: ignore[attr-defined]
+        choices=[("", "any"), *AgentState.choices],
     )

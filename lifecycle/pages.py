@@ -21,7 +21,7 @@ from governance.kernel import clock
 from governance.pictures import Bucket
 from lifecycle.verdict import verdict_of
 from registry import permissions
-from registry.enums import AgentState
+from registry.enums import AgentState, GroupName
 from registry.models import Agent, AllowlistEntry, Person
 from registry.pictures import picture_of
 from registry.reach import reach_of
@@ -81,7 +81,7 @@ def waiting_for(person: Person, mine: Sequence[Agent]) -> list[Waiting]:
         for agent in mine
         if agent.state == AgentState.SUSPENDED
     ]
-    if permissions.in_group(person, permissions.GroupName.SECURITY):
+    if permissions.in_group(person, GroupName.SECURITY):
         found += [_review(agent) for agent in _in_review(person)]
     return found
 
@@ -282,7 +282,7 @@ def recent_decisions(agent: Agent, person: Person) -> list[dict[str, Any]]:
 
 
 def first_call(
-    agent: Agent, client_id: str, entry: AllowlistEntry | None, secret: str = "<secret>"
+    agent: Agent, client_id: str, entry: AllowlistEntry | None, secret: str = ""
 ) -> list[dict[str, str]]:
     """Commands to paste: a token, then a question about a tool of the row."""
     base = settings.MUSTER_BASE_URL
@@ -295,7 +295,8 @@ def first_call(
         "resource": {"type": "tool", "id": entry.tool.name if entry else "tool.name"},
     }
     token = (
-        f"TOKEN=$(curl -s {base}/oauth/token -u '{client_id or '<client id>'}:{secret}' \\\n"
+        f"TOKEN=$(curl -s {base}/oauth/token \\\n"
+        f"  -u '{client_id or '<client id>'}:{secret or '<secret>'}' \\\n"
         "  -d grant_type=client_credentials | python3 -c "
         "'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')"
     )
@@ -340,7 +341,7 @@ def history_of(agent: Agent) -> list[dict[str, Any]]:
                 "by": newer.history_user,
                 "changes": [
                     {
-                        "field": Agent._meta.get_field(change.field).verbose_name,
+                        "field": _words_of(change.field),
                         "old": change.old,
                         "new": change.new,
                     }
@@ -350,6 +351,10 @@ def history_of(agent: Agent) -> list[dict[str, Any]]:
             }
         )
     return told
+
+
+def _words_of(field: str) -> str:
+    return str(getattr(Agent._meta.get_field(field), "verbose_name", field))
 
 
 def slug_from(claimed: str) -> str:

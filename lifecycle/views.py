@@ -149,7 +149,12 @@ def _form_page(
     agent: Agent | None = None,
     adopt: UnregisteredCaller | None = None,
 ) -> HttpResponse:
-    context = {"form": form, "agent": agent, "adopt": adopt, "systems": form.systems()}
+    context: dict[str, Any] = {
+        "form": form,
+        "agent": agent,
+        "adopt": adopt,
+        "systems": form.systems(),
+    }
     context |= _verdict(form)
     more = {"builder", "repository", "runs_at", "model", "model_provider"}
     context["open_more"] = bool(more & set(form.errors))
@@ -236,7 +241,7 @@ def add_credential(request: HttpRequest, slug: str) -> HttpResponse:
     found = _agent(request, slug)
     form = CredentialForm(request.POST)
     if not form.is_valid():
-        messages.error(request, " ".join(each[0] for each in form.errors.values()))
+        messages.error(request, " ".join(str(each[0]) for each in form.errors.values()))
         return redirect("agent", slug=slug)
     return _act(
         request,

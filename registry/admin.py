@@ -48,7 +48,7 @@ from registry.reach import reach_of
 admin.site.unregister(Group)
 
 
-class ServiceAdmin(SimpleHistoryAdmin):
+class ServiceAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
     """A model whose changes go through a service. What a service refuses is shown on the form."""
 
     list_per_page = 50
@@ -61,10 +61,11 @@ class ServiceAdmin(SimpleHistoryAdmin):
         """Django's page; a refusal of a service undoes everything and shows the form again."""
         try:
             with transaction.atomic():
-                return super().changeform_view(request, *args, **kwargs)
+                response: HttpResponse = super().changeform_view(request, *args, **kwargs)
         except GovernanceError as error:
             request.refusal = error  # type: ignore[attr-defined]
-            return super().changeform_view(request, *args, **kwargs)
+            response = super().changeform_view(request, *args, **kwargs)
+        return response
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         base = super().get_form(request, *args, **kwargs)
@@ -72,19 +73,7 @@ class ServiceAdmin(SimpleHistoryAdmin):
         if refusal is None:
             return base
 
-        class Refused(base):  # type: ignore[misc,valid-type]
-            def clean(self) -> Any:
-                cleaned = super().clean()
-                told = False
-                for name, sentences in refusal.fields.items():
-                    if name in self.fields:
-                        self.add_error(name, list(sentences))
-                        told = True
-                if not told:
-                    raise ValidationError(refusal.message)
-                return cleaned
-
-        return Refused
+        return _refused(base, refusal)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Hand what changed to the service instead of saving it here."""
@@ -109,6 +98,22 @@ class ServiceAdmin(SimpleHistoryAdmin):
     def write_inline(self, request: HttpRequest, obj: Any, formset: Any) -> None:
         """Call the services of an inline's rows."""
         raise NotImplementedError
+
+
+def _refused(base: Any, refusal: GovernanceError) -> Any:
+    """The form with the sentence of the service that refused it, beside its field if it has one."""
+
+    class Refused(base):  # type: ignore[misc]
+        def clean(self) -> Any:
+            cleaned = super().clean()
+            known = {name: said for name, said in refusal.fields.items() if name in self.fields}
+            for name, sentences in known.items():
+                self.add_error(name, list(sentences))
+            if not known:
+                raise ValidationError(refusal.message)
+            return cleaned
+
+    return Refused
 
 
 class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
@@ -204,7 +209,7 @@ class SystemAdmin(ServiceAdmin):
         """Those whose group may, and the owner of the very system."""
         if obj is not None:
             return not permissions.can(permissions.check_can_change_system, obj, signed_in(request))
-        return super().has_change_permission(request, obj)
+        return bool(super().has_change_permission(request, obj))
 
     def write(self, request: HttpRequest, obj: Any, given: dict[str, Any], *, change: bool) -> Any:
         given.pop("slug", None)
@@ -254,8 +259,12 @@ class ToolAdmin(ServiceAdmin):
         return services.save_tool(name=obj.name, by=signed_in(request), **given)
 
     def write_inline(self, request: HttpRequest, obj: Any, formset: Any) -> None:
-        accesses = [
-            {key: form.cleaned_data[key] for key in ("system", "resource", "direction")}
+        accesses: list[services.AccessFields] = [
+            {
+                "system": form.cleaned_data["system"],
+                "resource": form.cleaned_data["resource"],
+                "direction": form.cleaned_data["direction"],
+            }
             for form in formset.forms
             if form.cleaned_data and not form.cleaned_data.get("DELETE")
         ]
@@ -373,7 +382,7 @@ class AgentAdmin(LookedAt):
             "reach": reach,
             "picture": picture,
             "entries": agent.allowlist.select_related("tool__system"),
-            "roles": agent.roles.all(),  # type: ignore[attr-defined]
+            "roles": agent.roles.all(),
             "why_not_approve": permissions.can(
                 permissions.check_can_activate_agent, agent, reach.tier, by
             )

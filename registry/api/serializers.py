@@ -23,7 +23,7 @@ from registry.enums import (
 )
 from registry.models import Agent, Person, System, Tool
 
-_TEXT = {"required": False, "allow_blank": True}
+_TEXT: Any = {"required": False, "allow_blank": True}
 
 
 class PersonRef(serializers.SlugRelatedField[Person]):

@@ -11,6 +11,7 @@ from registry.services.agent_states import (
     clear_agent,
     finish_decommissioning,
     resume_agent,
+    send_back_agent,
     submit_for_review,
     suspend_agent,
     transfer_agent,
@@ -25,7 +26,13 @@ from registry.services.agents import (
     set_dependents,
     update_agent,
 )
-from registry.services.callers import Noted, adopt_caller, block_caller, note_caller
+from registry.services.callers import (
+    Noted,
+    adopt_caller,
+    block_caller,
+    note_caller,
+    reopen_caller,
+)
 from registry.services.fields import (
     AccessFields,
     AgentFields,
@@ -90,6 +97,7 @@ __all__ = [
     "remove_entity",
     "remove_external_identity",
     "remove_resource",
+    "reopen_caller",
     "resume_agent",
     "save_entity",
     "save_gateway",
@@ -97,6 +105,7 @@ __all__ = [
     "save_resource_type",
     "save_system",
     "save_tool",
+    "send_back_agent",
     "set_allowlist_entry",
     "set_dependents",
     "set_employment",

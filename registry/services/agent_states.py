@@ -77,6 +77,18 @@ def withdraw_from_review(*, agent_id: int, by: Person) -> Agent:
 
 
 @transaction.atomic
+def send_back_agent(*, agent_id: int, by: Person, reason: str) -> Agent:
+    """Security's no, with what must change: the row is its owner's draft again."""
+    agent = _locked(agent_id)
+    permissions.check_can_clear_agent(agent, Clearance.Basis.SECURITY, fresh_reach(agent).tier, by)
+    if not reason.strip():
+        raise Invalid("Say what must change.", fields={"reason": ["Say what must change."]})
+    _check_may_move(agent, AgentState.DRAFT)
+    _move(agent, AgentState.DRAFT, by, reason)
+    return agent
+
+
+@transaction.atomic
 def clear_agent(
     *, agent_id: int, by: Person, basis: Clearance.Basis, reach_digest: str = ""
 ) -> Clearance:

@@ -115,6 +115,19 @@ def block_caller(*, caller_id: int, by: Person) -> UnregisteredCaller:
     return caller
 
 
+@transaction.atomic
+def reopen_caller(*, caller_id: int, by: Person) -> UnregisteredCaller:
+    """Take a block back. An adopted caller has a row and stays adopted."""
+    permissions.check_can_decide_callers(by)
+    caller = locked(UnregisteredCaller, "unregistered caller", pk=caller_id)
+    if caller.state != CallerState.BLOCKED:
+        raise AlreadyDecided()
+    caller.state, caller.decided_by, caller.decided_at = CallerState.OPEN, None, None
+    caller.save(update_fields=["state", "decided_by", "decided_at"])
+    record("caller_reopened", by=by, resource=f"caller:{caller.pk}")
+    return caller
+
+
 def _open(caller_id: int) -> UnregisteredCaller:
     caller = locked(UnregisteredCaller, "unregistered caller", pk=caller_id)
     if caller.state != CallerState.OPEN:
