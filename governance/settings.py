@@ -257,7 +257,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     {
         "conn_string": MUSTER_QUEUE_DSN,
         "init_extension": False,
-        "use_notify": True,
+        # Who asks for notices replaces the queue's trigger: two at once can deadlock.
+        "use_notify": MUSTER_PROCESS == "worker",
         # Anything above 0 blocks a process's first publish for seconds.
         "wait_time_seconds": 0,
         "visibility_timeout": 900,

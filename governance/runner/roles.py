@@ -21,6 +21,7 @@ AUDIT_OWNER = "muster_audit"
 QUEUE = "muster_queue"
 LOADER = "muster_loader"
 RUN_TIME = ("muster_web", "muster_worker", "muster_beat")
+TASKS = "muster_default"  # CELERY_TASK_DEFAULT_QUEUE behind its prefix
 LOGINS = (MIGRATOR, *RUN_TIME, QUEUE, LOADER)
 
 WITHOUT_INHERIT_SINCE = 160000
@@ -29,7 +30,18 @@ PLAIN = "NOSUPERUSER NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT"
 # Run by the migrator in the database itself, before its first migration: default privileges
 # only reach what is made afterwards. Schema audit is not opened here; its migrations do that.
 _RUN_TIME = ", ".join(RUN_TIME)
+# Up to 15 a role without INHERIT does not get the rights of a database's owner on its schema.
+OWN_PUBLIC = f"""
+    DO $$ BEGIN
+        IF current_setting('server_version_num')::int < {WITHOUT_INHERIT_SINCE} THEN
+            SET LOCAL ROLE pg_database_owner;
+            GRANT ALL ON SCHEMA public TO {MIGRATOR};
+            RESET ROLE;
+        END IF;
+    END $$
+"""
 OPENING = (
+    OWN_PUBLIC,
     "REVOKE ALL ON SCHEMA public FROM PUBLIC",
     f"GRANT USAGE ON SCHEMA public TO {_RUN_TIME}",
     f"ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO {_RUN_TIME}",
@@ -151,5 +163,7 @@ def install_queue(admin: psycopg.Connection[Any]) -> None:
         admin.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, queue))
         admin.execute(sql.SQL("SET LOCAL ROLE {}").format(queue))
         admin.execute(get_embedded_install_sql().encode())
+        # Worker and beat would both make it on their first start, and one would fail.
+        admin.execute("SELECT pgmq.create(%s)", (TASKS,))
         admin.execute("RESET ROLE")
         admin.execute(sql.SQL("REVOKE CREATE ON DATABASE {} FROM {}").format(database, queue))
