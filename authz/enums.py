@@ -6,8 +6,8 @@ from django.db.models import TextChoices
 
 
 class PolicyState(TextChoices):
-    DRAFT = "draft"
-    PROPOSED = "proposed"
-    ACTIVE = "active"
-    SUPERSEDED = "superseded"
-    RETIRED = "retired"
+    DRAFT = "draft", "draft"
+    PROPOSED = "proposed", "proposed"
+    ACTIVE = "active", "active"
+    SUPERSEDED = "superseded", "superseded"
+    RETIRED = "retired", "retired"

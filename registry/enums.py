@@ -8,10 +8,10 @@ from django.db.models import TextChoices
 class Tier(TextChoices):
     """How sensitive data is; compare by `rank`, never by the word."""
 
-    PUBLIC = "public"
-    INTERNAL = "internal"
-    CONFIDENTIAL = "confidential"
-    RESTRICTED = "restricted"
+    PUBLIC = "public", "public"
+    INTERNAL = "internal", "internal"
+    CONFIDENTIAL = "confidential", "confidential"
+    RESTRICTED = "restricted", "restricted"
 
     @property
     def rank(self) -> int:
@@ -25,15 +25,15 @@ class Tier(TextChoices):
 
 
 class Employment(TextChoices):
-    EMPLOYED = "employed"
-    LEAVING = "leaving"
-    LEFT = "left"
+    EMPLOYED = "employed", "employed"
+    LEAVING = "leaving", "leaving"
+    LEFT = "left", "left"
 
 
 class Environment(TextChoices):
-    PRODUCTION = "production"
-    STAGING = "staging"
-    DEVELOPMENT = "development"
+    PRODUCTION = "production", "production"
+    STAGING = "staging", "staging"
+    DEVELOPMENT = "development", "development"
 
 
 class Trust(TextChoices):
@@ -55,22 +55,22 @@ class ResourceMatch(TextChoices):
 
 
 class ToolEffect(TextChoices):
-    READ = "read"
-    WRITE = "write"
-    DESTRUCTIVE = "destructive"
-    FINANCIAL = "financial"
+    READ = "read", "read"
+    WRITE = "write", "write"
+    DESTRUCTIVE = "destructive", "destructive"
+    FINANCIAL = "financial", "financial"
     PERMISSION_GRANT = "permission_grant", "permission grant"
     EXTERNAL_COMMUNICATION = "external_communication", "external communication"
 
 
 class Direction(TextChoices):
-    READS = "reads"
-    WRITES = "writes"
+    READS = "reads", "reads"
+    WRITES = "writes", "writes"
 
 
 class AgentKind(TextChoices):
-    AGENT = "agent"
-    COPILOT = "copilot"
+    AGENT = "agent", "agent"
+    COPILOT = "copilot", "copilot"
     SCHEDULED_JOB = "scheduled_job", "scheduled job"
     INTERNAL_TOOL = "internal_tool", "internal tool"
 
@@ -82,23 +82,23 @@ class IdentityPattern(TextChoices):
 
 
 class AgentState(TextChoices):
-    DRAFT = "draft"
+    DRAFT = "draft", "draft"
     IN_REVIEW = "in_review", "in review"
-    ACTIVE = "active"
-    SUSPENDED = "suspended"
-    DECOMMISSIONING = "decommissioning"
-    DECOMMISSIONED = "decommissioned"
+    ACTIVE = "active", "active"
+    SUSPENDED = "suspended", "suspended"
+    DECOMMISSIONING = "decommissioning", "decommissioning"
+    DECOMMISSIONED = "decommissioned", "decommissioned"
 
 
 class DataRole(TextChoices):
-    CONTROLLER = "controller"
-    PROCESSOR = "processor"
+    CONTROLLER = "controller", "controller"
+    PROCESSOR = "processor", "processor"
     JOINT = "joint_controller", "joint controller"
 
 
 class AiActRole(TextChoices):
-    PROVIDER = "provider"
-    DEPLOYER = "deployer"
+    PROVIDER = "provider", "provider"
+    DEPLOYER = "deployer", "deployer"
     NONE = "none", "not in scope"
 
 
@@ -116,23 +116,23 @@ class AttributeSource(TextChoices):
 
 
 class CallerState(TextChoices):
-    OPEN = "open"
-    ADOPTED = "adopted"
-    BLOCKED = "blocked"
+    OPEN = "open", "open"
+    ADOPTED = "adopted", "adopted"
+    BLOCKED = "blocked", "blocked"
 
 
 class ChangeState(TextChoices):
-    PROPOSED = "proposed"
-    AGREED = "agreed"
-    REJECTED = "rejected"
-    WITHDRAWN = "withdrawn"
+    PROPOSED = "proposed", "proposed"
+    AGREED = "agreed", "agreed"
+    REJECTED = "rejected", "rejected"
+    WITHDRAWN = "withdrawn", "withdrawn"
 
 
 class GroupName(TextChoices):
     """Groups with a meaning of their own; the words of `design.md` section 8."""
 
-    SECURITY = "security"
+    SECURITY = "security", "security"
     DPO = "dpo", "data protection officer"
     SOURCE_OWNER = "source_owner", "source owner"
-    AUDITOR = "auditor"
+    AUDITOR = "auditor", "auditor"
     PLATFORM_ADMIN = "platform_admin", "platform admin"

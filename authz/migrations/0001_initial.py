@@ -156,10 +156,10 @@ class Migration(migrations.Migration):
                     "implied_tier",
                     models.CharField(
                         choices=[
-                            ("public", "Public"),
-                            ("internal", "Internal"),
-                            ("confidential", "Confidential"),
-                            ("restricted", "Restricted"),
+                            ("public", "public"),
+                            ("internal", "internal"),
+                            ("confidential", "confidential"),
+                            ("restricted", "restricted"),
                         ],
                         max_length=12,
                     ),
@@ -227,11 +227,11 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
-                            ("draft", "Draft"),
-                            ("proposed", "Proposed"),
-                            ("active", "Active"),
-                            ("superseded", "Superseded"),
-                            ("retired", "Retired"),
+                            ("draft", "draft"),
+                            ("proposed", "proposed"),
+                            ("active", "active"),
+                            ("superseded", "superseded"),
+                            ("retired", "retired"),
                         ],
                         default="draft",
                         editable=False,
@@ -384,10 +384,10 @@ class Migration(migrations.Migration):
                     "implied_tier",
                     models.CharField(
                         choices=[
-                            ("public", "Public"),
-                            ("internal", "Internal"),
-                            ("confidential", "Confidential"),
-                            ("restricted", "Restricted"),
+                            ("public", "public"),
+                            ("internal", "internal"),
+                            ("confidential", "confidential"),
+                            ("restricted", "restricted"),
                         ],
                         max_length=12,
                     ),

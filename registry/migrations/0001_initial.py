@@ -152,9 +152,9 @@ class Migration(migrations.Migration):
                     "employment",
                     models.CharField(
                         choices=[
-                            ("employed", "Employed"),
-                            ("leaving", "Leaving"),
-                            ("left", "Left"),
+                            ("employed", "employed"),
+                            ("leaving", "leaving"),
+                            ("left", "left"),
                         ],
                         default="employed",
                         max_length=10,
@@ -256,8 +256,8 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[
-                            ("agent", "Agent"),
-                            ("copilot", "Copilot"),
+                            ("agent", "agent"),
+                            ("copilot", "copilot"),
                             ("scheduled_job", "scheduled job"),
                             ("internal_tool", "internal tool"),
                         ],
@@ -318,12 +318,12 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
-                            ("draft", "Draft"),
+                            ("draft", "draft"),
                             ("in_review", "in review"),
-                            ("active", "Active"),
-                            ("suspended", "Suspended"),
-                            ("decommissioning", "Decommissioning"),
-                            ("decommissioned", "Decommissioned"),
+                            ("active", "active"),
+                            ("suspended", "suspended"),
+                            ("decommissioning", "decommissioning"),
+                            ("decommissioned", "decommissioned"),
                         ],
                         default="draft",
                         editable=False,
@@ -385,8 +385,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("controller", "Controller"),
-                            ("processor", "Processor"),
+                            ("controller", "controller"),
+                            ("processor", "processor"),
                             ("joint_controller", "joint controller"),
                         ],
                         max_length=18,
@@ -409,8 +409,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("provider", "Provider"),
-                            ("deployer", "Deployer"),
+                            ("provider", "provider"),
+                            ("deployer", "deployer"),
                             ("none", "not in scope"),
                         ],
                         max_length=10,
@@ -470,10 +470,10 @@ class Migration(migrations.Migration):
                     "tier",
                     models.CharField(
                         choices=[
-                            ("public", "Public"),
-                            ("internal", "Internal"),
-                            ("confidential", "Confidential"),
-                            ("restricted", "Restricted"),
+                            ("public", "public"),
+                            ("internal", "internal"),
+                            ("confidential", "confidential"),
+                            ("restricted", "restricted"),
                         ],
                         max_length=12,
                     ),
@@ -700,9 +700,9 @@ class Migration(migrations.Migration):
                     "employment",
                     models.CharField(
                         choices=[
-                            ("employed", "Employed"),
-                            ("leaving", "Leaving"),
-                            ("left", "Left"),
+                            ("employed", "employed"),
+                            ("leaving", "leaving"),
+                            ("left", "left"),
                         ],
                         default="employed",
                         max_length=10,
@@ -863,9 +863,9 @@ class Migration(migrations.Migration):
                     "environment",
                     models.CharField(
                         choices=[
-                            ("production", "Production"),
-                            ("staging", "Staging"),
-                            ("development", "Development"),
+                            ("production", "production"),
+                            ("staging", "staging"),
+                            ("development", "development"),
                         ],
                         default="production",
                         max_length=12,
@@ -876,10 +876,10 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("public", "Public"),
-                            ("internal", "Internal"),
-                            ("confidential", "Confidential"),
-                            ("restricted", "Restricted"),
+                            ("public", "public"),
+                            ("internal", "internal"),
+                            ("confidential", "confidential"),
+                            ("restricted", "restricted"),
                         ],
                         help_text="Without one, the system counts as restricted.",
                         max_length=12,
@@ -1003,10 +1003,10 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
-                            ("proposed", "Proposed"),
-                            ("agreed", "Agreed"),
-                            ("rejected", "Rejected"),
-                            ("withdrawn", "Withdrawn"),
+                            ("proposed", "proposed"),
+                            ("agreed", "agreed"),
+                            ("rejected", "rejected"),
+                            ("withdrawn", "withdrawn"),
                         ],
                         default="proposed",
                         editable=False,
@@ -1189,9 +1189,9 @@ class Migration(migrations.Migration):
                     "environment",
                     models.CharField(
                         choices=[
-                            ("production", "Production"),
-                            ("staging", "Staging"),
-                            ("development", "Development"),
+                            ("production", "production"),
+                            ("staging", "staging"),
+                            ("development", "development"),
                         ],
                         default="production",
                         max_length=12,
@@ -1202,10 +1202,10 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("public", "Public"),
-                            ("internal", "Internal"),
-                            ("confidential", "Confidential"),
-                            ("restricted", "Restricted"),
+                            ("public", "public"),
+                            ("internal", "internal"),
+                            ("confidential", "confidential"),
+                            ("restricted", "restricted"),
                         ],
                         help_text="Without one, the system counts as restricted.",
                         max_length=12,
@@ -1308,10 +1308,10 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("public", "Public"),
-                            ("internal", "Internal"),
-                            ("confidential", "Confidential"),
-                            ("restricted", "Restricted"),
+                            ("public", "public"),
+                            ("internal", "internal"),
+                            ("confidential", "confidential"),
+                            ("restricted", "restricted"),
                         ],
                         max_length=12,
                     ),
@@ -1382,10 +1382,10 @@ class Migration(migrations.Migration):
                     "effect",
                     models.CharField(
                         choices=[
-                            ("read", "Read"),
-                            ("write", "Write"),
-                            ("destructive", "Destructive"),
-                            ("financial", "Financial"),
+                            ("read", "read"),
+                            ("write", "write"),
+                            ("destructive", "destructive"),
+                            ("financial", "financial"),
                             ("permission_grant", "permission grant"),
                             ("external_communication", "external communication"),
                         ],
@@ -1509,10 +1509,10 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("public", "Public"),
-                            ("internal", "Internal"),
-                            ("confidential", "Confidential"),
-                            ("restricted", "Restricted"),
+                            ("public", "public"),
+                            ("internal", "internal"),
+                            ("confidential", "confidential"),
+                            ("restricted", "restricted"),
                         ],
                         max_length=12,
                     ),
@@ -1739,8 +1739,8 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[
-                            ("agent", "Agent"),
-                            ("copilot", "Copilot"),
+                            ("agent", "agent"),
+                            ("copilot", "copilot"),
                             ("scheduled_job", "scheduled job"),
                             ("internal_tool", "internal tool"),
                         ],
@@ -1801,12 +1801,12 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
-                            ("draft", "Draft"),
+                            ("draft", "draft"),
                             ("in_review", "in review"),
-                            ("active", "Active"),
-                            ("suspended", "Suspended"),
-                            ("decommissioning", "Decommissioning"),
-                            ("decommissioned", "Decommissioned"),
+                            ("active", "active"),
+                            ("suspended", "suspended"),
+                            ("decommissioning", "decommissioning"),
+                            ("decommissioned", "decommissioned"),
                         ],
                         default="draft",
                         editable=False,
@@ -1868,8 +1868,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("controller", "Controller"),
-                            ("processor", "Processor"),
+                            ("controller", "controller"),
+                            ("processor", "processor"),
                             ("joint_controller", "joint controller"),
                         ],
                         max_length=18,
@@ -1892,8 +1892,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("provider", "Provider"),
-                            ("deployer", "Deployer"),
+                            ("provider", "provider"),
+                            ("deployer", "deployer"),
                             ("none", "not in scope"),
                         ],
                         max_length=10,
@@ -2144,10 +2144,10 @@ class Migration(migrations.Migration):
                     "effect",
                     models.CharField(
                         choices=[
-                            ("read", "Read"),
-                            ("write", "Write"),
-                            ("destructive", "Destructive"),
-                            ("financial", "Financial"),
+                            ("read", "read"),
+                            ("write", "write"),
+                            ("destructive", "destructive"),
+                            ("financial", "financial"),
                             ("permission_grant", "permission grant"),
                             ("external_communication", "external communication"),
                         ],
@@ -2351,7 +2351,7 @@ class Migration(migrations.Migration):
                 (
                     "direction",
                     models.CharField(
-                        choices=[("reads", "Reads"), ("writes", "Writes")], max_length=6
+                        choices=[("reads", "reads"), ("writes", "writes")], max_length=6
                     ),
                 ),
                 (
@@ -2397,7 +2397,7 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
-                        choices=[("open", "Open"), ("adopted", "Adopted"), ("blocked", "Blocked")],
+                        choices=[("open", "open"), ("adopted", "adopted"), ("blocked", "blocked")],
                         default="open",
                         editable=False,
                         max_length=8,
