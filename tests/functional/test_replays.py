@@ -12,7 +12,7 @@ from tests.functional.installation import PROJECT, Installation
 
 pytestmark = pytest.mark.fuzz
 BENCHMARKS = PROJECT / "benchmarks"
-ADMIN = "operator@replay.example"
+ADMIN = "admin@localhost"
 SUITES = [public.path(f"agentdojo/{name}.json") for name in ("banking", "slack")]
 
 
