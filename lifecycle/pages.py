@@ -24,7 +24,7 @@ from registry import permissions
 from registry.enums import AgentState, GroupName
 from registry.models import Agent, AllowlistEntry, Person
 from registry.pictures import picture_of
-from registry.reach import reach_of
+from registry.reach import reach_of, reaches_of
 
 RECENT = 8
 DAY = timedelta(hours=24)
@@ -150,18 +150,18 @@ def agents_title(count: int, *, everyone: bool) -> str:
 
 def agent_rows(agents: Iterable[Agent]) -> list[dict[str, Any]]:
     """The rows of a table of agents; a fixed number of queries for any number of them."""
-    found = list(agents)
-    decided, refused = decisions_of([agent.slug for agent in found])
+    found = reaches_of(agents)
+    decided, refused = decisions_of([agent.slug for agent, _ in found])
     return [
         {
             "agent": agent,
-            "tier": str(reach_of(agent).tier),
+            "tier": str(reach.tier),
             "decided": decided[agent.slug],
             "refused": refused[agent.slug],
             "next": next_date(agent)[0],
             "next_what": next_date(agent)[1],
         }
-        for agent in found
+        for agent, reach in found
     ]
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import admin as _auth_admin  # noqa: F401  (registers Group)
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 from simple_history.admin import SimpleHistoryAdmin
@@ -42,7 +43,7 @@ from registry.models import (
 )
 from registry.people import signed_in
 from registry.pictures import picture_of
-from registry.reach import reach_of
+from registry.reach import PREFETCH, reach_of, reaches_of
 
 # The admin of `auth` registered it when it was imported above.
 admin.site.unregister(Group)
@@ -329,7 +330,9 @@ class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
     def _posted(self, method: str) -> Callable[..., HttpResponse]:
         @require_POST
         def view(request: HttpRequest, pk: str) -> HttpResponse:
-            obj = get_object_or_404(self.get_queryset(request), pk=pk)
+            obj = self.get_object(request, unquote(pk))
+            if obj is None:
+                raise Http404
             try:
                 messages.success(request, getattr(self, method)(request, obj))
             except GovernanceError as error:
@@ -339,6 +342,17 @@ class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
             return HttpResponseRedirect(reverse(name, args=[obj.pk]))
 
         return view
+
+
+class ListWithTiers(ChangeList):
+    """A page of agents with their tiers; the catalogue is read once for all of them."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        found = reaches_of(self.result_list)
+        for agent, reach in found:
+            agent.tier_now = str(reach.tier)  # type: ignore[attr-defined]
+        self.result_list = [agent for agent, _ in found]
 
 
 @admin.register(Agent)
@@ -354,19 +368,20 @@ class AgentAdmin(LookedAt):
 
     @admin.display(description="tier")
     def tier(self, agent: Agent) -> str:
-        """Computed from the reach."""
-        return str(reach_of(agent).tier)
+        """Computed from the reach by the list."""
+        return str(getattr(agent, "tier_now", ""))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ListWithTiers
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request).select_related("owner", "model_provider")
-        return rows.prefetch_related(
-            "allowlist__tool__system__resources", "allowlist__tool__accesses__system__resources"
-        )
+        return rows.prefetch_related(*PREFETCH)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        agent = self.get_queryset(request).filter(pk=object_id).first()
+        agent = self.get_object(request, unquote(object_id))
         return super().change_view(
             request, object_id, form_url, {**(extra_context or {}), **self._review(request, agent)}
         )
@@ -430,7 +445,7 @@ class ProposedChangeAdmin(LookedAt):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        change = self.get_queryset(request).filter(pk=object_id).first()
+        change = self.get_object(request, unquote(object_id))
         more: dict[str, Any] = {}
         if change:
             keys = sorted({*change.before, *change.after})

@@ -8,6 +8,9 @@ from authz.engine.types import Effect, Status
 from authz.outcomes import Result
 from authz.wire import Semantic
 
+# Named in the settings, so that OpenAPI gives it a name.
+EFFECTS = [each.value for each in Effect]
+
 
 class Properties(serializers.DictField):
     """Any members."""
@@ -69,14 +72,14 @@ class EvaluationsRequest(EvaluationItem):
 
 
 class Observed(serializers.Serializer[object]):
-    would = serializers.ChoiceField(choices=[each.value for each in Effect])
+    would = serializers.ChoiceField(choices=EFFECTS)
     check = serializers.CharField(allow_blank=True)
     code = serializers.CharField(allow_blank=True)
 
 
 class AnswerContext(serializers.Serializer[object]):
     decision_id = serializers.UUIDField()
-    effect = serializers.ChoiceField(choices=[each.value for each in Effect])
+    effect = serializers.ChoiceField(choices=EFFECTS)
     check = serializers.CharField(allow_blank=True)
     code = serializers.CharField(allow_blank=True)
     reason = serializers.CharField(allow_blank=True)
@@ -135,7 +138,7 @@ class JudgedResource(serializers.Serializer[object]):
 class DecisionRecord(serializers.Serializer[object]):
     decision_id = serializers.UUIDField()
     at = serializers.DateTimeField()
-    effect = serializers.ChoiceField(choices=[each.value for each in Effect])
+    effect = serializers.ChoiceField(choices=EFFECTS)
     check = serializers.CharField(allow_blank=True)
     code = serializers.CharField(allow_blank=True)
     reason = serializers.CharField(allow_blank=True)
@@ -150,11 +153,3 @@ class DecisionRecord(serializers.Serializer[object]):
     policies = serializers.ListField(child=serializers.CharField())
     flags = serializers.ListField(child=serializers.CharField())
     outcome_reported = serializers.BooleanField()
-
-
-class Problem(serializers.Serializer[object]):
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField()

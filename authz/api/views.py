@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from authz.api import serializers
 from authz.api.answer import answer
-from governance.kernel.api import StrictJsonParser
+from governance.kernel.api import PROBLEM, Problem, StrictJsonParser
 from governance.kernel.strict_json import MAX_BYTES
 
 
@@ -93,17 +93,21 @@ BARE = OpenApiParameter(
 
 
 def _problem(description: str) -> OpenApiResponse:
-    return OpenApiResponse(serializers.Problem, description=description)
+    return OpenApiResponse(Problem, description=description)
 
 
 PROBLEMS = {
-    (400, "application/problem+json"): _problem("The request is not one that can be decided."),
-    (401, "application/problem+json"): _problem("There is no valid token."),
-    (503, "application/problem+json"): _problem("It could not be recorded: there is no decision."),
+    (400, PROBLEM): _problem("The request is not one that can be decided."),
+    (401, PROBLEM): _problem("There is no valid token."),
+    (503, PROBLEM): _problem("It could not be recorded: there is no decision."),
 }
 ABOUT_ONE = PROBLEMS | {
-    (404, "application/problem+json"): _problem("No such decision, or another caller's."),
+    (404, PROBLEM): _problem("No such decision, or another caller's."),
 }
+
+
+# The scheme of settings.py. `answer` reads the token: there is no class that could be described.
+BEARER: Any = [{"token": []}]
 
 
 class Evaluation(Wire):
@@ -112,6 +116,7 @@ class Evaluation(Wire):
     @extend_schema(
         operation_id="access_evaluation",
         tags=["decisions"],
+        auth=BEARER,
         parameters=[REQUEST_ID, BARE],
         request=serializers.EvaluationRequest,
         responses={(200, "application/json"): serializers.EvaluationAnswer, **PROBLEMS},
@@ -127,6 +132,7 @@ class Evaluations(Wire):
     @extend_schema(
         operation_id="access_evaluations",
         tags=["decisions"],
+        auth=BEARER,
         parameters=[REQUEST_ID, BARE],
         request=serializers.EvaluationsRequest,
         responses={(200, "application/json"): serializers.EvaluationsAnswer, **PROBLEMS},
@@ -156,6 +162,7 @@ class OneDecision(Wire):
     @extend_schema(
         operation_id="decision",
         tags=["decisions"],
+        auth=BEARER,
         parameters=[REQUEST_ID],
         responses={(200, "application/json"): serializers.DecisionRecord, **ABOUT_ONE},
     )
@@ -170,11 +177,12 @@ class Outcome(Wire):
     @extend_schema(
         operation_id="decision_outcome",
         tags=["decisions"],
+        auth=BEARER,
         parameters=[REQUEST_ID],
         request=serializers.OutcomeRequest,
         responses={
             (201, "application/json"): serializers.OutcomeAnswer,
-            (409, "application/problem+json"): _problem("The outcome was reported already."),
+            (409, PROBLEM): _problem("The outcome was reported already."),
             **ABOUT_ONE,
         },
     )

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
-from rest_framework import exceptions, status
+from rest_framework import exceptions, serializers, status
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
@@ -22,6 +22,16 @@ class ProblemRenderer(JSONRenderer):
     """Renders problems; listed so that the schema names their media type."""
 
     media_type = PROBLEM
+
+
+class Problem(serializers.Serializer[object]):
+    """The shape of a problem, for OpenAPI."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField(help_text="Muster's stable word for it.")
 
 
 class StrictJsonParser(BaseParser):

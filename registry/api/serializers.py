@@ -197,7 +197,7 @@ class NewToolIn(ToolIn):
 
 
 class EntryShape(serializers.Serializer[Any]):
-    tool = serializers.SlugRelatedField[Tool](slug_field="name", read_only=True)
+    tool = serializers.CharField(source="tool.name", read_only=True)
     narrowing = serializers.DictField(read_only=True)
     rate_per_minute = serializers.IntegerField(read_only=True)
     rate_per_hour = serializers.IntegerField(read_only=True)

@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from governance.kernel.api import Pages
+from governance.kernel.api import PROBLEM, Pages, Problem
 from governance.kernel.errors import Conflict, NotSignedIn
 from registry import services
+from registry.api import described  # noqa: F401  OpenAPI finds it once it is imported
 from registry.api import serializers as shapes
 from registry.identity import clients
 from registry.models import Agent, Person, System, Tool
-from registry.reach import reach_of
+from registry.reach import PREFETCH, catalogue, reach_of
 
 M = TypeVar("M", bound=Model)
 
-_PAGING = [
-    OpenApiParameter("page", int, description="From 1."),
-    OpenApiParameter("page_size", int, description="At most 200."),
-]
-_PROBLEMS = {
-    400: OpenApiResponse(description="Something in the input is not right (RFC 9457)."),
-    401: OpenApiResponse(description="Nobody is signed in."),
-    403: OpenApiResponse(description="You may not do this; the detail says who can."),
-    404: OpenApiResponse(description="There is no such thing, or you may not see it."),
-    409: OpenApiResponse(description="Its state does not allow this, or someone was first."),
+_SAID = {
+    400: "Something in the input is not right; `errors` names the fields.",
+    401: "Nobody is signed in.",
+    403: "You may not do this; the detail says who can. Or the CSRF token is missing.",
+    404: "There is no such thing, or you may not see it.",
+    409: "Its state does not allow this, or someone was first.",
+    415: "The body is not application/json.",
 }
+
+
+def _problems(*codes: int) -> dict[Any, OpenApiResponse]:
+    return {(code, PROBLEM): OpenApiResponse(Problem, description=_SAID[code]) for code in codes}
+
+
+_JSON = "application/json"
+_READING = _problems(401, 403, 404)
+_LISTING = _problems(401, 403, 404)
+_ACTING = _problems(400, 401, 403, 404, 409)
+_WRITING = _problems(400, 401, 403, 404, 409, 415)
+
+
+def _waiting(name: str, shape: type[BaseSerializer[Any]]) -> dict[Any, Any]:
+    """The answer where a second person must agree: the row as it is, and what waits."""
+    fields: dict[str, Any] = {"row": shape(), "proposed": shapes.ProposedOut(many=True)}
+    body = inline_serializer(f"{name}Waiting", fields)
+    return {(202, _JSON): OpenApiResponse(body, description="A second person must agree.")}
+
+
+_SYSTEM_WAITING = _waiting("System", shapes.SystemOut)
+_TOOL_WAITING = _waiting("Tool", shapes.ToolOut)
+_AGENT_WAITING = _waiting("Agent", shapes.AgentOut)
 
 
 def _by(request: Request) -> Person:
@@ -51,10 +73,12 @@ def _given(shape: type[BaseSerializer[Any]], request: Request) -> dict[str, Any]
 class _Listed(APIView):
     """The common part of a paged list."""
 
+    pagination_class = Pages
+
     def page(
         self, request: Request, rows: QuerySet[M], shape: type[BaseSerializer[Any]], **context: Any
     ) -> Response:
-        pages = Pages()
+        pages = self.pagination_class()
         found = pages.paginate_queryset(rows, request, view=self) or []
         return pages.get_paginated_response(shape(found, many=True, context=context).data)
 
@@ -74,7 +98,8 @@ def _saved(
 
 class People(_Listed):
     @extend_schema(
-        operation_id="people_list", parameters=_PAGING, responses={200: shapes.PersonOut(many=True)}
+        operation_id="people_list",
+        responses={(200, _JSON): shapes.PersonOut(many=True), **_LISTING},
     )
     def get(self, request: Request) -> Response:
         """People, by name."""
@@ -83,7 +108,9 @@ class People(_Listed):
             request, rows.prefetch_related("groups").order_by("name", "pk"), shapes.PersonOut
         )
 
-    @extend_schema(request=shapes.NewPersonIn, responses={201: shapes.PersonOut, **_PROBLEMS})
+    @extend_schema(
+        request=shapes.NewPersonIn, responses={(201, _JSON): shapes.PersonOut, **_WRITING}
+    )
     def post(self, request: Request) -> Response:
         """Add a person."""
         person = services.create_person(by=_by(request), **_given(shapes.NewPersonIn, request))
@@ -91,13 +118,13 @@ class People(_Listed):
 
 
 class OnePerson(APIView):
-    @extend_schema(responses={200: shapes.PersonOut, **_PROBLEMS})
+    @extend_schema(responses={(200, _JSON): shapes.PersonOut, **_READING})
     def get(self, request: Request, pid: str) -> Response:
         """One person."""
         person = get_object_or_404(Person.objects.visible_to(_by(request)), pid=pid)
         return Response(shapes.PersonOut(person).data)
 
-    @extend_schema(request=shapes.PersonIn, responses={200: shapes.PersonOut, **_PROBLEMS})
+    @extend_schema(request=shapes.PersonIn, responses={(200, _JSON): shapes.PersonOut, **_WRITING})
     def patch(self, request: Request, pid: str) -> Response:
         """Change a person."""
         person = get_object_or_404(Person.objects.visible_to(_by(request)), pid=pid)
@@ -110,7 +137,9 @@ class OnePerson(APIView):
 
 
 class EmploymentOf(APIView):
-    @extend_schema(request=shapes.EmploymentIn, responses={200: shapes.PersonOut, **_PROBLEMS})
+    @extend_schema(
+        request=shapes.EmploymentIn, responses={(200, _JSON): shapes.PersonOut, **_WRITING}
+    )
     def put(self, request: Request, pid: str) -> Response:
         """Say that someone is employed, leaving or has left. Their agents follow at once."""
         person = get_object_or_404(Person.objects.visible_to(_by(request)), pid=pid)
@@ -123,8 +152,7 @@ class EmploymentOf(APIView):
 class Systems(_Listed):
     @extend_schema(
         operation_id="systems_list",
-        parameters=_PAGING,
-        responses={200: shapes.SystemOut(many=True)},
+        responses={(200, _JSON): shapes.SystemOut(many=True), **_LISTING},
     )
     def get(self, request: Request) -> Response:
         """Systems, by slug."""
@@ -133,7 +161,9 @@ class Systems(_Listed):
             request, rows.prefetch_related("resources").order_by("slug"), shapes.SystemOut
         )
 
-    @extend_schema(request=shapes.NewSystemIn, responses={201: shapes.SystemOut, **_PROBLEMS})
+    @extend_schema(
+        request=shapes.NewSystemIn, responses={(201, _JSON): shapes.SystemOut, **_WRITING}
+    )
     def post(self, request: Request) -> Response:
         """Add a system."""
         given = _given(shapes.NewSystemIn, request)
@@ -145,13 +175,16 @@ class Systems(_Listed):
 
 
 class OneSystem(APIView):
-    @extend_schema(responses={200: shapes.SystemOut, **_PROBLEMS})
+    @extend_schema(responses={(200, _JSON): shapes.SystemOut, **_READING})
     def get(self, request: Request, slug: str) -> Response:
         """One system."""
         found = get_object_or_404(System.objects.visible_to(_by(request)), slug=slug)
         return Response(shapes.SystemOut(found).data)
 
-    @extend_schema(request=shapes.SystemIn, responses={200: shapes.SystemOut, **_PROBLEMS})
+    @extend_schema(
+        request=shapes.SystemIn,
+        responses={(200, _JSON): shapes.SystemOut, **_SYSTEM_WAITING, **_WRITING},
+    )
     def patch(self, request: Request, slug: str) -> Response:
         """Change a system. What widens is proposed, and answered 202."""
         get_object_or_404(System.objects.visible_to(_by(request)), slug=slug)
@@ -161,7 +194,8 @@ class OneSystem(APIView):
 
 class Tools(_Listed):
     @extend_schema(
-        operation_id="tools_list", parameters=_PAGING, responses={200: shapes.ToolOut(many=True)}
+        operation_id="tools_list",
+        responses={(200, _JSON): shapes.ToolOut(many=True), **_LISTING},
     )
     def get(self, request: Request) -> Response:
         """Tools, by name."""
@@ -170,7 +204,7 @@ class Tools(_Listed):
             request, rows.prefetch_related("accesses__system").order_by("name"), shapes.ToolOut
         )
 
-    @extend_schema(request=shapes.NewToolIn, responses={201: shapes.ToolOut, **_PROBLEMS})
+    @extend_schema(request=shapes.NewToolIn, responses={(201, _JSON): shapes.ToolOut, **_WRITING})
     def post(self, request: Request) -> Response:
         """Add a tool."""
         given = _given(shapes.NewToolIn, request)
@@ -180,13 +214,15 @@ class Tools(_Listed):
 
 
 class OneTool(APIView):
-    @extend_schema(responses={200: shapes.ToolOut, **_PROBLEMS})
+    @extend_schema(responses={(200, _JSON): shapes.ToolOut, **_READING})
     def get(self, request: Request, name: str) -> Response:
         """One tool."""
         found = get_object_or_404(Tool.objects.visible_to(_by(request)), name=name)
         return Response(shapes.ToolOut(found).data)
 
-    @extend_schema(request=shapes.ToolIn, responses={200: shapes.ToolOut, **_PROBLEMS})
+    @extend_schema(
+        request=shapes.ToolIn, responses={(200, _JSON): shapes.ToolOut, **_TOOL_WAITING, **_WRITING}
+    )
     def patch(self, request: Request, name: str) -> Response:
         """Change a tool; its version rises."""
         get_object_or_404(Tool.objects.visible_to(_by(request)), name=name)
@@ -196,6 +232,12 @@ class OneTool(APIView):
 
 def _tier_of(agent: Agent) -> str:
     return str(reach_of(agent).tier)
+
+
+def _tiers() -> Callable[[Agent], str]:
+    """As `_tier_of`, for a list: the catalogue is read once."""
+    combinations = catalogue()
+    return lambda agent: str(reach_of(agent, combinations).tier)
 
 
 def _agent_body(agent: Agent) -> Any:
@@ -208,20 +250,19 @@ def _visible_agent(request: Request, slug: str) -> Agent:
 
 class Agents(_Listed):
     @extend_schema(
-        operation_id="agents_list", parameters=_PAGING, responses={200: shapes.AgentOut(many=True)}
+        operation_id="agents_list",
+        responses={(200, _JSON): shapes.AgentOut(many=True), **_LISTING},
     )
     def get(self, request: Request) -> Response:
         """Agents, by slug."""
         rows = (
             Agent.objects.visible_to(_by(request))
             .select_related("owner", "backup_owner", "model_provider")
-            .prefetch_related(
-                "allowlist__tool__system__resources", "allowlist__tool__accesses__system__resources"
-            )
+            .prefetch_related(*PREFETCH)
         )
-        return self.page(request, rows.order_by("slug"), shapes.AgentOut, tier_of=_tier_of)
+        return self.page(request, rows.order_by("slug"), shapes.AgentOut, tier_of=_tiers())
 
-    @extend_schema(request=shapes.NewAgentIn, responses={201: shapes.AgentOut, **_PROBLEMS})
+    @extend_schema(request=shapes.NewAgentIn, responses={(201, _JSON): shapes.AgentOut, **_WRITING})
     def post(self, request: Request) -> Response:
         """Register an agent as a draft."""
         given = _given(shapes.NewAgentIn, request)
@@ -231,12 +272,15 @@ class Agents(_Listed):
 
 
 class OneAgent(APIView):
-    @extend_schema(responses={200: shapes.AgentOut, **_PROBLEMS})
+    @extend_schema(responses={(200, _JSON): shapes.AgentOut, **_READING})
     def get(self, request: Request, slug: str) -> Response:
         """One agent."""
         return Response(_agent_body(_visible_agent(request, slug)))
 
-    @extend_schema(request=shapes.AgentIn, responses={200: shapes.AgentOut, **_PROBLEMS})
+    @extend_schema(
+        request=shapes.AgentIn,
+        responses={(200, _JSON): shapes.AgentOut, **_AGENT_WAITING, **_WRITING},
+    )
     def patch(self, request: Request, slug: str) -> Response:
         """Change the row. What widens a live agent is proposed, and answered 202."""
         agent = _visible_agent(request, slug)
@@ -246,7 +290,10 @@ class OneAgent(APIView):
 
 
 class Entry(APIView):
-    @extend_schema(request=shapes.EntryIn, responses={200: shapes.AgentOut, **_PROBLEMS})
+    @extend_schema(
+        request=shapes.EntryIn,
+        responses={(200, _JSON): shapes.AgentOut, **_AGENT_WAITING, **_WRITING},
+    )
     def put(self, request: Request, slug: str, tool: str) -> Response:
         """Let the agent call a tool, as narrow as the body says."""
         agent = _visible_agent(request, slug)
@@ -257,7 +304,7 @@ class Entry(APIView):
         )
         return _saved(saved, shapes.AgentOut, tier_of=_tier_of)
 
-    @extend_schema(responses={200: shapes.AgentOut, **_PROBLEMS})
+    @extend_schema(responses={(200, _JSON): shapes.AgentOut, **_ACTING})
     def delete(self, request: Request, slug: str, tool: str) -> Response:
         """Take a tool from the agent, at once."""
         agent = _visible_agent(request, slug)
@@ -281,7 +328,7 @@ class _Act(APIView):
 
 
 class Submit(_Act):
-    @extend_schema(request=None, responses={200: shapes.AgentOut, **_PROBLEMS})
+    @extend_schema(request=None, responses={(200, _JSON): shapes.AgentOut, **_ACTING})
     def post(self, request: Request, slug: str) -> Response:
         """Send a draft for review."""
         return self.answer(request, slug)
@@ -291,7 +338,7 @@ class Submit(_Act):
 
 
 class Withdraw(_Act):
-    @extend_schema(request=None, responses={200: shapes.AgentOut, **_PROBLEMS})
+    @extend_schema(request=None, responses={(200, _JSON): shapes.AgentOut, **_ACTING})
     def post(self, request: Request, slug: str) -> Response:
         """Take it back from review."""
         return self.answer(request, slug)
@@ -303,7 +350,9 @@ class Withdraw(_Act):
 class Attest(_Act):
     shape = shapes.ReachDigestIn
 
-    @extend_schema(request=shapes.ReachDigestIn, responses={200: shapes.AgentOut, **_PROBLEMS})
+    @extend_schema(
+        request=shapes.ReachDigestIn, responses={(200, _JSON): shapes.AgentOut, **_WRITING}
+    )
     def post(self, request: Request, slug: str) -> Response:
         """The owner's word: a public or internal agent is live from now on."""
         return self.answer(request, slug)
@@ -315,7 +364,9 @@ class Attest(_Act):
 class Approve(_Act):
     shape = shapes.ReachDigestIn
 
-    @extend_schema(request=shapes.ReachDigestIn, responses={200: shapes.AgentOut, **_PROBLEMS})
+    @extend_schema(
+        request=shapes.ReachDigestIn, responses={(200, _JSON): shapes.AgentOut, **_WRITING}
+    )
     def post(self, request: Request, slug: str) -> Response:
         """Security's word: an agent in review is live from now on."""
         return self.answer(request, slug)
@@ -327,7 +378,7 @@ class Approve(_Act):
 class Suspend(_Act):
     shape = shapes.ReasonIn
 
-    @extend_schema(request=shapes.ReasonIn, responses={200: shapes.AgentOut, **_PROBLEMS})
+    @extend_schema(request=shapes.ReasonIn, responses={(200, _JSON): shapes.AgentOut, **_WRITING})
     def post(self, request: Request, slug: str) -> Response:
         """The kill switch: from the next decision on everything is denied."""
         return self.answer(request, slug)
@@ -337,7 +388,7 @@ class Suspend(_Act):
 
 
 class Resume(_Act):
-    @extend_schema(request=None, responses={200: shapes.AgentOut, **_PROBLEMS})
+    @extend_schema(request=None, responses={(200, _JSON): shapes.AgentOut, **_ACTING})
     def post(self, request: Request, slug: str) -> Response:
         """Start a suspended agent again."""
         return self.answer(request, slug)
@@ -347,7 +398,7 @@ class Resume(_Act):
 
 
 class Secret(APIView):
-    @extend_schema(request=None, responses={200: shapes.SecretOut, **_PROBLEMS})
+    @extend_schema(request=None, responses={(200, _JSON): shapes.SecretOut, **_ACTING})
     def post(self, request: Request, slug: str) -> Response:
         """A new client secret, shown once; tokens made with an older one end at once."""
         agent = _visible_agent(request, slug)

@@ -1,0 +1,29 @@
+"""How OpenAPI tells of the session. Not beside it: REST framework loads that before this can be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from rest_framework.permissions import SAFE_METHODS
+
+from registry.api.authentication import PersonSession
+
+
+class DescribedSession(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """A cookie; what writes needs the CSRF token too."""
+
+    target_class = PersonSession
+    name = ["session", "csrf"]
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> dict[str, list[Any]]:
+        reads = auto_schema.method in SAFE_METHODS
+        return {"session": []} if reads else {"session": [], "csrf": []}
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
+        return [
+            {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
+            {"type": "apiKey", "in": "header", "name": "X-CSRFToken"},
+        ]
