@@ -13,6 +13,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import admin as _auth_admin  # noqa: F401  (registers Group)
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
@@ -49,6 +50,13 @@ from registry.reach import PREFETCH, reach_of, reaches_of
 admin.site.unregister(Group)
 
 
+class Chosen(AutocompleteSelect):
+    """Django's choice by typing, which breaks where a form comes back with what is no number."""
+
+    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+        return super().optgroups(name, [each for each in value if str(each).isdecimal()], attr)
+
+
 class ServiceAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
     """A model whose changes go through a service. What a service refuses is shown on the form."""
 
@@ -57,6 +65,11 @@ class ServiceAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", Chosen(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Django's page; a refusal of a service undoes everything and shows the form again."""

@@ -9,10 +9,11 @@ from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import SESSION_KEY, logout
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from governance.kernel.api import PROBLEM, problem
 from registry import permissions, selectors
 from registry.models import Person
 
@@ -38,10 +39,17 @@ class PersonMiddleware:
         if not isinstance(person, Person):
             return self.get_response(request)
         if needs_second_factor(person) and not request.path.startswith(WITHOUT_IT):
-            messages.warning(request, SECOND_FACTOR)
-            return HttpResponseRedirect(reverse("mfa_index"))
+            return _ask_for_it(request)
         with timezone.override(ZoneInfo(person.zone)):
             return self.get_response(request)
+
+
+def _ask_for_it(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        body = problem(status_code=403, code="second_factor", detail=SECOND_FACTOR)
+        return JsonResponse(body, status=403, content_type=PROBLEM)
+    messages.warning(request, SECOND_FACTOR)
+    return HttpResponseRedirect(reverse("mfa_index"))
 
 
 def _has_ended(request: HttpRequest) -> bool:

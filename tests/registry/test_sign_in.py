@@ -69,7 +69,7 @@ def test_a_link_ends_after_a_quarter_of_an_hour(client: Client) -> None:
     assert (answer.status_code, signed_in_as(client)) == (410, "")
 
 
-@pytest.mark.parametrize("token", ["x", "é\u202e", "%00", "a" * 500])
+@pytest.mark.parametrize("token", ["x", "é\u202e", "a" * 500])
 def test_a_guessed_link_is_none(client: Client, token: str) -> None:
     answer = client.get(f"/sign-in/{token}")
 
