@@ -89,6 +89,7 @@ MIDDLEWARE = [
     "simple_history.middleware.HistoryRequestMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "registry.middleware.PersonMiddleware",
+    "governance.refusals.RefusalPages",
 ]
 
 ROOT_URLCONF = "governance.urls"

@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 
 from authz.models import Role
 from registry import validators
@@ -123,6 +124,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         # The row may lack them while it is a draft, but then the page only asks again.
         for name in ("rate_per_minute", "rate_per_hour"):
             self.fields[name].required = True
+            self.fields[name].validators.append(MinValueValidator(1, "Enter 1 or more."))
         self.fields["kind"].initial = AgentKind.AGENT
         self.fields["pattern"].initial = IdentityPattern.SERVICE
 
