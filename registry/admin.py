@@ -6,7 +6,7 @@ second person and the record are the same. Nothing is deleted here but what a se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django import forms
@@ -53,7 +53,7 @@ admin.site.unregister(Group)
 class Chosen(AutocompleteSelect):
     """Django's choice by typing, which breaks where a form comes back with what is no number."""
 
-    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
         return super().optgroups(name, [each for each in value if str(each).isdecimal()], attr)
 
 
