@@ -34,10 +34,15 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """Each part by name: `ok`, or what is wrong with it. 503 as soon as one is not ok."""
-    parts = {name: _state(part) for name, part in PARTS.items()}
+    parts = states()
     ready = all(state == OK for state in parts.values())
     body = {"status": OK if ready else "failed", "checks": parts}
     return JsonResponse(body, status=200 if ready else 503)
+
+
+def states() -> dict[str, str]:
+    """Each part by name: `ok`, or what is wrong with it."""
+    return {name: _state(part) for name, part in PARTS.items()}
 
 
 def _state(part: Callable[[], None]) -> str:
