@@ -172,7 +172,8 @@ def _tool(tool: Tool) -> Fields:
     }
 
 
-PLAIN = (
+# Fields of an agent that an inventory says as the row does.
+PLAIN_OF_AGENTS = (
     "name",
     "kind",
     "purpose",
@@ -194,7 +195,6 @@ PLAIN = (
     "data_role",
     "ai_act_use",
     "ai_act_role",
-    "state",
 )
 
 
@@ -213,7 +213,8 @@ def _agents() -> Iterable[Fields]:
 def _agent(agent: Agent) -> Fields:
     fields: Fields = {
         "slug": agent.slug,
-        **{name: getattr(agent, name) for name in PLAIN},
+        **{name: getattr(agent, name) for name in PLAIN_OF_AGENTS},
+        "state": agent.state,
         "owner": agent.owner.email.lower(),
         "backup_owner": agent.backup_owner.email.lower() if agent.backup_owner else None,
         "model_provider": agent.model_provider.slug if agent.model_provider else None,

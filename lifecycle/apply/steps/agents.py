@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from lifecycle.apply.current import PLAIN_OF_AGENTS
 from lifecycle.apply.plan import Entry, Step, Verb
 from lifecycle.apply.steps.run import Run, set_difference, wait
 from registry import permissions, services
@@ -14,29 +15,6 @@ from registry.models import Agent
 from registry.reach import reach_of
 from registry.selectors import agent_by_slug
 
-PLAIN = (
-    "name",
-    "kind",
-    "purpose",
-    "builder",
-    "repository",
-    "runs_at",
-    "model",
-    "prompt_digest",
-    "code_reference",
-    "pattern",
-    "rate_per_minute",
-    "rate_per_hour",
-    "spend_cap_minor",
-    "currency",
-    "lawful_basis",
-    "data_subjects",
-    "recipients",
-    "retention",
-    "data_role",
-    "ai_act_use",
-    "ai_act_role",
-)
 S = AgentState
 
 
@@ -53,7 +31,7 @@ def save_agent(run: Run, step: Step) -> None:
 
 
 def _fields(run: Run, step: Step) -> dict[str, Any]:
-    fields: dict[str, Any] = step.changed(PLAIN)
+    fields: dict[str, Any] = step.changed(PLAIN_OF_AGENTS)
     if step.differs("backup_owner"):
         fields["backup_owner"] = run.maybe_person(step.item.fields["backup_owner"])
     if step.differs("model_provider"):
