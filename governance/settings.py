@@ -252,8 +252,13 @@ SPECTACULAR_SETTINGS = {
     "APPEND_COMPONENTS": {
         "securitySchemes": {
             "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            "client": {"type": "http", "scheme": "basic"},
         }
     },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "authz.oauth.described.add_endpoints",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "Effect": "authz.api.serializers.EFFECTS",
         "ToolEffect": "registry.enums.ToolEffect",
