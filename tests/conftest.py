@@ -90,6 +90,18 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     connection_created.disconnect(dispatch_uid="run tests as web")
     with django_db_blocker.unblock():
         connection.close()
+        _end_other_sessions()
+
+
+def _end_other_sessions() -> None:
+    """A browser that keeps its connection alive leaves a thread of the live server behind."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND usename = current_user"
+        )
+    connection.close()
 
 
 @pytest.fixture

@@ -36,6 +36,10 @@ class Installation:
         """The first made-up person of a role."""
         return next(user for user in self.demo["users"] if role in user["roles"])
 
+    def person(self, name: str) -> dict[str, Any]:
+        """The made-up person whose e-mail address starts with `name`."""
+        return next(user for user in self.demo["users"] if user["email"].startswith(name))
+
     def command(self, *words: str) -> str:
         """`./muster WORDS` in this installation; what it printed."""
         done = subprocess.run(

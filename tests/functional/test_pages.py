@@ -46,11 +46,12 @@ WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWi
 @pytest.fixture(scope="module")
 def contexts(demo: Installation, browser: Browser) -> dict[str, BrowserContext]:
     """One signed-in context for each kind of person."""
-    return {role: _signed_in(demo, browser, role) for role in ("owner", "security")}
+    people = {"owner": "jane.okafor", "security": "tomasz"}
+    return {role: _signed_in(demo, browser, name) for role, name in people.items()}
 
 
-def _signed_in(demo: Installation, browser: Browser, role: str) -> BrowserContext:
-    user = demo.user(role)
+def _signed_in(demo: Installation, browser: Browser, name: str) -> BrowserContext:
+    user = demo.person(name)
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(30_000)
     page = context.new_page()
