@@ -103,6 +103,12 @@ class ServiceAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
         """Call the service; `given` are the changed fields. Returns the row or a `Saved`."""
         raise NotImplementedError
 
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """Inlines are not saved by their formsets, so these do not know what became of them."""
+        return super().construct_change_message(request, form, [], add)
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Inlines are written by `write_inline`; there are no many-to-many fields to save."""
         for formset in formsets:
