@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 
 from authz.models import Role
+from lifecycle.services import Relying
 from registry import validators
 from registry.enums import AgentKind, AgentState, Employment, IdentityPattern
 from registry.models import Agent, Person, System, Tool
@@ -51,6 +52,15 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Roles",
         help_text="A tool works only where one of the agent's roles grants it.",
     )
+    relying_people = forms.ModelMultipleChoiceField(
+        queryset=Person.objects.none(),
+        required=False,
+        label="People who rely on it",
+        help_text="They are told before it ends.",
+    )
+    relying_agents = forms.ModelMultipleChoiceField(
+        queryset=Agent.objects.none(), required=False, label="Agents that rely on it"
+    )
     spend_cap = forms.DecimalField(
         label="Spend a day", min_value=0, max_digits=12, decimal_places=2
     )
@@ -68,6 +78,8 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             "runs_at",
             "model",
             "model_provider",
+            "prompt_digest",
+            "code_reference",
             "rate_per_minute",
             "rate_per_hour",
             *PROCESSING,
@@ -80,6 +92,8 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             "model": "Model",
             "model_provider": "Model runs at",
             "builder": "Built by",
+            "prompt_digest": "Digest of its prompt",
+            "code_reference": "Version of its code",
             "rate_per_minute": "Calls a minute",
             "rate_per_hour": "Calls an hour",
             "data_role": "We are the",
@@ -100,6 +114,11 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance.pk:
             self.fields["slug"].disabled = True
             self.initial["tools"] = [entry.tool_id for entry in self.instance.allowlist.all()]
+            dependents = self.instance.dependents.all()
+            self.initial["relying_people"] = [one.person_id for one in dependents if one.person_id]
+            self.initial["relying_agents"] = [
+                one.dependent_id for one in dependents if one.dependent_id
+            ]
             self.initial["roles"] = list(self.instance.roles.values_list("pk", flat=True))
             cap = self.instance.spend_cap_minor
             self.initial["spend_cap"] = None if cap is None else f"{cap / 100:.2f}"
@@ -113,6 +132,11 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             tools.queryset = Tool.objects.select_related("system")
         if isinstance(roles, forms.ModelMultipleChoiceField):
             roles.queryset = Role.objects.all()
+        relying = self.fields["relying_people"], self.fields["relying_agents"]
+        if isinstance(relying[0], forms.ModelMultipleChoiceField):
+            relying[0].queryset = Person.objects.filter(employment=Employment.EMPLOYED)
+        if isinstance(relying[1], forms.ModelMultipleChoiceField):
+            relying[1].queryset = Agent.objects.exclude(pk=self.instance.pk)
         if isinstance(backup, forms.ModelChoiceField):
             backup.queryset = Person.objects.filter(employment=Employment.EMPLOYED).exclude(
                 pk=self.owner.pk
@@ -173,6 +197,13 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             return list(field.clean(value))
         except ValidationError:
             return []
+
+    def relying(self) -> Relying:
+        """Who relies on it, as ticked."""
+        return Relying(
+            people=list(self.cleaned_data["relying_people"]),
+            agents=list(self.cleaned_data["relying_agents"]),
+        )
 
     def facts(self) -> dict[str, Any]:
         """The fields of the row, in the units of the register."""

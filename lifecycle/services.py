@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -16,12 +17,21 @@ from registry.models import Agent, Client, Person, Tool, UnregisteredCaller
 
 __all__ = [
     "Issued",
+    "Relying",
     "attest_agent",
     "change_agent",
     "clear_and_activate",
     "new_secret",
     "register_agent",
 ]
+
+
+@dataclass(frozen=True)
+class Relying:
+    """Who relies on an agent, and is told before it ends."""
+
+    people: Sequence[Person] = ()
+    agents: Sequence[Agent] = ()
 
 
 @transaction.atomic
@@ -34,6 +44,7 @@ def register_agent(
     roles: Sequence[Role] = (),
     adopt: UnregisteredCaller | None = None,
     name: str = "",
+    relying: Relying | None = None,
 ) -> Agent:
     """Draft an agent of `by`'s own, with its tools and roles, in one step.
 
@@ -50,6 +61,7 @@ def register_agent(
     for tool in tools:
         register.set_allowlist_entry(agent_id=agent.pk, tool=tool, by=by)
     authorization.set_agent_roles(agent_id=agent.pk, roles=roles, by=by)
+    _set_relying(agent.pk, relying, by)
     agent.refresh_from_db()
     return agent
 
@@ -62,6 +74,7 @@ def change_agent(
     facts: Mapping[str, Any],
     tools: Iterable[Tool],
     roles: Sequence[Role],
+    relying: Relying | None = None,
 ) -> int:
     """Save the form of an agent that is on the register.
 
@@ -78,7 +91,15 @@ def change_agent(
         added = register.set_allowlist_entry(agent_id=agent_id, tool=wanted[new], by=by)
         proposed += len(added.proposed)
     given = authorization.set_agent_roles(agent_id=agent_id, roles=roles, by=by)
+    _set_relying(agent_id, relying, by)
     return proposed + len(given.proposed)
+
+
+def _set_relying(agent_id: int, relying: Relying | None, by: Person) -> None:
+    if relying is not None:
+        register.set_dependents(
+            agent_id=agent_id, people=relying.people, agents=relying.agents, by=by
+        )
 
 
 @transaction.atomic

@@ -82,6 +82,7 @@ def register(request: HttpRequest) -> HttpResponse:
                 facts=form.facts(),
                 tools=form.chosen_tools(),
                 roles=list(form.cleaned_data["roles"]),
+                relying=form.relying(),
                 adopt=adopt,
             )
             return redirect("agent", slug=agent.slug)
@@ -113,6 +114,7 @@ def change(request: HttpRequest, slug: str) -> HttpResponse:
                 facts=form.facts(),
                 tools=form.chosen_tools(),
                 roles=list(form.cleaned_data["roles"]),
+                relying=form.relying(),
             )
             _tell_saved(request, saved)
             return redirect("agent", slug=slug)
@@ -156,7 +158,10 @@ def _form_page(
         "systems": form.systems(),
     }
     context |= _verdict(form)
-    more = {"builder", "repository", "runs_at", "model", "model_provider"}
+    more = {
+        *("builder", "repository", "runs_at", "model", "model_provider"),
+        *("prompt_digest", "code_reference", "relying_people", "relying_agents"),
+    }
     context["open_more"] = bool(more & set(form.errors))
     return render(request, "lifecycle/register.html", context)
 

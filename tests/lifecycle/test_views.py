@@ -67,6 +67,20 @@ def test_registering_makes_a_draft_of_the_person_who_sends_it(page: Client, owne
     assert [entry.tool for entry in agent.allowlist.all()] == [tool]
 
 
+def test_who_relies_on_it_is_kept_and_can_be_changed(page: Client, owner: Person) -> None:
+    someone, other = make_person(), make_draft()
+
+    page.post("/agents/register/", form(relying_people=[someone.pk], relying_agents=[other.pk]))
+    agent = Agent.objects.get(slug="digest")
+    first = [(one.person, one.dependent) for one in agent.dependents.order_by("pk")]
+    page.post("/agents/digest/change/", form(relying_people=[someone.pk], prompt_digest="ab12"))
+    agent.refresh_from_db()
+
+    assert first == [(someone, None), (None, other)]
+    assert [one.person for one in agent.dependents.all()] == [someone]
+    assert agent.prompt_digest == "ab12"
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
