@@ -58,8 +58,12 @@ def _looks_random(run: str) -> bool:
 
 
 def _is_mixed(part: str) -> bool:
-    kinds = (str.isupper, str.islower, str.isdigit)
-    return all(any(map(kind, part)) for kind in kinds) and _entropy(part) >= 4
+    """Large and small letters and digits together, or letters whose case jumps as in no name."""
+    if not (any(map(str.isupper, part)) and any(map(str.islower, part))):
+        return False
+    jumps = sum(a.isupper() != b.isupper() for a, b in pairwise(part))
+    jumpy = jumps >= 0.35 * len(part) and _entropy(part) >= 4.2
+    return jumpy or (any(map(str.isdigit, part)) and _entropy(part) >= 4)
 
 
 def _entropy(text: str) -> float:
