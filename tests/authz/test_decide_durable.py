@@ -219,16 +219,16 @@ def test_no_allow_starts_after_a_revocation():
     """Three threads decide all the time; what starts after the change was acknowledged sees it."""
     desk, rounds = make_desk(), 12
     caller, stop, revoked = desk.caller, threading.Event(), threading.Event()
-    wrong, decided = [], []
+    wrong, decided, given_back = [], [], []
 
     def ask_all_the_time():
         try:
             while not stop.is_set():
-                knew = revoked.is_set()
+                before, knew = len(given_back), revoked.is_set()
                 (answer,) = decide([desk.ask()], caller)
                 decided.append(answer.decision.code)
-                # Set before asking and still set: nothing was given back in between.
-                if knew and revoked.is_set() and answer.allowed:
+                # It was revoked before asking, and until the answer nothing was given back.
+                if knew and len(given_back) == before and answer.allowed:
                     wrong.append(answer.id)
         finally:
             connection.close()
@@ -241,6 +241,7 @@ def test_no_allow_starts_after_a_revocation():
             seen = len(decided)
             while len(decided) < seen + 8:
                 threading.Event().wait(0.002)
+            given_back.append(True)
             revoked.clear()
             Agent.objects.filter(pk=desk.agent.pk).update(state="active")
             seen = len(decided)
