@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from governance.kernel.errors import NotAllowed
-from registry.enums import GroupName
 from registry.models import Agent, Person
 from registry.permissions import OPERATORS, in_group
 
@@ -27,9 +26,3 @@ def check_can_propose_policies(by: Person) -> None:
     """Write policies, switch them off, say how things are related."""
     if not in_group(by, *OPERATORS):
         raise NotAllowed("Only security and platform admins may change policies.")
-
-
-def check_can_change_catalogue(by: Person) -> None:
-    """Say which data is dangerous together."""
-    if not in_group(by, GroupName.SECURITY, GroupName.DPO):
-        raise NotAllowed("Only security and the DPO may change the catalogue of combinations.")

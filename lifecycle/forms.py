@@ -176,14 +176,11 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             return System.objects.filter(pk=int(chosen)).first()
         return None if self.is_bound else self.instance.model_provider
 
-    def narrowing_of(self, tool: Tool) -> dict[str, Any]:
-        """What the row already narrows of a tool."""
+    def narrowings(self) -> dict[int, dict[str, Any]]:
+        """What the row already narrows, by tool."""
         if not self.instance.pk:
             return {}
-        narrowings: dict[int, dict[str, Any]] = {
-            entry.tool_id: entry.narrowing for entry in self.instance.allowlist.all()
-        }
-        return narrowings.get(tool.pk, {})
+        return {entry.tool_id: entry.narrowing for entry in self.instance.allowlist.all()}
 
     def _ticked(self, name: str) -> list[Any]:
         field = self.fields[name]

@@ -176,8 +176,9 @@ def verdict(request: HttpRequest) -> HttpResponse:
 
 def _verdict(form: AgentForm) -> dict[str, Any]:
     tools, roles = form.chosen_tools(), form.chosen_roles()
+    narrowings = form.narrowings()
     reach = reach_of_draft(
-        entries=[(tool, form.narrowing_of(tool)) for tool in tools],
+        entries=[(tool, narrowings.get(tool.pk, {})) for tool in tools],
         model_provider=form.chosen_provider(),
     )
     name = form.data.get("slug") or form.instance.slug
