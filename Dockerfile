@@ -8,7 +8,7 @@ RUN apt-get update \
 
 WORKDIR /opt/muster
 COPY requirements.txt ./
-RUN pip install --no-cache-dir --require-hashes -r requirements.txt
+RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements.txt
 
 COPY . .
 

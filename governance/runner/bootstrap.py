@@ -82,8 +82,11 @@ def _works(python: Path) -> bool:
 def _install(name: str) -> None:
     began = time.monotonic()
     print(f"Installing the packages of {name} into {VENV} …", flush=True)
-    options = ("--require-hashes", "--disable-pip-version-check", "--no-input", "-qq")
-    _run(*_pip(), "install", *options, "-r", PROJECT / name)
+    # The file is complete. An older pip that resolves it again takes the newest release for a
+    # dependency named with an extra, and then misses its hash.
+    settled = ("--require-hashes", "--no-deps")
+    quiet = ("--disable-pip-version-check", "--no-input", "-qq")
+    _run(*_pip(), "install", *settled, *quiet, "-r", PROJECT / name)
     print(f"Installed in {time.monotonic() - began:.0f} s.", flush=True)
 
 
