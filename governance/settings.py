@@ -317,6 +317,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "governance.formats"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -1,0 +1,1 @@
+"""How dates and times read: day before month, 24 hours."""
