@@ -91,7 +91,7 @@ def _principal(case: Case) -> dict[str, str]:
 
 
 def _entities(case: Case, tool: CompiledTool) -> Any:
-    """The parsed entities; kept by everything that they are made of."""
+    """The parsed entities, action groups among them; kept by everything that they are made of."""
     world, request, target = case.world, case.request, case.target
     word = request.subject_type
     words = [word] if not case.is_agent and word in names.PERSON_WORDS else []
@@ -99,6 +99,8 @@ def _entities(case: Case, tool: CompiledTool) -> Any:
     of_resource = question.vouchable(world, [target.type], request.resource_properties)
     parts = (case.snapshot.agent, case.snapshot.person, case.snapshot.user)
     about = (
+        # With its schema, the engine files the action groups that this tool is in as well.
+        tool.name,
         *(part.digest if part else "" for part in parts),
         str(tool.document["system"]),
         target.type,
