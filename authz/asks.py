@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from authz.engine.types import SubjectKind, Token
+from authz.engine.types import Input, SubjectKind, Token
 
 MAX_REASONING = 4000
 
@@ -32,7 +32,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question in one shape, whichever shape it came in. Names are as they were sent."""
+    """One question in one shape, whichever shape it came in. Names are as they were sent.
+
+    `inputs` is what was sent under that name, `read` those of them that name a system; `untrusted`
+    are the parameters that the caller took from hostile input; `plan` is one for the session.
+    """
 
     kind: SubjectKind
     tool: str
@@ -51,3 +55,6 @@ class Ask:
     code_reference: str = ""
     reasoning: str = ""
     inputs: Any = None
+    read: tuple[Input, ...] = ()
+    untrusted: tuple[str, ...] = ()
+    plan: Mapping[str, Any] | None = None

@@ -6,18 +6,20 @@ before it is answered; what cannot be recorded is not answered (`NotRecorded`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import Error
 
 from audit.errors import NotRecordable
-from authz import recorder, refusals, snapshot, timekeeper
+from authz import recorder, refusals, runs, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, blot, clean
-from authz.engine.types import Decision, Effect
+from authz.engine import codes
+from authz.engine.types import Check, Decision, Effect, Status, Step
 from authz.engine.walk import judge
 from authz.errors import NotRecorded
 from authz.recorder import Judged, Recorded, Stale
@@ -33,13 +35,14 @@ Record = Callable[[Sequence[Judged]], Sequence[Recorded | Stale]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A decision, under the id and time of its record."""
+    """A decision, under the id and time of its record; `settled` is what the record counted."""
 
     id: UUID
     at: datetime
     ask: Ask
     resolved: Resolved
     decision: Decision
+    settled: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def allowed(self) -> bool:
@@ -137,9 +140,15 @@ def _judged(cleaned: Clean, caller: Caller, now: datetime, given: Decision | Non
         decision=decision,
         now=now,
     )
-    return _Turn(
-        cleaned, resolved, decision, Judged(row, resolved.revisions, None if given else now)
+    judged = Judged(
+        row=row,
+        slices=resolved.revisions,
+        now=None if given else now,
+        flow=None if given else runs.raised(resolved, decision, now),
+        rates=None if given else runs.counted(resolved, decision),
+        observed=decision.observe is not None,
     )
+    return _Turn(cleaned, resolved, decision, judged)
 
 
 def _mismatch(resolved: Resolved) -> Decision | None:
@@ -159,8 +168,32 @@ def _secret_parameters(ask: Ask) -> Sequence[str]:
 def _answer(turn: _Turn, written: Recorded) -> Answer:
     decision = turn.decision
     if decision.observe is None and written.code != decision.code:
-        # A counter decided otherwise, in the record's transaction.
-        decision = replace(
-            decision, effect=Effect(written.effect), check=written.check, code=written.code
-        )
-    return Answer(written.id, written.at, turn.clean.ask, turn.resolved, decision)
+        decision = _counted_out(decision, written, turn.resolved)
+    return Answer(written.id, written.at, turn.clean.ask, turn.resolved, decision, written.settled)
+
+
+def _counted_out(decision: Decision, written: Recorded, resolved: Resolved) -> Decision:
+    """A counter decided otherwise, in the record's transaction."""
+    request = resolved.request
+    counter = written.settled[written.check]
+    detail = {"agent": request.agent, "tool": request.tool, **counter}
+    return replace(
+        decision,
+        effect=Effect(written.effect),
+        check=written.check,
+        code=written.code,
+        walk=stopped_at(decision.walk, Check(written.check), written.code),
+        detail=detail,
+        remedies=codes.remedies(written.code, detail),
+    )
+
+
+def stopped_at(walk: Sequence[Step], check: Check, code: str) -> tuple[Step, ...]:
+    """The walk with `check` as the one that refused, and nothing reached after it."""
+    order = list(Check)
+    end = order.index(check)
+    return (
+        *walk[:end],
+        Step(check, Status.REFUSED, code),
+        *(Step(later, Status.NOT_REACHED) for later in order[end + 1 :]),
+    )

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from governance.kernel.errors import Conflict, GovernanceError, Invalid, NotFound, Unavailable
+from governance.kernel.errors import (
+    Conflict,
+    GovernanceError,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+    Unavailable,
+)
 
 
 class NotRecorded(Unavailable):
@@ -56,3 +64,33 @@ class PolicyDecided(Conflict):
     """This version is not waiting for a decision any more."""
 
     code = "policy_decided"
+
+
+class TokenEnded(NotSignedIn):
+    """The token is not valid any more. Get a new one."""
+
+    code = "token_ended"
+
+
+class NoSuchSession(NotFound):
+    """There is no such session, or it belongs to another agent."""
+
+    code = "unknown_session"
+
+
+class NotClean(NotAllowed):
+    """An agent cannot open a clean session itself. Have a gateway open it, or leave `clean` out."""
+
+    code = "session.not_clean"
+
+
+class SessionEnded(Conflict):
+    """This session has ended. Open a new one."""
+
+    code = "session.ended"
+
+
+class SessionTainted(Conflict):
+    """Untrusted input was read already, so a plan comes too late. Plan a new, clean session."""
+
+    code = "session.tainted"

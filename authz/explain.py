@@ -20,12 +20,18 @@ _PASSED = {
     Check.PARAMETERS: "They meet the tool's schema and the row's narrowing",
     Check.ROLE: "A role grants the tool",
     Check.POLICY: "No forbid fits; where policies govern the tool, a permit does",
+    Check.FLOW: "What it writes lies level with all that its run has read, or above",
+    Check.TAINT: "No untrusted input was read, or the plan of the run foresees this call",
+    Check.RATE: "Within the calls a minute and an hour",
 }
 _NOT_APPLICABLE = {
     Check.DELEGATION: "None used",
     Check.CONSENT: "None needed: no user is acted for",
     Check.ALLOWLIST: "A person has no row",
     Check.POLICY: "No policy governs the tool: the role is enough",
+    Check.FLOW: "It writes nowhere",
+    Check.TAINT: "A person chose this call",
+    Check.RATE: "A person has no limits here",
 }
 
 
@@ -37,7 +43,7 @@ def explain_decision(body: Mapping[str, Any]) -> Explanation:
     return Explanation(
         title=_title(body, sentence),
         lede=_lede(body, sentence),
-        walk=tuple(_line(step, detail) for step in body["judged"]["walk"]),
+        walk=tuple(_line(step, detail) for step in walk_of(body)),
         remedies=tuple(
             text for each in codes.remedies(code, detail) if (text := codes.remedy_text(each))
         ),
@@ -49,7 +55,26 @@ def _detail(body: Mapping[str, Any]) -> dict[str, Any]:
     named = {name: body.get(name) for name in ("agent", "tool", "gateway")}
     detail = {name: value for name, value in named.items() if value}
     detail["who"] = body.get("agent") or "This person"
-    return detail | dict(body["judged"].get("detail", {}))
+    settled = body.get("settled", {}).get(str(body.get("check", "")), {})
+    return {**detail, **body["judged"].get("detail", {}), **settled}
+
+
+def walk_of(body: Mapping[str, Any]) -> list[list[str]]:
+    """The walk as it ended: what a counter refused in the record's transaction replaces its step.
+
+    The walk is written before the counters are asked; their word stands in the second line.
+    """
+    walk = [[*step, "", ""][:3] for step in body["judged"]["walk"]]
+    check, order = str(body.get("check", "")), [step[0] for step in walk]
+    if check not in body.get("settled", {}) or body["judged"].get("observed"):
+        return walk
+    end = order.index(check)
+    refused = [check, Status.REFUSED.value, str(body["code"])]
+    return [
+        *walk[:end],
+        refused,
+        *([each, Status.NOT_REACHED.value, ""] for each in order[end + 1 :]),
+    ]
 
 
 def _title(body: Mapping[str, Any], sentence: str) -> str:

@@ -17,11 +17,16 @@ from audit.enums import Kind
 from audit.errors import SecretFound, UnknownRecord
 from audit.models import Record
 from audit.redactor import find_secret
-from authz import slices, timekeeper
+from authz import explain, slices, timekeeper
 from authz.asks import Caller
 from authz.engine import codes
+from authz.engine.reading import Reading
+from authz.engine.types import Input
 from authz.errors import AlreadyReported, BadRequest, OutcomeSecret, UnknownDecision
 from authz.models import ReportedOutcome
+from authz.resolve import OPENED
+from authz.services import sessions
+from authz.wire import TRUSTED, UNTRUSTED, read_inputs
 from governance.kernel import clock
 from governance.kernel.errors import NotSignedIn
 
@@ -48,6 +53,8 @@ class Report:
     cost_minor: int | None = None
     currency: str = ""
     records: tuple[str, ...] = ()
+    untrusted: bool = False
+    read: tuple[Input, ...] = ()
 
 
 def read_report(body: Json) -> Report:
@@ -62,7 +69,15 @@ def read_report(body: Json) -> Report:
         cost_minor=_cost(body.get("cost_minor")),
         currency=_currency(body.get("currency", "")),
         records=_records(body.get("records", [])),
+        untrusted=_untrusted(body.get("trust", TRUSTED)),
+        read=read_inputs(body.get("inputs"), "inputs"),
     )
+
+
+def _untrusted(value: Json) -> bool:
+    if value not in (TRUSTED, UNTRUSTED):
+        raise BadRequest(f"trust must be {TRUSTED} or {UNTRUSTED}.")
+    return bool(value == UNTRUSTED)
 
 
 def _cost(value: Json) -> int | None:
@@ -123,12 +138,29 @@ def _record_outcome(decision: Record, caller: Caller, report: Report) -> Reporte
         parent=decision.id,
     )
     audit.record(**entry)
+    _raise(decision, report)
     return reported
+
+
+def _raise(decision: Record, report: Report) -> None:
+    """What came back can only raise the run: it was hostile, or further systems were read."""
+    if not decision.agent or not (report.untrusted or report.read):
+        return
+    (world,) = slices.read([slices.WORLD])
+    reading = sessions.reading_of_inputs(report.read, world.document or {})
+    if report.untrusted:
+        reading |= Reading(untrusted=True)
+    opened = decision.session if OPENED.fullmatch(decision.session) else ""
+    sessions.raise_run(decision.agent, opened, reading, timekeeper.now())
 
 
 def entry_of(report: Report, **columns: Unpack[audit.Entry]) -> audit.Entry:
     """What is recorded of a report, beside the columns that tie it to its decision."""
     asked: dict[str, Json] = {"outcome": report.result, "records": len(report.records)}
+    if report.untrusted:
+        asked["untrusted"] = True
+    if report.read:
+        asked["systems"] = sorted({each.system for each in report.read})
     if report.cost_minor is not None:
         asked |= {"cost_minor": report.cost_minor, "currency": report.currency}
     payload = {"output": report.output, "records": list(report.records)}
@@ -160,7 +192,7 @@ def show_decision(*, decision_id: UUID, caller: Caller) -> Mapping[str, Json]:
         "session": record.session,
         "walk": [
             {"check": check, "status": status, "code": code}
-            for check, status, code in judged["walk"]
+            for check, status, code in explain.walk_of(said)
         ],
         "policies": judged["policies"],
         "flags": judged["flags"],

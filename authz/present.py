@@ -7,7 +7,10 @@ from typing import Any
 
 from authz.decide import Answer
 from authz.engine import codes
+from authz.engine.rate import WINDOWS, limits_of
+from authz.engine.types import Decision, Effect
 from authz.errors import BadRequest
+from governance.kernel.tiers import highest
 
 Json = Any
 
@@ -31,7 +34,8 @@ def _context(answer: Answer) -> dict[str, Json]:
     decision = answer.decision
     context: dict[str, Json] = {
         "decision_id": str(answer.id),
-        "effect": decision.effect,
+        # Nobody can be asked for a release yet, so what would be held is told as a denial.
+        "effect": Effect.DENY if decision.effect is Effect.HOLD else decision.effect,
         "check": decision.check,
         "code": decision.code,
         "reason": codes.reason(decision.code),
@@ -39,12 +43,35 @@ def _context(answer: Answer) -> dict[str, Json]:
         "policies": list(decision.policies),
         "obligations": [dict(each) for each in decision.obligations],
         "remedies": [_remedy(each) for each in decision.remedies],
-        "classification": decision.classification,
+        "classification": _output_tier(decision),
     }
+    if limits := _limits(answer):
+        context["limits"] = limits
     if decision.observe:
         seen = decision.observe
         context["observe"] = {"would": seen.would, "check": seen.check, "code": seen.code}
     return context
+
+
+def _output_tier(decision: Decision) -> str:
+    """What comes of the call carries the highest tier of anything that its run has read."""
+    known = [tier for tier in (decision.classification, decision.label) if tier]
+    return highest(known) if known else ""
+
+
+def _limits(answer: Answer) -> list[dict[str, Json]]:
+    """What is left of the limits that this call was counted against."""
+    used = answer.settled.get("rate", {}).get("used")
+    agent = answer.resolved.snapshot.agent
+    if not used or agent is None:
+        return []
+    most = limits_of(agent.document, answer.resolved.request.tool)
+    return [
+        {"scope": scope, "window": window, "limit": limit, "remaining": max(limit - count, 0)}
+        for scope in ("agent", "tool")
+        for window, limit, count in zip(WINDOWS, most[scope], used[scope], strict=True)
+        if limit is not None
+    ]
 
 
 def _remedy(remedy: Mapping[str, Json]) -> dict[str, Json]:

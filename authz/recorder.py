@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,11 +25,18 @@ STATEMENT_TIMEOUT = "3s"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One judged request on its way to the record. `now` is the time that it was judged at."""
+    """One judged request on its way to the record. `now` is the time that it was judged at.
+
+    `flow` raises its run, `rates` is what it counts against (see `authz.runs`), `observed` says
+    that the caller goes on whatever is decided.
+    """
 
     row: Row
     slices: Mapping[str, int]
     now: datetime | None
+    flow: Mapping[str, Any] | None = None
+    rates: Mapping[str, Any] | None = None
+    observed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class Recorded:
     effect: str
     check: str
     code: str
+    settled: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,9 @@ def _as_json(batch: Sequence[Judged]) -> str:
                 "row": each.row,
                 "slices": dict(each.slices),
                 **({"now": each.now.isoformat()} if each.now else {}),
+                **({"flow": each.flow} if each.flow else {}),
+                **({"rates": each.rates} if each.rates else {}),
+                **({"observed": True} if each.observed else {}),
             }
             for each in batch
         ]
@@ -92,4 +103,5 @@ def _read(answer: Mapping[str, Any]) -> Recorded | Stale:
         effect=answer["effect"],
         check=answer["check"],
         code=answer["code"],
+        settled=answer["settled"],
     )

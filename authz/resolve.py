@@ -17,6 +17,7 @@ OWN_SOURCE = "muster"
 
 _SLUG = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 _PID = re.compile(r"p_[0-9a-f]{20}")
+OPENED = re.compile(r"s-[0-9a-f]{32}")
 _MAX_SLUG = 60
 
 
@@ -39,6 +40,9 @@ def resolve(ask: Ask, caller: Caller, *, secret_path: str = "") -> Resolved:
     used = snapshot.load([WORLD, caller.key])
     agent, claimed = _agent(ask, caller, used)
     source = _source(caller, used)
+    opened = bool(OPENED.fullmatch(ask.session))
+    if opened:
+        _use(f"session:{ask.session}", used)
     request = Request(
         kind=ask.kind,
         tool=ask.tool,
@@ -57,10 +61,13 @@ def resolve(ask: Ask, caller: Caller, *, secret_path: str = "") -> Resolved:
         subject_properties=ask.subject_properties,
         resource_properties=ask.resource_properties,
         session=ask.session,
+        session_opened=opened,
         prompt_digest=ask.prompt_digest,
         code_reference=ask.code_reference,
         secret_path=secret_path,
         chain=ask.chain,
+        inputs=ask.read,
+        untrusted=ask.untrusted,
     )
     return Resolved(request, _snapshot(request, used), used)
 
@@ -77,6 +84,7 @@ def _snapshot(request: Request, used: Mapping[str, Held]) -> Snapshot:
         person=of("user", request.person),
         user=of("user", request.user),
         gateway=of("gateway", request.gateway),
+        session=of("session", request.session if request.session_opened else ""),
     )
 
 

@@ -68,6 +68,8 @@ def _asked(request: Request, caller: Caller, hidden: bool) -> dict[str, Json]:
     }
     if request.chain:
         asked["chain"] = list(request.chain)
+    if request.untrusted:
+        asked["untrusted"] = list(request.untrusted)
     if caller.token:
         asked["caller"] |= {"jti": caller.token.jti, "version": caller.token.client_version}
     return asked | {
@@ -97,6 +99,8 @@ def _judged(resolved: Resolved, decision: Decision, now: datetime, hidden: bool)
     if decision.detail:
         # Names no value that was sent; sentences are made of it whenever they are shown.
         judged["detail"] = json.loads(json.dumps(decision.detail, default=_plain))
+    if decision.label:
+        judged["label"] = decision.label
     if decision.observe:
         judged["observed"] = True
     if resolved.request.secret_path:

@@ -35,6 +35,7 @@ SELECT jsonb_build_object(
       'currency', tool.currency_parameter, 'count', tool.count_parameter,
       'recipient', tool.recipient_parameter, 'resource', tool.resource_parameter,
       'secret', to_jsonb(tool.secret_parameters), 'cost_minor', tool.cost_minor,
+      'on_taint', tool.on_taint,
       'accesses', (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'system', touched.slug, 'resource', access.resource, 'direction', access.direction)
             ORDER BY touched.slug, access.resource, access.direction), '[]')
@@ -78,7 +79,11 @@ SELECT jsonb_build_object(
       related.subject_type, related.subject_id)
       ORDER BY related.resource_type, related.resource_id, related.relation,
                related.subject_type, related.subject_id), '[]')
-    FROM authz_relationship AS related))
+    FROM authz_relationship AS related),
+  'toxic', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+      'slug', toxic.slug, 'categories', to_jsonb(toxic.categories), 'tier', toxic.implied_tier)
+      ORDER BY toxic.slug), '[]')
+    FROM authz_toxiccombination AS toxic WHERE toxic.is_active))
 """
 
 _AGENT = """
@@ -101,6 +106,10 @@ SELECT jsonb_build_object(
   'client_version', coalesce(client.version, 0),
   'revoked', (SELECT coalesce(jsonb_agg(revoked.jti ORDER BY revoked.jti), '[]')
     FROM registry_revokedtoken AS revoked WHERE revoked.client_id = client.id),
+  'carried', (SELECT coalesce(jsonb_object_agg(carried.fact,
+      to_char(carried.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '{}')
+    FROM authz_carried AS carried
+    WHERE carried.agent = agent.slug AND carried.until > clock_timestamp()),
   'limits', jsonb_build_object(
     'rate_per_minute', agent.rate_per_minute, 'rate_per_hour', agent.rate_per_hour,
     'spend_cap_minor', agent.spend_cap_minor, 'currency', agent.currency))
@@ -141,7 +150,25 @@ LEFT JOIN registry_client AS client ON client.gateway_id = gateway.id
 WHERE gateway.slug = substr(wanted.key, 9)
 """
 
-_STATEMENTS = {WORLD: _WORLD, "agent": _AGENT, "user": _USER, "gateway": _GATEWAY}
+# A plan names people and addresses, so it lies with what is personal.
+_SESSION = """
+SELECT jsonb_build_object(
+  'id', session.id, 'agent', agent.slug, 'clean', session.is_clean, 'tier', session.tier,
+  'untrusted', session.untrusted, 'categories', to_jsonb(session.categories),
+  'ended', session.ended_at IS NOT NULL,
+  'expires_at', to_char(session.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+  'personal', jsonb_build_object('plan', session.plan))
+FROM authz_flowsession AS session JOIN registry_agent AS agent ON agent.id = session.agent_id
+WHERE session.id = substr(wanted.key, 9)
+"""
+
+_STATEMENTS = {
+    WORLD: _WORLD,
+    "agent": _AGENT,
+    "user": _USER,
+    "gateway": _GATEWAY,
+    "session": _SESSION,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from authz import views
+from authz.api import session_views as session_api
 from authz.api import views as api
 
 urlpatterns = [
@@ -13,6 +14,12 @@ urlpatterns = [
     path(".well-known/authzen-configuration", api.Metadata.as_view(), name="authzen_metadata"),
     path("api/v1/decisions/<uuid:pk>", api.OneDecision.as_view(), name="decision"),
     path("api/v1/decisions/<uuid:pk>/outcome", api.Outcome.as_view(), name="decision_outcome"),
+    path("api/v1/sessions", session_api.Sessions.as_view(), name="sessions"),
+    path("api/v1/sessions/<str:pk>", session_api.OneSession.as_view(), name="session"),
+    path("api/v1/sessions/<str:pk>/plan", session_api.SessionPlan.as_view()),
+    path("api/v1/sessions/<str:pk>/inputs", session_api.SessionInputs.as_view()),
+    path("api/v1/sessions/<str:pk>/extract", session_api.SessionExtract.as_view()),
+    path("api/v1/sessions/<str:pk>/end", session_api.SessionEnd.as_view()),
     path("", include("authz.oauth.urls")),
     path("policies/", views.policies, name="policies"),
     path("policies/<str:slug>/", views.policy, name="policy"),

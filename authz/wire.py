@@ -13,12 +13,16 @@ from enum import StrEnum
 from typing import Any
 
 from authz.asks import MAX_REASONING, Ask
-from authz.engine.types import SubjectKind
+from authz.engine import plans
+from authz.engine.types import Input, SubjectKind
 from authz.errors import BadRequest
+from governance.kernel.errors import Invalid
 
 MAX_NAME_BYTES = 800
 MAX_SESSION = 200
 MAX_EVALUATIONS = 100
+MAX_INPUTS = 100
+TRUSTED, UNTRUSTED = "trusted", "untrusted"
 AGENT = "agent"
 TOOL = "tool"
 MCP_SERVER = "mcp_server"
@@ -61,9 +65,10 @@ def read_evaluation(body: Json) -> Ask:
     )
     subject_type, subject_id = _name(subject, "subject", "type"), _name(subject, "subject", "id")
     acts = _acting(subject_type, subject_id, subject, context)
+    called = _called(action, resource, context, own_shape=subject_type == AGENT)
     return Ask(
         **acts,
-        **_called(action, resource, context, own_shape=subject_type == AGENT),
+        **called,
         subject_type=subject_type,
         subject_properties=_member(subject, "properties", "subject.properties"),
         resource_properties=_member(resource, "properties", "resource.properties"),
@@ -72,7 +77,45 @@ def read_evaluation(body: Json) -> Ask:
         code_reference=_text(context, "code_reference", MAX_SESSION),
         reasoning=_text(context, "reasoning")[:MAX_REASONING],
         inputs=context.get("inputs"),
+        read=read_inputs(context.get("inputs"), "context.inputs"),
+        untrusted=_untrusted(_member(context, "provenance"), called["parameters"]),
+        plan=_plan(context.get("plan")),
     )
+
+
+def _plan(value: Json) -> Object | None:
+    if value is None:
+        return None
+    try:
+        return plans.read_plan(value)
+    except Invalid as error:
+        raise BadRequest(f"context.plan: {error.message}", code=error.code) from error
+
+
+def read_inputs(value: Json, path: str) -> tuple[Input, ...]:
+    """Of what a run is said to have read, the entries that name a system."""
+    entries = value if isinstance(value, list) else []
+    if len(entries) > MAX_INPUTS:
+        raise BadRequest(f"{path} has {len(entries)} entries; {MAX_INPUTS} are the most.")
+    return tuple(
+        _input(entry, f"{path}/{number}")
+        for number, entry in enumerate(entries)
+        if isinstance(entry, dict) and "system" in entry
+    )
+
+
+def _input(entry: Object, path: str) -> Input:
+    trust = entry.get("trust", TRUSTED)
+    if trust not in (TRUSTED, UNTRUSTED):
+        raise BadRequest(f"{path}/trust must be {TRUSTED} or {UNTRUSTED}.")
+    system = _named(entry["system"], f"{path}/system")
+    resource = _named(entry.get("resource"), f"{path}/resource")
+    return Input(system, resource, trusted=trust == TRUSTED)
+
+
+def _untrusted(provenance: Object, parameters: Object) -> tuple[str, ...]:
+    """The parameters that the caller marks as taken from hostile input."""
+    return tuple(sorted(n for n in parameters if provenance.get(n) == UNTRUSTED))
 
 
 def read_evaluations(body: Json) -> Ask | Batch:

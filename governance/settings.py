@@ -207,6 +207,15 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 
+# Data flow
+
+# How long an agent carries what it read into its next runs, in hours, by tier.
+MUSTER_CARRY_HOURS = {
+    tier: env.int(f"MUSTER_CARRY_HOURS_{tier.upper()}", default=24)
+    for tier in ("public", "internal", "confidential", "restricted")
+}
+MUSTER_SESSION_HOURS = env.int("MUSTER_SESSION_HOURS", default=24)
+
 # Static files
 
 STATIC_URL = "/static/"

@@ -72,6 +72,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             "purpose",
             "kind",
             "pattern",
+            "isolated_runs",
             "backup_owner",
             "builder",
             "repository",
@@ -88,6 +89,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             "purpose": "What is it for?",
             "kind": "What kind of thing is it?",
             "pattern": "It acts as",
+            "isolated_runs": "Its runs share no memory",
             "runs_at": "Runs at",
             "model": "Model",
             "model_provider": "Model runs at",
@@ -105,7 +107,10 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             "kind": forms.RadioSelect,
             "pattern": forms.RadioSelect,
         }
-        help_texts = {"model_provider": ""}
+        help_texts = {
+            "model_provider": "",
+            "isolated_runs": "A session that it opens starts clean. Its review must accept this.",
+        }
 
     def __init__(self, *args: Any, owner: Person, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

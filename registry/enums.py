@@ -63,6 +63,13 @@ class ToolEffect(TextChoices):
     EXTERNAL_COMMUNICATION = "external_communication", "external communication"
 
 
+class OnTaint(TextChoices):
+    """What becomes of a call outside the plan once the run has read untrusted input."""
+
+    HOLD = "hold", "ask a human"
+    DENY = "deny", "refuse"
+
+
 class Direction(TextChoices):
     READS = "reads", "reads"
     WRITES = "writes", "writes"

@@ -272,6 +272,8 @@ def _digest(agent: Agent, reach: Reach) -> str:
     """What a clearance is given for: calls, limits, identity, and the places behind them."""
     content: dict[str, Any] = {
         "pattern": agent.pattern,
+        # Absent while it is not so, as it was before there was such a thing.
+        **({"isolated_runs": True} if agent.isolated_runs else {}),
         "model_provider": reach.model_provider,
         "limits": [agent.rate_per_minute, agent.rate_per_hour, agent.spend_cap_minor],
         "currency": agent.currency,

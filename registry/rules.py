@@ -10,7 +10,15 @@ from datetime import date
 from typing import Any
 
 from governance.kernel import json_schema, tiers
-from registry.enums import AgentState, Employment, Environment, Tier, ToolEffect, Trust
+from registry.enums import (
+    AgentState,
+    Employment,
+    Environment,
+    OnTaint,
+    Tier,
+    ToolEffect,
+    Trust,
+)
 from registry.models import Agent, Clearance, Person
 
 S = AgentState
@@ -31,6 +39,8 @@ ENTRY_LIMITS = ("rate_per_minute", "rate_per_hour", "write_quota_per_hour")
 MONTHS_TO_RENEWAL = {Tier.RESTRICTED: 6, Tier.CONFIDENTIAL: 12, Tier.INTERNAL: 18, Tier.PUBLIC: 24}
 
 Facts = Mapping[str, Any]
+# How much a tool guards itself after untrusted input: by its tier is between asking and refusing.
+_ON_TAINT = {OnTaint.HOLD.value: 0, "": 1, OnTaint.DENY.value: 2}
 
 
 def may_move(state: str, target: str) -> bool:
@@ -126,15 +136,25 @@ def widened_tool(before: Facts, after: Facts) -> list[str]:
         found.append(f"It moves from {before['system']} to {after['system']}.")
     if not json_schema.covers(before["schema"], after["schema"]):
         found.append("Its parameters may take values that they could not take before.")
-    for name in ("amount", "currency", "count", "recipient", "resource"):
-        was = before[f"{name}_parameter"]
-        if was and was != after[f"{name}_parameter"]:
-            found.append(f"{was} is no longer its {name}.")
+    found += _parameters_lost(before, after)
     if lost := sorted(set(before["secret_parameters"]) - set(after["secret_parameters"])):
         found.append(f"{', '.join(lost)} would be recorded.")
+    if _ON_TAINT[after["on_taint"]] < _ON_TAINT[before["on_taint"]]:
+        found.append("After untrusted input it would be held where it was refused.")
     if {*map(tuple, before["accesses"])} != {*map(tuple, after["accesses"])}:
         found.append("What it reads and writes changes.")
     return found
+
+
+def _parameters_lost(before: Facts, after: Facts) -> list[str]:
+    """Limits and gates watch what a parameter stands for; they would watch it no more."""
+    return [
+        f"{before[field]} is no longer its {field.removesuffix('_parameter')}."
+        for field in (
+            f"{name}_parameter" for name in ("amount", "currency", "count", "recipient", "resource")
+        )
+        if before[field] and before[field] != after[field]
+    ]
 
 
 def widened_agent(before: Facts, after: Facts) -> list[str]:
@@ -152,6 +172,8 @@ def widened_agent(before: Facts, after: Facts) -> list[str]:
     ):
         if field in after and after[field] != before[field]:
             found.append(words)
+    if after.get("isolated_runs") and not before["isolated_runs"]:
+        found.append("Its runs would no longer carry over what earlier ones read.")
     return found
 
 

@@ -18,10 +18,12 @@ from django.conf import settings
 from django.db import Error
 
 from authz import outcomes, present, refusals, strangers, wire
+from authz.api import sessions
 from authz.asks import Ask, Caller
 from authz.decide import Answer, decide, refuse
 from authz.engine.types import SubjectKind, Token
 from authz.errors import BadRequest, MethodNotAllowed
+from authz.services.sessions import adopt_plan
 from authz.wire import Batch, Semantic
 from governance.kernel import strict_json
 from governance.kernel.api import PROBLEM, problem
@@ -110,6 +112,9 @@ def _operation(call: Call) -> Operation:
 def _methods(path: str) -> Mapping[str, Operation]:
     if path in _FIXED:
         return _FIXED[path]
+    of_sessions = sessions.methods(path)
+    if of_sessions:
+        return dict.fromkeys(of_sessions, _in_session)
     found = _DECISION.fullmatch(path)
     if not found:
         raise NotFound()
@@ -140,6 +145,8 @@ def _one(ask: Ask, caller: Caller) -> Answer:
 
 
 def _decided(asks: Sequence[Ask], caller: Caller) -> list[Answer]:
+    for ask in asks:
+        adopt_plan(ask, caller)
     given = decide(asks, caller)
     for each in given:
         strangers.note_unknown_agent(each, caller)
@@ -175,6 +182,17 @@ def _unreadable(error: BadRequest, caller: Caller, bare: bool) -> Json:
     """A denial that is answered is recorded, also of what was no question."""
     nothing = Ask(kind=SubjectKind.AGENT, tool="")
     return present.unreadable(refuse(nothing, caller, refusals.MALFORMED), error, bare=bare)
+
+
+# Sessions
+
+
+def _in_session(call: Call) -> Told:
+    operation = sessions.methods(call.path)[call.method]
+    bodiless = call.method == "GET" or call.path.endswith("/end")
+    caller, body = (_caller(call), None) if bodiless else _asked(call)
+    status, body = operation(sessions.session_of(call.path), body, caller)
+    return Told(body, status)
 
 
 # Afterwards

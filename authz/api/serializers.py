@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from authz.engine.types import Effect, Status
 from authz.outcomes import Result
-from authz.wire import Semantic
+from authz.wire import TRUSTED, UNTRUSTED, Semantic
 
 # Named in the settings, so that OpenAPI gives it a name.
 EFFECTS = [each.value for each in Effect]
@@ -42,6 +42,10 @@ class Context(serializers.Serializer[object]):
     parameters = Properties(required=False)
     reasoning = serializers.CharField(required=False, allow_blank=True)
     inputs = serializers.JSONField(required=False)
+    plan = serializers.JSONField(required=False, help_text="As in POST /api/v1/sessions.")
+    provenance = Properties(
+        required=False, help_text="Parameter to `untrusted`, where it was taken from such input."
+    )
     prompt_digest = serializers.CharField(max_length=200, required=False, allow_blank=True)
     code_reference = serializers.CharField(max_length=200, required=False, allow_blank=True)
 
@@ -88,6 +92,7 @@ class AnswerContext(serializers.Serializer[object]):
     obligations = serializers.ListField(child=Properties())
     remedies = serializers.ListField(child=Properties())
     classification = serializers.CharField(allow_blank=True)
+    limits = serializers.ListField(child=Properties(), required=False)
     observe = Observed(required=False)
     error = Properties(required=False)
 
@@ -117,6 +122,12 @@ class OutcomeRequest(serializers.Serializer[object]):
     records = serializers.ListField(
         child=serializers.CharField(max_length=255), max_length=1000, required=False
     )
+    trust = serializers.ChoiceField(
+        choices=[TRUSTED, UNTRUSTED],
+        required=False,
+        help_text="`untrusted` where the output may hold somebody else's words.",
+    )
+    inputs = serializers.JSONField(required=False, help_text="What else the call has read.")
 
 
 class OutcomeAnswer(serializers.Serializer[object]):

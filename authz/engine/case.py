@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 
-from authz.engine.targets import Target, classification, target_of
+from authz.engine.reading import NOTHING, Reading, carried, reading_in, reading_of
+from authz.engine.targets import (
+    READS,
+    WRITES,
+    Target,
+    Touched,
+    classification,
+    place_in,
+    target_of,
+    touched,
+)
 from authz.engine.types import (
     Check,
     Document,
@@ -19,6 +31,7 @@ from authz.engine.types import (
     SubjectKind,
 )
 from authz.engine.world import Facts, World, world_of
+from governance.kernel.tiers import highest
 
 LONGEST_NAME = 120
 
@@ -85,6 +98,69 @@ class Case:
             return ""
         return classification(self.tool, self.target, self.world.systems)
 
+    @cached_property
+    def reads(self) -> tuple[Touched, ...]:
+        """What this call reads, () for an unknown tool."""
+        return self._touched(READS)
+
+    @cached_property
+    def writes(self) -> tuple[Touched, ...]:
+        """Where this call writes, () for an unknown tool."""
+        return self._touched(WRITES)
+
+    def _touched(self, direction: str) -> tuple[Touched, ...]:
+        if self.tool is None:
+            return ()
+        return touched(self.tool, self.target, self.world.systems, direction)
+
+    @cached_property
+    def session(self) -> Document | None:
+        """The flow session that the call belongs to, None where it names none that was opened."""
+        return document(self.snapshot.session)
+
+    @cached_property
+    def reported(self) -> Reading:
+        """What the caller says that the run has read besides; it can only raise."""
+        return reading_of(self._reported())
+
+    def _reported(self) -> Iterator[Touched]:
+        for each in self.request.inputs:
+            if each.system not in self.world.systems:
+                continue  # the flow check refuses it
+            place = place_in(self.world.systems, each.system, each.resource)
+            yield replace(place, trusted=place.trusted and each.trusted)
+
+    @cached_property
+    def before(self) -> Reading:
+        """What the run has read before this call, with what its agent carries from others."""
+        session = reading_in(self.session) if self.session else NOTHING
+        return session | self._carried() | self.reported
+
+    def _carried(self) -> Reading:
+        """A session that was opened clean shares no memory with what was read before it."""
+        if self.agent is None or (self.session and self.session["clean"]):
+            return NOTHING
+        return carried(self.agent.get("carried") or {}, self.now)
+
+    @cached_property
+    def after(self) -> Reading:
+        """What the run has read once this call went on."""
+        return self.before | reading_of(self.reads)
+
+    @cached_property
+    def label(self) -> str:
+        """The tier of all that, raised by each toxic combination that it completes."""
+        return highest([self.after.tier, *(tier for _, tier in self.completed)])
+
+    @cached_property
+    def completed(self) -> tuple[tuple[str, str], ...]:
+        """Slug and tier of the toxic combinations among the categories that were read."""
+        return tuple(
+            (str(one["slug"]), str(one["tier"]))
+            for one in self.world.toxic
+            if self.after.categories.issuperset(one["categories"])
+        )
+
 
 def document(part: Slice | None) -> Document | None:
     return part.document if part is not None else None
@@ -109,3 +185,8 @@ def refused(case: Case, code: str, status: Status = Status.REFUSED, **detail: Js
     if case.agent is not None:
         about["agent"] = case.agent["slug"]
     return Step(Check(code.partition(".")[0]), status, code, {**about, **detail})
+
+
+def held(case: Case, code: str, **detail: Json) -> Step:
+    """As `refused`, but a human's word can let the call go on."""
+    return refused(case, code, Status.HELD, **detail)

@@ -56,6 +56,16 @@ REMEDIES: dict[str, str] = {
     "grant_role": "Ask security for a role that grants the tool.",
     "read_policy": "Change the call so that the policy lets it through.",
     "ask_policy_change": "Ask security to change the policy.",
+    "open_session": "Open a session and name it.",
+    "read_lower": "Read nothing above the tier of what is written.",
+    "write_higher": "Write to a place of the label's tier or above.",
+    "open_clean_session": "Ask through a gateway that opens a clean session for this run.",
+    "correct_input": "Name a registered system in context.inputs.",
+    "declare_plan": "Declare a plan for the session before it reads untrusted input.",
+    "extend_plan": "Put the call into the plan of the next session, before it reads.",
+    "pin_value": "Let the plan say which value the parameter may have.",
+    "wait": "Wait until the window ends.",
+    "ask_limit": "Ask the owner for a higher limit.",
     "ask_again": "Ask again.",
     "tell_security": "Tell security: Muster could not judge this call.",
 }
@@ -240,6 +250,86 @@ _GIVEN = (
         reason=POLICY_DENIED,
     ),
     Code(
+        "flow.sinks",
+        "{agent} may not write to {system} with {tool}. Its run has read {label} data, and "
+        "{system} is {destination}. Write to a place that is {label} or above.",
+        ("write_higher", "read_lower", "open_clean_session"),
+    ),
+    Code(
+        "flow.unknown_session",
+        "{agent} may not go on in this session. Muster has not opened it. Open one, or name none.",
+        ("open_session",),
+    ),
+    Code(
+        "flow.other_session",
+        "{agent} may not go on in this session. It belongs to another agent. Open one of its own.",
+        ("open_session",),
+    ),
+    Code(
+        "flow.session_ended",
+        "{agent} may not go on in this session. It has ended. Open a new one.",
+        ("open_session",),
+    ),
+    Code(
+        "flow.unknown_input",
+        "{agent} may not go on. What it says it has read, at {pointer}, names no registered "
+        "system. Correct the name.",
+        ("correct_input",),
+    ),
+    Code(
+        "taint.untrusted_input",
+        "{tool} waits for a human. The run has read untrusted input, and no plan was declared "
+        "before. Declare one before reading.",
+        ("declare_plan",),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "taint.outside_plan",
+        "{tool} waits for a human. The run has read untrusted input, and this call is not in its "
+        "plan. Plan it before reading.",
+        ("extend_plan",),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "taint.open_plan",
+        "{tool} waits for a human. The run has read untrusted input, and its plan leaves "
+        "{parameter} open. Let the plan name the value.",
+        ("pin_value",),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "taint.address",
+        "{tool} waits for a human. The run has read untrusted input, and {parameter} holds an "
+        "address that its plan does not name. Name it there.",
+        ("pin_value",),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "taint.parameter",
+        "{tool} waits for a human. {parameter} was taken from untrusted input and is not a value "
+        "that the row lists. List it in the row.",
+        ("add_to_allowlist",),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "taint.denied",
+        "{tool} may not be called now. The run has read untrusted input, and this tool runs only "
+        "inside the plan. Plan it before reading.",
+        ("declare_plan", "pin_value"),
+    ),
+    Code(
+        "rate.minute",
+        "{agent} may not call {tool} now. {limit} calls a minute are allowed, and they are used "
+        "up. Wait until {until}, or ask the owner for more.",
+        ("wait", "ask_limit"),
+    ),
+    Code(
+        "rate.hour",
+        "{agent} may not call {tool} now. {limit} calls an hour are allowed, and they are used "
+        "up. Wait until {until}, or ask the owner for more.",
+        ("wait", "ask_limit"),
+    ),
+    Code(
         "rate.busy",
         "This may not go on. The facts behind it changed again and again while it was judged. "
         "Wait a moment and ask again.",
@@ -312,6 +402,12 @@ _ABOUT = {
     "remove_secret": ("pointer",),
     "read_policy": ("policies",),
     "ask_policy_change": ("policies",),
+    "read_lower": ("label", "destination"),
+    "write_higher": ("label",),
+    "correct_input": ("pointer",),
+    "pin_value": ("parameter",),
+    "wait": ("until",),
+    "ask_limit": ("agent", "limit", "window", "scope"),
 }
 
 

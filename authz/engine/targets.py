@@ -9,6 +9,8 @@ from authz.engine.types import Json, Request
 from governance.kernel.tiers import RESTRICTED, highest, place_of, rank
 
 RESOURCE_TYPE = "x-muster-resource-type"
+READ = "read"
+READS, WRITES = "reads", "writes"
 
 Facts = Mapping[str, Json]
 
@@ -25,6 +27,17 @@ class Target:
     id: str
     vouched: bool
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A place that a call reads or writes, as sensitive and as hostile as it counts."""
+
+    system: str
+    resource: str
+    tier: str
+    categories: tuple[str, ...]
+    trusted: bool
 
 
 def target_of(request: Request, tool: Facts, resource_types: Facts) -> Target:
@@ -92,3 +105,45 @@ def _tier(systems: Facts, system: str, resource: str) -> str:
 def tier_rank(tier: str) -> int:
     """0 for public to 3 for restricted: the number that policies compare."""
     return rank(tier)
+
+
+def touched(tool: Facts, target: Target, systems: Facts, direction: str) -> tuple[Touched, ...]:
+    """Every place that a call reads, or that it writes.
+
+    A tool that is more than a read writes into its own system where it declares no other place.
+    """
+    own = str(tool["system"])
+    declared = [one for one in tool.get("accesses") or () if one["direction"] == direction]
+    places = [(str(one["system"]), str(one["resource"])) for one in declared]
+    reads = tool["effect"] == READ
+    if not places and (
+        (direction == WRITES and not reads)
+        or (direction == READS and reads and not tool.get("accesses"))
+    ):
+        places = [(own, "")]
+    return tuple(
+        place
+        for system, resource in places
+        for place in _touched(systems, system, resource, own, target)
+    )
+
+
+def _touched(
+    systems: Facts, system: str, resource: str, own: str, target: Target
+) -> Iterator[Touched]:
+    """The declared resource, else the judged one; one that was merely claimed counts as both."""
+    if resource or system != own or target.type != own:
+        yield place_in(systems, system, resource)
+        return
+    yield place_in(systems, own, target.id)
+    if not target.vouched:
+        yield place_in(systems, own, "")
+
+
+def place_in(systems: Facts, system: str, resource: str) -> Touched:
+    """A place as the register knows it; what it does not know is restricted and hostile."""
+    facts = systems.get(system)
+    if facts is None:
+        return Touched(system, resource, RESTRICTED, (), trusted=False)
+    tier, categories = place_of(facts, resource)
+    return Touched(system, resource, tier, categories, trusted=facts.get("trust") == "trusted")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from authz.engine.reading import NOTHING, Reading
+
 Json = Any
 Document = Mapping[str, Json]
 
@@ -74,6 +76,15 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """Something that the caller says its run has read. `trusted` False lowers a system's trust."""
+
+    system: str
+    resource: str = ""
+    trusted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One question, normalised at the edge from any of the accepted wire shapes.
 
@@ -82,6 +93,9 @@ class Request:
     the resource that is judged is computed from the tool's declared parameter.
     `secret_path` names the place of a recognised credential, "" if none was found.
     `chain` names the agents through whom the call was handed on, nearest first.
+    `session_opened` says that the session's name is one that Muster gave.
+    `inputs` is what the run has read besides, `untrusted` the parameters that the caller says it
+    took from hostile input.
     """
 
     kind: SubjectKind
@@ -101,10 +115,13 @@ class Request:
     subject_properties: Mapping[str, Json] = field(default_factory=dict)
     resource_properties: Mapping[str, Json] = field(default_factory=dict)
     session: str = ""
+    session_opened: bool = False
     prompt_digest: str = ""
     code_reference: str = ""
     secret_path: str = ""
     chain: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    untrusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +146,11 @@ class Snapshot:
     person: Slice | None = None
     user: Slice | None = None
     gateway: Slice | None = None
+    session: Slice | None = None
 
     def used(self) -> tuple[Slice, ...]:
         """The slices that there are, in a fixed order."""
-        every = (self.world, self.agent, self.person, self.user, self.gateway)
+        every = (self.world, self.agent, self.person, self.user, self.gateway, self.session)
         return tuple(one for one in every if one is not None)
 
 
@@ -157,7 +175,12 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict and the whole walk behind it (always thirteen steps, in order)."""
+    """The verdict and the whole walk behind it (always thirteen steps, in order).
+
+    `label` is the tier of all that the run has read with this call. `reported` and `read` are
+    what raises its session: what the caller said, in any case, and what the call reads, if it
+    goes on.
+    """
 
     effect: Effect
     check: str
@@ -172,4 +195,7 @@ class Decision:
     resource_type: str = ""
     resource_id: str = ""
     classification: str = ""
+    label: str = ""
+    reported: Reading = NOTHING
+    read: Reading = NOTHING
     observe: Observed | None = None

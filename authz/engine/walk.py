@@ -10,8 +10,12 @@ from datetime import UTC, datetime
 
 from authz.engine import checks, codes
 from authz.engine.case import Case
+from authz.engine.flow import flow
 from authz.engine.identity import identity
 from authz.engine.policy import policy
+from authz.engine.rate import rate
+from authz.engine.reading import NOTHING, Reading, reading_of
+from authz.engine.taint import taint
 from authz.engine.types import (
     Check,
     Decision,
@@ -37,9 +41,9 @@ CHECKS: Mapping[Check, CheckFunction | None] = {
     Check.PARAMETERS: checks.parameters,
     Check.ROLE: checks.role,
     Check.POLICY: policy,
-    Check.FLOW: None,
-    Check.TAINT: None,
-    Check.RATE: None,
+    Check.FLOW: flow,
+    Check.TAINT: taint,
+    Check.RATE: rate,
     Check.SPEND: None,
     Check.QUOTA: None,
     Check.GATE: None,
@@ -93,6 +97,7 @@ def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
     code, detail = (step.code, step.detail) if step else ("", {})
     resource_type, resource_id, tier = _place(case)
     observe = _observed(case, effect, code, tier)
+    label, reported, read = _raised(case, steps, observe)
     return Decision(
         effect=Effect.ALLOW if observe else effect,
         check=step.check.value if step else "",
@@ -106,6 +111,9 @@ def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
         resource_type=resource_type,
         resource_id=resource_id,
         classification=tier,
+        label=label,
+        reported=reported,
+        read=read,
         observe=observe,
     )
 
@@ -128,6 +136,24 @@ def _place(case: Case) -> tuple[str, str, str]:
         raise
     except BaseException:  # the walk has said what failed
         return case.request.resource_type, case.request.resource_id, ""
+
+
+def _raised(
+    case: Case, steps: Sequence[Step], observe: Observed | None
+) -> tuple[str, Reading, Reading]:
+    """The label of the run with this call, what was reported, and what the call reads.
+
+    Only an agent that is who it says has a run; where the facts cannot be read there is none.
+    """
+    known = steps[0].status is Status.PASSED or observe is not None
+    if not case.is_agent or case.agent is None or not known:
+        return "", NOTHING, NOTHING
+    try:
+        return case.label, case.reported, reading_of(case.reads)
+    except _INTERRUPTIONS:
+        raise
+    except BaseException:  # the walk has said what failed
+        return "", NOTHING, NOTHING
 
 
 def _observed(case: Case, effect: Effect, code: str, tier: str) -> Observed | None:

@@ -77,6 +77,7 @@ class World:
     relations: Relations
     relation_types: Mapping[str, Mapping[str, str]]
     policies: policies.PolicyIndex
+    toxic: tuple[Facts, ...]
     _tools: dict[str, CompiledTool] = field(default_factory=dict)
     _whole: list[Any] = field(default_factory=list)
     _entities: dict[tuple[str, ...], Any] = field(default_factory=dict)
@@ -173,6 +174,7 @@ def compile_world(document: Document) -> World:
         relations=relations,
         relation_types=cedar_schema.relation_types(types, relations.seen),
         policies=policies.index(document.get("policies") or (), document.get("governed") or ()),
+        toxic=tuple(document.get("toxic") or ()),
     )
 
 

@@ -1,9 +1,20 @@
-"""Roles, policies, relationships and the toxic catalogue."""
+"""Roles, policies, relationships, the toxic catalogue, flow sessions and counters."""
 
 from authz.models.outcomes import ReportedOutcome
 from authz.models.policies import GovernedTool, Policy
 from authz.models.relationships import Relationship
 from authz.models.roles import Role
+from authz.models.sessions import Carried, FlowSession, Usage
 from authz.models.toxic import ToxicCombination
 
-__all__ = ["GovernedTool", "Policy", "Relationship", "ReportedOutcome", "Role", "ToxicCombination"]
+__all__ = [
+    "Carried",
+    "FlowSession",
+    "GovernedTool",
+    "Policy",
+    "Relationship",
+    "ReportedOutcome",
+    "Role",
+    "ToxicCombination",
+    "Usage",
+]

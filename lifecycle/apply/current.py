@@ -160,6 +160,7 @@ def _tool(tool: Tool) -> Fields:
         "recipient_parameter": tool.recipient_parameter,
         "resource_parameter": tool.resource_parameter,
         "secret_parameters": sorted(tool.secret_parameters),
+        "on_taint": tool.on_taint,
         "accesses": sorted(
             (
                 {"system": one.system.slug, "resource": one.resource, "direction": one.direction}
@@ -184,6 +185,7 @@ PLAIN_OF_AGENTS = (
     "prompt_digest",
     "code_reference",
     "pattern",
+    "isolated_runs",
     "rate_per_minute",
     "rate_per_hour",
     "spend_cap_minor",

@@ -200,6 +200,7 @@ TOOLS = Kind(
         "recipient_parameter": f.column(Tool, "recipient_parameter"),
         "resource_parameter": f.column(Tool, "resource_parameter"),
         "secret_parameters": f.columns(Tool, "secret_parameters"),
+        "on_taint": f.column(Tool, "on_taint"),
         "accesses": f.keyed(
             {
                 "system": f.to("systems"),
@@ -265,6 +266,7 @@ AGENTS = Kind(
         "prompt_digest": f.column(Agent, "prompt_digest"),
         "code_reference": f.column(Agent, "code_reference"),
         "pattern": f.column(Agent, "pattern"),
+        "isolated_runs": f.column(Agent, "isolated_runs"),
         "roles": f.many(f.to("roles")),
         "allowlist": f.keyed(
             {

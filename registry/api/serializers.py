@@ -16,6 +16,7 @@ from registry.enums import (
     Employment,
     Environment,
     IdentityPattern,
+    OnTaint,
     ResourceMatch,
     Tier,
     ToolEffect,
@@ -164,6 +165,7 @@ class ToolOut(serializers.ModelSerializer[Tool]):
             "recipient_parameter",
             "resource_parameter",
             "secret_parameters",
+            "on_taint",
             "cost_minor",
             "currency",
             "version",
@@ -185,6 +187,7 @@ class ToolIn(serializers.Serializer[Any]):
     secret_parameters = serializers.ListField(
         child=serializers.CharField(max_length=100), required=False, max_length=50
     )
+    on_taint = serializers.ChoiceField(choices=OnTaint.choices, required=False, allow_blank=True)
     cost_minor = serializers.IntegerField(required=False, min_value=0, max_value=10**12)
     currency = serializers.CharField(max_length=3, required=False)
     accesses = AccessShape(many=True, required=False)
@@ -227,6 +230,7 @@ class AgentOut(serializers.ModelSerializer[Agent]):
             "prompt_digest",
             "code_reference",
             "pattern",
+            "isolated_runs",
             "owner",
             "backup_owner",
             "state",
@@ -266,6 +270,7 @@ class AgentIn(serializers.Serializer[Any]):
     prompt_digest = serializers.CharField(max_length=128, **_TEXT)
     code_reference = serializers.CharField(max_length=128, **_TEXT)
     pattern = serializers.ChoiceField(choices=IdentityPattern.choices, required=False)
+    isolated_runs = serializers.BooleanField(required=False)
     backup_owner = PersonRef(required=False, allow_null=True)
     rate_per_minute = serializers.IntegerField(
         required=False, allow_null=True, min_value=1, max_value=10**6

@@ -69,6 +69,12 @@ class Agent(models.Model):
         max_length=14, choices=IdentityPattern.choices, default=IdentityPattern.SERVICE
     )
 
+    isolated_runs = models.BooleanField(
+        "its runs share no memory",
+        default=False,
+        help_text="A session that it opens itself starts clean.",
+    )
+
     # Who answers for it
     owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="owned_agents")
     backup_owner = models.ForeignKey(

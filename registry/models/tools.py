@@ -11,7 +11,7 @@ from django.db.models.functions import Upper
 from simple_history.models import HistoricalRecords
 
 from registry import validators
-from registry.enums import Direction, ToolEffect
+from registry.enums import Direction, OnTaint, ToolEffect
 from registry.models.people import Person
 from registry.models.systems import System
 
@@ -49,6 +49,13 @@ class Tool(models.Model):
     recipient_parameter = models.CharField(max_length=100, blank=True)
     resource_parameter = models.CharField(max_length=100, blank=True)
     secret_parameters = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    on_taint = models.CharField(
+        "after untrusted input",
+        max_length=4,
+        choices=OnTaint.choices,
+        blank=True,
+        help_text="Without one: a human is asked, and nothing is written into restricted places.",
+    )
     cost_minor = models.BigIntegerField(
         "cost estimate, minor units",
         default=0,

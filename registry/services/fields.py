@@ -61,6 +61,7 @@ class ToolFields(TypedDict, total=False):
     recipient_parameter: str
     resource_parameter: str
     secret_parameters: Sequence[str]
+    on_taint: str
     cost_minor: int
     currency: str
 
@@ -82,6 +83,7 @@ class AgentDetails(TypedDict, total=False):
     prompt_digest: str
     code_reference: str
     pattern: str
+    isolated_runs: bool
     backup_owner: Person | None
     rate_per_minute: int | None
     rate_per_hour: int | None

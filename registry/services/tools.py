@@ -36,6 +36,7 @@ DEFINITION = (
     "schema",
     *(f"{name}_parameter" for name in PARAMETERS),
     "secret_parameters",
+    "on_taint",
 )
 
 Accesses = list[list[str]]

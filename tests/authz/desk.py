@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from authz.engine.types import Request, Slice, Snapshot, SubjectKind, Token
+from authz.engine.types import Input, Request, Slice, Snapshot, SubjectKind, Token
 
 CASES = Path(__file__).parent / "cases"
 NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)  # a Monday, 14:00 in Copenhagen
@@ -49,6 +49,9 @@ def snapshot(docs: Mapping[str, Any], request: Request) -> Snapshot:
         person=a_slice(f"user:{request.person}", docs["people"].get(request.person)),
         user=a_slice(f"user:{request.user}", docs["people"].get(request.user)),
         gateway=a_slice(f"gateway:{request.gateway}", docs["gateways"].get(request.gateway)),
+        session=a_slice(
+            f"session:{request.session}", docs.get("sessions", {}).get(request.session)
+        ),
     )
 
 
@@ -67,4 +70,6 @@ def a_request(**given: Any) -> Request:
     wanted["kind"] = SubjectKind(wanted["kind"])
     wanted["token"] = Token(**wanted["token"]) if wanted["token"] else None
     wanted["chain"] = tuple(wanted.get("chain", ()))
+    wanted["inputs"] = tuple(Input(**each) for each in wanted.get("inputs", ()))
+    wanted["untrusted"] = tuple(wanted.get("untrusted", ()))
     return Request(**wanted)

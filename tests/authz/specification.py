@@ -19,7 +19,31 @@ NAMES = [
 CHECKS = " ".join(NAMES).split()
 TIERS = ["public", "internal", "confidential", "restricted"]
 NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
-MIDNIGHT = "01T00:00:00+00:00"
+OPENED = f"s-{'0' * 32}"
+LINK = "see www.evil.example."
+NARROWINGS: list[dict[str, Any]] = [
+    {},
+    {"properties": {"n": {"maximum": 0}}},
+    {"properties": {"r": {"enum": ["ann", "bob"]}}},
+]
+INPUTS: list[list[dict[str, Any]]] = [
+    [],
+    [],
+    [],
+    [{"system": "s1", "trusted": True}],
+    [{"system": "s2", "resource": "ab"}],
+    [{"system": "s1", "trusted": False}],
+    [{"system": "moon"}],
+]
+RULES: list[dict[str, Any]] = [
+    {},
+    {"r": {"const": "ann"}},
+    {"r": {"enum": ["ann", "bob"]}, "n": {"maximum": 1}},
+    {"r": {"pattern": "^a"}, "s": {"const": "a"}},
+    {"r": {"pattern": "n"}},
+    {"n": {"const": 1}, "s": {"enum": ["a", "ab"]}, "r": {"enum": ["ann", "ab"]}},
+    {"m": {"const": LINK}, "r": {"const": "ann"}, "n": {"maximum": 2}},
+]
 
 Choose = Callable[[Sequence[Any]], Any]
 
@@ -41,10 +65,10 @@ def generate_world(choose: Choose) -> tuple[dict[str, Any], list[dict[str, Any]]
     systems = {
         name: {
             "tier": choose(TIERS),
-            "categories": [],
+            "categories": choose([[], ["c1"], ["c2"]]),
             "environment": "production",
             "country": "",
-            "trust": "trusted",
+            "trust": choose(["trusted", "trusted", "untrusted"]),
             "personal_ids": False,
             "resources": [
                 {"name": "a", "match": "prefix", "tier": choose(TIERS), "categories": []},
@@ -52,7 +76,7 @@ def generate_world(choose: Choose) -> tuple[dict[str, Any], list[dict[str, Any]]
                     "name": "ab",
                     "match": choose(["exact", "prefix"]),
                     "tier": choose(TIERS),
-                    "categories": [],
+                    "categories": choose([[], ["c1", "c2"]]),
                 },
             ],
         }
@@ -73,6 +97,7 @@ def generate_world(choose: Choose) -> tuple[dict[str, Any], list[dict[str, Any]]
             for one in policies
         ],
         "governed": [name for name in tools if choose([False, False, True])],
+        "toxic": [{"slug": "both", "categories": ["c1", "c2"], "tier": choose(TIERS)}],
     }
     return world, policies
 
@@ -89,18 +114,23 @@ def generate_tool(choose: Choose, systems: dict[str, Any]) -> dict[str, Any]:
     ]
     return {
         "system": system,
-        "effect": choose(["read", "write"]),
+        "effect": choose(["read", "write", "financial"]),
         "version": 1,
         "schema": {
             "type": "object",
             "properties": {
                 "n": {"type": "integer", "maximum": choose([1, 2])},
                 "s": {"enum": ["a", "ab"], **choose([{}, {"x-muster-resource-type": "thing"}])},
+                "r": {"type": "string"},
+                "m": {"type": "string"},
             },
             "required": choose([[], ["n"]]),
             "additionalProperties": choose([True, False]),
         },
         "resource": choose(["", "s"]),
+        "recipient": choose(["", "r"]),
+        "amount": choose(["", "n"]),
+        "on_taint": choose(["", "", "hold", "deny"]),
         "secret": [],
         "accesses": accesses,
     }
@@ -153,7 +183,7 @@ def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[
         "tier": choose(TIERS),
         "roles": choose(roles),
         "allowlist": {
-            name: {"narrowing": choose([{}, {"properties": {"n": {"maximum": 0}}}])}
+            name: {"narrowing": choose(NARROWINGS)}
             for name in ("t1", "t2", "t3", "gone")
             if choose([True, True, True, False])
         },
@@ -164,6 +194,23 @@ def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[
         ),
         "client_version": 1,
         "revoked": ["bad"],
+        "limits": {"rate_per_minute": 1, "rate_per_hour": 1},
+        "carried": {
+            fact: choose(["2026-11-24T00:00:00Z", "2026-11-23T13:00:00Z"])
+            for fact in ("tier:confidential", "tier:internal", "taint", "category:c1")
+            if choose([False, False, False, True])
+        },
+    }
+    session = {
+        "id": OPENED,
+        "agent": choose(["one"] * 9 + ["two"]),
+        "clean": choose([True, False]),
+        "tier": choose(TIERS),
+        "untrusted": choose([True, False]),
+        "categories": choose([[], ["c1"], ["c2"]]),
+        "ended": choose([False] * 9 + [True]),
+        "expires_at": choose(["2026-11-24T00:00:00Z"] * 9 + ["2026-11-23T13:00:00Z"]),
+        "personal": {"plan": choose([None, _plan(choose)])},
     }
     person = {
         "pid": "p1",
@@ -182,16 +229,52 @@ def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[
         "client_version": 1,
         "revoked": ["bad"],
     }
-    return Case(
+    case = Case(
         {
             "world": world,
             "agents": {"one": agent},
             "people": {"p1": person},
             "gateways": {"edge": gateway},
+            "sessions": {OPENED: session},
         },
         _request(choose),
         policies,
     )
+    if choose([False, True]):
+        _smooth(case, choose)
+    return case
+
+
+def _smooth(case: Case, choose: Choose) -> None:
+    """Most cases end at an early check; these reach the late ones."""
+    agent, session, asked = case.docs["agents"]["one"], case.docs["sessions"][OPENED], case.request
+    agent |= {
+        "state": "active",
+        "pattern": "service",
+        "owner_employment": "employed",
+        "roles": ["r1", "r2"],
+        "carried": {},
+        "observe_until": None,
+    }
+    agent["allowlist"] = {name: {"narrowing": choose(NARROWINGS)} for name in ("t1", "t2", "t3")}
+    session |= {"agent": choose(["one"] * 9 + ["two"]), "ended": choose([False] * 9 + [True])}
+    session |= {"tier": "public", "categories": [], "clean": True}
+    steps = [{"tool": asked["tool"], "parameters": choose(RULES)} for _ in range(2)]
+    session["personal"]["plan"] = choose([None, {"steps": steps, "extracts": {}}])
+    asked |= {"kind": "agent", "agent": "one", "person": "", "user": "", "chain": []}
+    asked |= {"gateway": "", "token": (1, "good"), "secret_path": ""}
+    asked |= {"session": choose([OPENED] * 9 + [f"s-{'f' * 32}"]), "session_opened": True}
+    asked |= {"inputs": choose(INPUTS), "resource_type": "", "resource_id": ""}
+    asked["parameters"].pop("extra", None)
+    asked["parameters"]["n"] = choose([0, 1])
+
+
+def _plan(choose: Choose) -> dict[str, Any]:
+    steps = [
+        {"tool": choose(["t1", "t2", "t3"]), "parameters": choose(RULES)}
+        for _ in range(choose([0, 1, 2, 3]))
+    ]
+    return {"steps": steps, "extracts": {}}
 
 
 def _request(choose: Choose) -> dict[str, Any]:
@@ -201,8 +284,13 @@ def _request(choose: Choose) -> dict[str, Any]:
         parameters["n"] = choose([0, 1, 1, 2, 3, "x", True])
     if choose([True, False]):
         parameters["s"] = choose(["a", "ab", "zz"])
+    if choose([True, False]):
+        parameters["r"] = choose(["ann", "bob", "ab"])
+    if choose([True, False]):
+        parameters["m"] = choose(["hello", LINK, "write to eve@evil.example now"])
     if choose([False, False, False, True]):
         parameters["extra"] = 1
+    named = choose(["", "", "run-1", OPENED, OPENED, OPENED, f"s-{'f' * 32}"])
     return {
         "kind": kind,
         "tool": choose(["t1", "t2", "t3", "t1", "t2", "gone", "T1"]),
@@ -219,6 +307,10 @@ def _request(choose: Choose) -> dict[str, Any]:
         "resource_properties": choose([{}, {"n": 1}, {"n": 0}, {"n": "x"}]),
         "secret_path": choose([""] * 15 + ["/s"]),
         "chain": choose([[]] * 19 + [["other"]]),
+        "session": named,
+        "session_opened": named.startswith("s-"),
+        "inputs": choose(INPUTS),
+        "untrusted": choose([[], [], ["r"], ["n", "s"]]),
         "mode": choose(["enforce"] * 5 + ["simulate"]),
     }
 
@@ -228,8 +320,7 @@ def _request(choose: Choose) -> dict[str, Any]:
 
 def expected(case: Case) -> dict[str, Any]:
     """What the decision must say: effect, code, and the status of every check."""
-    statuses, code = walk(case)
-    effect = "deny" if code else "allow"
+    statuses, effect, code = walk(case)
     tier = tier_of(case)
     observed = code_may_be_observed(case, code, tier)
     return {
@@ -238,17 +329,20 @@ def expected(case: Case) -> dict[str, Any]:
         "statuses": statuses,
         "observe": [effect, code] if observed else None,
         "tier": tier,
+        **raised(case, statuses, observed),
     }
 
 
-def walk(case: Case) -> tuple[list[str], str]:
-    statuses = []
-    for name in CHECKS[:7]:
+def walk(case: Case) -> tuple[list[str], str, str]:
+    statuses, held = [], ""
+    for name in CHECKS[:10]:
         status, code = globals()[f"check_{name}"](case)
         statuses.append(status)
-        if code:
-            return statuses + ["not_reached"] * (13 - len(statuses)), code
-    return statuses + ["not_built"] * 6, ""
+        if status == "held":
+            held = held or code
+        elif code:
+            return statuses + ["not_reached"] * (13 - len(statuses)), "deny", code
+    return statuses + ["not_built"] * 3, "hold" if held else "allow", held
 
 
 Outcome = tuple[str, str]  # a status, and the code if it refuses
@@ -361,7 +455,10 @@ def check_parameters(case: Case) -> Outcome:
         return refused("parameters.schema")
     if is_agent(case):
         narrowing = actor_of(case)["allowlist"][case.request["tool"]]["narrowing"]
-        if narrowing and given.get("n", 0) > 0:
+        rules = narrowing.get("properties", {})
+        if "n" in rules and given.get("n", 0) > 0:
+            return refused("parameters.narrowing")
+        if "r" in rules and given.get("r", "ann") not in rules["r"]["enum"]:
             return refused("parameters.narrowing")
     if contradicts(case):
         return refused("parameters.resource_mismatch")
@@ -512,3 +609,221 @@ def code_may_be_observed(case: Case, code: str, tier: str) -> bool:
     if "restricted" in (tier, agent["tier"]):
         return False
     return not code.startswith("identity.") or code == "identity.pattern"
+
+
+# Data flow: what the run has read, and where this call writes ----------------------------------
+
+
+@dataclass(frozen=True)
+class Read:
+    tier: int
+    hostile: bool
+    categories: frozenset[str]
+
+
+def joined(reads: Sequence[Read]) -> Read:
+    return Read(
+        max([read.tier for read in reads], default=0),
+        any(read.hostile for read in reads),
+        frozenset().union(*(read.categories for read in reads)),
+    )
+
+
+def session_of(case: Case) -> Any:
+    return case.docs["sessions"].get(case.request["session"])
+
+
+def places(case: Case, direction: str) -> list[tuple[str, str]]:
+    """System and resource of everything that the call reads, or writes."""
+    tool = tool_of(case)
+    own, (kind, identity) = tool["system"], resource_of(case)
+    named = [(a["system"], a["resource"]) for a in tool["accesses"] if a["direction"] == direction]
+    if not named and direction == "writes" and tool["effect"] != "read":
+        named = [(own, "")]
+    if not tool["accesses"] and direction == "reads" and tool["effect"] == "read":
+        named = [(own, "")]
+    found = []
+    for system, resource in named:
+        if resource == "" and system == own and kind == own:
+            found.append((own, identity))
+            if tool["resource"] == "":
+                found.append((own, ""))
+        else:
+            found.append((system, resource))
+    return found
+
+
+def read_at(case: Case, system: str, name: str) -> Read:
+    document = case.docs["world"]["systems"][system]
+    categories = document["categories"]
+    if name == "ab" or (name.startswith("ab") and document["resources"][1]["match"] == "prefix"):
+        categories = document["resources"][1]["categories"]
+    elif name.startswith("a"):
+        categories = document["resources"][0]["categories"]
+    tier = TIERS.index(place(case, system, name))
+    return Read(tier, document["trust"] == "untrusted", frozenset(categories))
+
+
+def reported(case: Case) -> Read:
+    found = []
+    for each in case.request["inputs"]:
+        if each["system"] == "moon":
+            continue
+        read = read_at(case, each["system"], each.get("resource", ""))
+        found.append(
+            Read(read.tier, read.hostile or not each.get("trusted", True), read.categories)
+        )
+    return joined(found)
+
+
+def read_before(case: Case) -> Read:
+    session, found = session_of(case), [reported(case)]
+    if session:
+        found.append(
+            Read(
+                TIERS.index(session["tier"]),
+                session["untrusted"],
+                frozenset(session["categories"]),
+            )
+        )
+    if not (session and session["clean"]):
+        for fact, until in agent_of(case)["carried"].items():
+            if datetime.fromisoformat(until) > NOW:
+                kind, _, value = fact.partition(":")
+                found.append(
+                    Read(
+                        TIERS.index(value) if kind == "tier" else 0,
+                        kind == "taint",
+                        frozenset([value] if kind == "category" else []),
+                    )
+                )
+    return joined(found)
+
+
+def label_of(case: Case) -> int:
+    after = joined([read_before(case), *(read_at(case, *one) for one in places(case, "reads"))])
+    (toxic,) = case.docs["world"]["toxic"]
+    complete = {"c1", "c2"} <= after.categories
+    return max(after.tier, TIERS.index(toxic["tier"]) if complete else 0)
+
+
+def raised(case: Case, statuses: list[str], observed: bool) -> dict[str, Any]:
+    """The label of the run, what was reported, what is read: for an agent that is who it says."""
+    if not is_agent(case) or agent_of(case) is None or not (statuses[0] == "passed" or observed):
+        return {"label": "", "reported": Read(0, False, frozenset()), "read": None}
+    if tool_of(case) is None:
+        return {"label": None, "reported": reported(case), "read": None}
+    read = joined([read_at(case, *one) for one in places(case, "reads")])
+    return {"label": TIERS[label_of(case)], "reported": reported(case), "read": read}
+
+
+def check_flow(case: Case) -> Outcome:
+    if not is_agent(case):
+        return NOTHING
+    named, session = case.request["session"], session_of(case)
+    if named.startswith("s-") and session is None:
+        return refused("flow.unknown_session")
+    if session and session["agent"] != "one":
+        return refused("flow.other_session")
+    if session and (session["ended"] or datetime.fromisoformat(session["expires_at"]) <= NOW):
+        return refused("flow.session_ended")
+    if any(each["system"] == "moon" for each in case.request["inputs"]):
+        return refused("flow.unknown_input")
+    written = [read_at(case, *one).tier for one in places(case, "writes")]
+    if not written:
+        return NOTHING
+    return refused("flow.sinks") if min(written) < label_of(case) else PASSED
+
+
+# Taint: whether hostile text could have chosen the call ----------------------------------------
+
+
+def check_taint(case: Case) -> Outcome:
+    if not is_agent(case):
+        return NOTHING
+    session = session_of(case)
+    plan = session["personal"]["plan"] if session else None
+    given = case.request["parameters"]
+    if not read_before(case).hostile:
+        marked = {name: given[name] for name in case.request["untrusted"] if name in given}
+        if marked and acts(case) and left_open(case, {}, marked):
+            return stopped(case, "taint.parameter")
+        return PASSED
+    if plan is None:
+        return stopped(case, "taint.untrusted_input") if acts(case) else PASSED
+    rules = [
+        step["parameters"]
+        for step in plan["steps"]
+        if step["tool"] == case.request["tool"] and fits(step["parameters"], given)
+    ]
+    if not rules:
+        return stopped(case, "taint.outside_plan")
+    if not acts(case):
+        return PASSED
+    causes = [cause_of(case, each, plan) for each in rules]
+    return PASSED if "" in causes else stopped(case, causes[0])
+
+
+def acts(case: Case) -> bool:
+    tool = tool_of(case)
+    hostile = any(read_at(case, *one).hostile for one in places(case, "reads"))
+    return tool["effect"] != "read" or (hostile and bool(tool["resource"] or tool["recipient"]))
+
+
+def fits(rules: dict[str, Any], given: dict[str, Any]) -> bool:
+    """All the values of rules are strings or small numbers, so that this is all there is."""
+    for name, rule in rules.items():
+        if name not in given:
+            continue
+        value = given[name]
+        if "const" in rule and value != rule["const"]:
+            return False
+        if "enum" in rule and value not in rule["enum"]:
+            return False
+        if "maximum" in rule and value > rule["maximum"]:
+            return False
+        if "pattern" in rule and (
+            not value.startswith("a") if rule["pattern"] == "^a" else "n" not in value
+        ):
+            return False
+    return True
+
+
+def cause_of(case: Case, rules: dict[str, Any], plan: dict[str, Any]) -> str:
+    given, tool = case.request["parameters"], tool_of(case)
+    if left_open(case, rules, given):
+        return "taint.open_plan"
+    text = given.get("m", "")
+    named = any(step["parameters"].get("m") for step in plan["steps"])
+    if "eve@" in text or (text == LINK and not named):
+        return "" if "m" in rules else "taint.address"
+    assert tool is not None
+    return ""
+
+
+def left_open(case: Case, rules: dict[str, Any], given: dict[str, Any]) -> bool:
+    tool = tool_of(case)
+    narrowing = actor_of(case)["allowlist"][case.request["tool"]]["narrowing"].get("properties", {})
+    ab = case.docs["world"]["systems"][tool["system"]]["resources"][1]
+    for name in {tool["recipient"], tool["resource"]} & given.keys():
+        rule = rules.get(name, {})
+        pinned = "const" in rule or "enum" in rule or rule.get("pattern") == "^a"
+        known = given[name] == "ab" and ab["match"] == "exact"
+        listed = given[name] in narrowing.get(name, {}).get("enum", [])
+        if not (pinned or known or listed):
+            return True
+    if tool["effect"] == "financial" and tool["amount"] == "n" and "n" in given:
+        return not ("n" in rules or "n" in narrowing)
+    return False
+
+
+def stopped(case: Case, code: str) -> Outcome:
+    tool = tool_of(case)
+    tiers = [read_at(case, *one).tier for one in places(case, "writes")]
+    if tool["on_taint"] == "deny" or (tool["on_taint"] == "" and 3 in tiers):
+        return refused("taint.denied")
+    return "held", code
+
+
+def check_rate(case: Case) -> Outcome:
+    return PASSED if is_agent(case) else NOTHING

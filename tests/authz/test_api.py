@@ -54,6 +54,10 @@ def test_evaluation_allowed(post, mark, records_after):
             "obligations": [],
             "remedies": [],
             "classification": "internal",
+            "limits": [
+                {"scope": "agent", "window": "minute", "limit": 60, "remaining": 59},
+                {"scope": "agent", "window": "hour", "limit": 600, "remaining": 599},
+            ],
         },
     }
 

@@ -464,7 +464,8 @@ def test_code_is_whole(code: codes.Code) -> None:
 def test_every_code_that_the_engine_names_is_listed_and_given() -> None:
     """Every code is a word in the source of a check, or of the edge that refuses before them."""
     package = Path(authz.engine.__file__).parent
-    files = [package / f"{name}.py" for name in ("identity", "checks", "policy", "targets")]
+    names = ("identity", "checks", "policy", "targets", "flow", "taint", "rate")
+    files = [package / f"{name}.py" for name in names]
     files.append(REPOSITORY / "governance" / "kernel" / "row.py")
     files.append(REPOSITORY / "authz" / "refusals.py")
     words = {
@@ -473,7 +474,8 @@ def test_every_code_that_the_engine_names_is_listed_and_given() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    words |= {f"parameters.{word}" for word in words}
+    # The cause alone, where the check is known: for a counter, its window.
+    words |= {f"{check}.{word}" for word in words for check in ("parameters", "rate")}
 
     given = {code for code in CODES if code in words or code.endswith(".error")}
 
@@ -499,9 +501,9 @@ def test_hostile_names_are_only_words_in_a_message() -> None:
 
 
 def test_code_of_a_later_version_is_still_a_sentence() -> None:
-    assert codes.message("flow.sinks", {}) == "This call may not go on (flow.sinks). Tell security."
-    assert codes.reason("flow.sinks") == "flow.sinks"
-    assert codes.remedies("flow.sinks", {}) == ()
+    assert codes.message("gate.new", {}) == "This call may not go on (gate.new). Tell security."
+    assert codes.reason("gate.new") == "gate.new"
+    assert codes.remedies("gate.new", {}) == ()
 
 
 def test_reason_is_the_profiles_word_where_it_defines_one() -> None:

@@ -263,3 +263,24 @@ def test_worlds_made_at_the_same_time_do_not_harm_each_other() -> None:
         thread.join()
 
     assert codes == ["policy.no_permit"] * 80
+
+
+def test_forbid_by_group_is_met_whichever_tool_was_called_before() -> None:
+    docs = documents()
+    docs["world"]["policies"] = [
+        {
+            "id": "no-web@v1",
+            "text": 'forbid(principal, action in Muster::Action::"system=web", resource);',
+            "log_only": False,
+        }
+    ]
+    docs["world"]["tools"]["web.ping"] = {**docs["world"]["tools"]["web.search"], "effect": "write"}
+    docs["world"]["roles"]["desk"].append("web.ping")
+    docs["agents"]["desk"]["allowlist"]["web.ping"] = {"narrowing": {}}
+
+    codes = []
+    for tool in ("web.search", "web.ping", "web.search"):
+        asked = a_request(tool=tool)
+        codes.append(judge(asked, snapshot(docs, asked), NOW).code)
+
+    assert codes == ["policy.forbidden"] * 3

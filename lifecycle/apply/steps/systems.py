@@ -33,6 +33,7 @@ TOOL = (
     "recipient_parameter",
     "resource_parameter",
     "secret_parameters",
+    "on_taint",
     "cost_minor",
     "currency",
 )
