@@ -108,8 +108,7 @@ SELECT jsonb_build_object(
     FROM registry_revokedtoken AS revoked WHERE revoked.client_id = client.id),
   'carried', (SELECT coalesce(jsonb_object_agg(carried.fact,
       to_char(carried.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '{}')
-    FROM authz_carried AS carried
-    WHERE carried.agent = agent.slug AND carried.until > clock_timestamp()),
+    FROM authz_carried AS carried WHERE carried.agent = agent.slug),
   'limits', jsonb_build_object(
     'rate_per_minute', agent.rate_per_minute, 'rate_per_hour', agent.rate_per_hour,
     'spend_cap_minor', agent.spend_cap_minor, 'currency', agent.currency))

@@ -50,7 +50,7 @@ class SessionTold(serializers.Serializer[object]):
     session_id = serializers.CharField()
     agent = serializers.CharField()
     clean = serializers.BooleanField()
-    label = serializers.ChoiceField(choices=TIERS)
+    label = serializers.ChoiceField(choices=TIERS)  # type: ignore[assignment]
     tainted = serializers.BooleanField()
     categories = serializers.ListField(child=serializers.CharField())
     plan = Properties(allow_null=True)

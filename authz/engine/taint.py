@@ -13,9 +13,10 @@ from authz.engine.extracts import registered
 from authz.engine.targets import READ
 from authz.engine.types import Check, Step
 from authz.engine.world import Facts
-from governance.kernel.tiers import RESTRICTED
+from governance.kernel.tiers import RESTRICTED, TIERS
 
 DENY = "deny"
+PUBLIC = TIERS[0]
 
 
 def taint(case: Case) -> Step:
@@ -31,11 +32,14 @@ def taint(case: Case) -> Step:
 
 
 def _acts(case: Case) -> bool:
-    """More than reading within the walls: it changes something, or reaches out to an address."""
+    """More than reading within the walls: it changes something, or reaches out to an address.
+
+    What is public and hostile lies outside; asking for an address there tells it something.
+    """
     tool = case.tool or {}
     if tool["effect"] != READ:
         return True
-    outside = any(not place.trusted for place in case.reads)
+    outside = any(place.tier == PUBLIC and not place.trusted for place in case.reads)
     return outside and bool(tool.get("resource") or tool.get("recipient"))
 
 

@@ -161,9 +161,21 @@ def raise_run(agent: str, session_id: str, reading: Reading, now: datetime) -> N
     if reading == NOTHING:
         return
     _one_at_a_time(agent)
-    told = json.dumps({**reading.document(), "until": until_of(reading, now)})
+    _raise(agent, session_id, {**reading.document(), "until": until_of(reading, now)})
+
+
+def raise_as_judged(flow: Mapping[str, Json]) -> None:
+    """What `authz.decide_batch` does with it, where the past is told again: a demo."""
+    for part in ("reported", "read"):
+        if part in flow:
+            _raise(flow["agent"], flow["session"], flow[part])
+
+
+def _raise(agent: str, session_id: str, told: Mapping[str, Json]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT authz.raise_run(%s, %s, %s::jsonb)", [agent, session_id, told])
+        cursor.execute(
+            "SELECT authz.raise_run(%s, %s, %s::jsonb)", [agent, session_id, json.dumps(told)]
+        )
 
 
 @transaction.atomic
@@ -268,13 +280,25 @@ def _record(
     told: Mapping[str, Json] | None = None,
     sealed: Mapping[str, Json] | None = None,
 ) -> None:
-    audit.record(
-        kind=Kind.SESSION,
-        actor=caller.slug,
-        agent=session.agent.slug,
-        gateway=caller.slug if caller.is_gateway else "",
-        session=session.id,
-        tier=session.tier,
-        asked={"did": did, **(told or {})},
-        payload=sealed or {},
-    )
+    audit.record(**entry_of(session, did, caller, told=told, sealed=sealed))
+
+
+def entry_of(
+    session: FlowSession,
+    did: str,
+    caller: Caller,
+    *,
+    told: Mapping[str, Json] | None = None,
+    sealed: Mapping[str, Json] | None = None,
+) -> audit.Entry:
+    """What is recorded of something that happened to a session."""
+    return {
+        "kind": Kind.SESSION,
+        "actor": caller.slug,
+        "agent": session.agent.slug,
+        "gateway": caller.slug if caller.is_gateway else "",
+        "session": session.id,
+        "tier": session.tier,
+        "asked": {"did": did, **(told or {})},
+        "payload": sealed or {},
+    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,12 +23,15 @@ from audit import demo_append
 from audit import services as audit
 from audit.enums import Kind
 from audit.selectors import holds_demo_mark
+from authz import snapshot
 from authz.asks import Ask, Caller
 from authz.decide import Answer, decide
+from authz.engine.plans import read_plan
 from authz.engine.types import SubjectKind, Token
-from authz.models import ReportedOutcome
+from authz.models import FlowSession, ReportedOutcome
 from authz.outcomes import Report, Result, entry_of
 from authz.recorder import Judged, Recorded
+from authz.services import sessions
 from governance.kernel import clock
 from governance.kernel.errors import NotAllowed
 from lifecycle.apply.document import read_inventory
@@ -72,6 +75,9 @@ class Rows:
     def _recorded(self, judged: Judged) -> Recorded:
         at = judged.now or clock.now()
         self.add(judged.row, at)
+        if judged.flow:
+            sessions.raise_as_judged(judged.flow)
+            snapshot.drop([f"agent:{judged.flow['agent']}", f"session:{judged.flow['session']}"])
         row = judged.row
         return Recorded(UUID(row["id"]), at, row["effect"], row["check"], row["code"])
 
@@ -135,8 +141,9 @@ def _load_month(loader: str, now: datetime) -> int:
     people = dict(Person.objects.values_list("email", "pid"))
     with psycopg.connect(loader, autocommit=True) as connection:
         rows = Rows(connection)
+        runs = Runs(rows, callers)
         for call in calls:
-            ask = _ask(call, people)
+            ask = _ask(call, people, runs.session_of(call))
             (answer,) = decide([ask], callers[call.agent], now=call.at, record=rows.record)
             if answer.allowed:
                 _report(rows, call, answer)
@@ -149,14 +156,50 @@ def _caller(agent: Agent) -> Caller:
     return Caller(kind="agent", slug=agent.slug, token=token)
 
 
-def _ask(call: traffic.Call, people: dict[str, str]) -> Ask:
+class Runs:
+    """The flow sessions of those runs that open one, each opened at its first call."""
+
+    def __init__(self, rows: Rows, callers: Mapping[str, Caller]) -> None:
+        self.rows, self.callers = rows, callers
+        self.agents = {agent.slug: agent for agent in Agent.objects.all()}
+        self.opened: dict[str, str] = {}
+
+    def session_of(self, call: traffic.Call) -> str:
+        """The name that the call carries: of an opened session, or just one of the run."""
+        if call.plan is not None and call.session not in self.opened:
+            self.opened[call.session] = self._open(call)
+        return self.opened.get(call.session, call.session)
+
+    def _open(self, call: traffic.Call) -> str:
+        agent, at = self.agents[call.agent], call.at - timedelta(milliseconds=300)
+        session = FlowSession.objects.create(
+            id=f"s-{clock.uuid7(at).hex}",
+            agent=agent,
+            is_clean=agent.isolated_runs,
+            plan=read_plan(call.plan),
+            opened_at=at,
+            expires_at=at + timedelta(hours=settings.MUSTER_SESSION_HOURS),
+        )
+        entry = sessions.entry_of(
+            session,
+            "session_opened",
+            self.callers[call.agent],
+            told={"clean": session.is_clean},
+            sealed={"plan": session.plan},
+        )
+        entry["id"] = clock.uuid7(at)
+        self.rows.add(audit.prepare_row(**entry), at)
+        return session.id
+
+
+def _ask(call: traffic.Call, people: dict[str, str], session: str) -> Ask:
     return Ask(
         kind=SubjectKind.AGENT,
         tool=call.tool,
         agent=call.agent,
         user=people.get(call.user, call.user),
         parameters=call.parameters,
-        session=call.session,
+        session=session,
         reasoning=call.reasoning,
     )
 

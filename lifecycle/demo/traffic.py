@@ -26,6 +26,7 @@ class Call:
     reasoning: str = ""
     output: dict[str, Any] = field(default_factory=dict)
     cost_minor: int = 0
+    plan: list[dict[str, Any]] | None = None
 
 
 class Run:
@@ -33,13 +34,15 @@ class Run:
 
     def __init__(self, agent: str, start: datetime, dice: random.Random) -> None:
         self.agent = agent
+        self.plan: list[dict[str, Any]] | None = None
         self.at = start
         self.dice = dice
         self.session = f"run-{start:%d%H%M}-{dice.randrange(16**4):04x}"
 
     def call(self, tool: str, parameters: dict[str, Any], **more: Any) -> Call:
         self.at += timedelta(milliseconds=self.dice.randint(700, 14_000))
-        return Call(self.at, self.agent, tool, parameters, session=self.session, **more)
+        more |= {"session": self.session, "plan": self.plan}
+        return Call(self.at, self.agent, tool, parameters, **more)
 
     def number(self, digits: int) -> str:
         return str(self.dice.randrange(10 ** (digits - 1), 10**digits))
@@ -66,6 +69,15 @@ def _refund(start: datetime, dice: random.Random) -> Iterator[Call]:
     run = Run("refund-desk", start, dice)
     ticket, contact, claim = run.number(5), run.number(5), f"CL-{run.number(5)}"
     amount = dice.choice([1900, 4500, 8600, 12_000, 23_500, 48_000, 61_000, 124_000])
+    run.plan = [
+        {"tool": "ticket.read", "parameters": {"ticket": ticket}},
+        {"tool": "crm.contact.read", "parameters": {"contact": contact}},
+        {
+            "tool": "refund.issue",
+            "parameters": {"claim": claim, "amount": {"maximum": 500_000}},
+        },
+        {"tool": "portal.message.post", "parameters": {"customer": contact}},
+    ]
     yield run.call("ticket.read", {"ticket": ticket}, reasoning="Next ticket in the refund queue.")
     yield run.call("crm.contact.read", {"contact": contact})
     yield run.call(
@@ -75,23 +87,35 @@ def _refund(start: datetime, dice: random.Random) -> Iterator[Call]:
         output={"status": "paid", "claim": claim},
         cost_minor=4,
     )
+    answer = {"customer": contact, "text": "Your refund is on its way."}
     if dice.random() < 0.06:
+        # What the ticket asks for, in somebody else's words.
         yield run.call("refund.export", {"month": f"{start:%Y-%m}", "rows": 4000})
-    elif dice.random() < 0.08:
-        yield run.call(
-            "ticket.reply", {"ticket": f"#{ticket}", "text": "Your refund is on its way."}
-        )
+    elif dice.random() < 0.05:
+        yield run.call("portal.message.post", {**answer, "customer": run.number(5)})
+    elif dice.random() < 0.06:
+        yield run.call("ticket.reply", {"ticket": ticket, "text": answer["text"]})
+    elif dice.random() < 0.05:
+        yield run.call("ticket.reply", {"ticket": f"#{ticket}", "text": answer["text"]})
     else:
-        yield run.call("ticket.reply", {"ticket": ticket, "text": "Your refund is on its way."})
+        yield run.call("portal.message.post", answer)
 
 
 def _research(start: datetime, dice: random.Random) -> Iterator[Call]:
     run = Run("customer-research", start, dice)
     topic = dice.choice(["storm-damage", "water-leaks", "bicycles", "solar-roofs"])
+    channels = {"enum": ["#support", "#general"]}
+    run.plan = [
+        {"tool": "doc.read"},
+        {"tool": "web.fetch", "parameters": {"url": {"pattern": r"^https://trade\.example/"}}},
+        {"tool": "chat.post", "parameters": {"channel": channels}},
+    ]
     yield run.call("doc.read", {"document": f"terms/{topic}"})
     for page in range(dice.randint(1, 4)):
         url = f"https://trade.example/{topic}/{page}"
         yield run.call("web.fetch", {"url": url}, cost_minor=1)
+    if dice.random() < 0.15:
+        yield run.call("web.fetch", {"url": f"https://free-leads.example/{topic}"})
     channel = "#general" if dice.random() < 0.1 else "#support"
     yield run.call("chat.post", {"channel": channel, "text": f"What is new in {topic}"})
 

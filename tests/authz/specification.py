@@ -766,8 +766,9 @@ def check_taint(case: Case) -> Outcome:
 
 def acts(case: Case) -> bool:
     tool = tool_of(case)
-    hostile = any(read_at(case, *one).hostile for one in places(case, "reads"))
-    return tool["effect"] != "read" or (hostile and bool(tool["resource"] or tool["recipient"]))
+    reads = [read_at(case, *one) for one in places(case, "reads")]
+    outside = any(read.hostile and read.tier == 0 for read in reads)
+    return tool["effect"] != "read" or (outside and bool(tool["resource"] or tool["recipient"]))
 
 
 def fits(rules: dict[str, Any], given: dict[str, Any]) -> bool:
