@@ -98,6 +98,14 @@ def answering(
     return told.status, sent, json.dumps(told.body, separators=(",", ":")).encode()
 
 
+def broken() -> Reply:
+    """The answer where something went wrong that nobody foresaw: no decision either."""
+    detail = "Something went wrong here, so there is no decision. Do not go on."
+    body = problem(status_code=500, code="error", detail=detail)
+    headers = {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
+    return 500, headers, json.dumps(body, separators=(",", ":")).encode()
+
+
 def _problem(error: GovernanceError) -> Told:
     more = {"errors": error.fields} if error.fields else {}
     body = problem(status_code=error.status, code=error.code, detail=error.message, **more)
