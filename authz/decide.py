@@ -6,16 +6,17 @@ before it is answered; what cannot be recorded is not answered (`NotRecorded`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import Error
 
 from audit.errors import NotRecordable
-from authz import recorder, refusals, runs, snapshot, timekeeper
+from authz import group_commit, refusals, runs, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, blot, clean
 from authz.engine import codes
@@ -26,11 +27,10 @@ from authz.recorder import Judged, Recorded, Stale
 from authz.resolve import Resolved, resolve
 from authz.rows import row_of
 from authz.snapshot import WORLD
+from authz.work import Look, Record, Work, run
 from governance.kernel import clock
 
 MAX_TRIES = 3
-
-Record = Callable[[Sequence[Judged]], Sequence[Recorded | Stale]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +65,37 @@ def decide(
     caller: Caller,
     *,
     now: datetime | None = None,
-    record: Record = recorder.record,
+    record: Record = group_commit.record,
 ) -> list[Answer]:
-    """Decide every question, in order, in one transaction of its own.
+    """Decide every question, in order, in one transaction.
 
     A question whose facts changed meanwhile is judged again by the new ones, three times at
     the most; then it is refused as busy, on the record. `now` and `record` are given only where
     the past is told again: a demo, a simulation. Raises `NotRecorded`.
     """
+    return run(deciding(asks, caller, now=now), record)
+
+
+def deciding(
+    asks: Sequence[Ask], caller: Caller, *, now: datetime | None = None
+) -> Work[list[Answer]]:
+    """`decide` as work: what it waits for is up to whoever does it."""
     try:
-        return _decide(asks, caller, now, record)
+        return (yield from _deciding(asks, caller, now))
     except (Error, NotRecordable) as error:
         raise NotRecorded() from error
 
 
-def _decide(
-    asks: Sequence[Ask], caller: Caller, now: datetime | None, record: Record
-) -> list[Answer]:
+def _deciding(asks: Sequence[Ask], caller: Caller, now: datetime | None) -> Work[list[Answer]]:
     answers: dict[int, Answer] = {}
     for attempt in range(MAX_TRIES + 1):
-        waiting = [turn for turn in range(len(asks)) if turn not in answers]
+        waiting = [n for n in range(len(asks)) if n not in answers]
         if not waiting:
             break
         given = refusals.refuse(refusals.BUSY) if attempt == MAX_TRIES else None
-        turns = [_prepared(asks[n], caller, now or timekeeper.now(), given) for n in waiting]
-        for n, turn, written in zip(waiting, turns, record([t.judged for t in turns]), strict=True):
+        turns = yield Look(partial(_turns, [asks[n] for n in waiting], caller, now, given))
+        recorded = yield [turn.judged for turn in turns]
+        for n, turn, written in zip(waiting, turns, recorded, strict=True):
             if isinstance(written, Stale):
                 _renew(written)
             else:
@@ -101,9 +107,14 @@ def _decide(
 
 def refuse(ask: Ask, caller: Caller, code: str) -> Answer:
     """Refuse a question that no check can judge, on the record. Raises `NotRecorded`."""
+    return run(refusing(ask, caller, code), group_commit.record)
+
+
+def refusing(ask: Ask, caller: Caller, code: str) -> Work[Answer]:
+    """`refuse` as work."""
     try:
-        turn = _prepared(ask, caller, timekeeper.now(), refusals.refuse(code))
-        (written,) = recorder.record([turn.judged])
+        (turn,) = yield Look(partial(_turns, [ask], caller, None, refusals.refuse(code)))
+        (written,) = yield [turn.judged]
     except (Error, NotRecordable) as error:
         raise NotRecorded() from error
     if isinstance(written, Stale):
@@ -115,6 +126,12 @@ def _renew(stale: Stale) -> None:
     snapshot.drop(stale.keys)
     if "now" in stale.keys:
         timekeeper.forget()
+
+
+def _turns(
+    asks: Sequence[Ask], caller: Caller, now: datetime | None, given: Decision | None
+) -> list[_Turn]:
+    return [_prepared(ask, caller, now or timekeeper.now(), given) for ask in asks]
 
 
 def _prepared(ask: Ask, caller: Caller, now: datetime, given: Decision | None) -> _Turn:

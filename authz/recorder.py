@@ -20,6 +20,7 @@ from audit.services import Row
 from authz import timekeeper
 from authz.errors import NotRecorded
 
+STATEMENT = "SELECT authz.decide_batch(%s::jsonb)::text"
 STATEMENT_TIMEOUT = "3s"
 
 
@@ -67,18 +68,25 @@ def record(batch: Sequence[Judged]) -> list[Recorded | Stale]:
     try:
         with transaction.atomic(durable=True), connection.cursor() as cursor:
             cursor.execute("SELECT set_config('statement_timeout', %s, true)", [STATEMENT_TIMEOUT])
-            cursor.execute("SELECT authz.decide_batch(%s::jsonb)::text", [_as_json(batch)])
-            answer = json.loads(cursor.fetchone()[0])
+            cursor.execute(STATEMENT, [as_json(batch)])
+            (text,) = cursor.fetchone()
     except Error as error:
         raise NotRecorded() from error
-    timekeeper.observe(datetime.fromisoformat(answer["now"]))
-    answers = [_read(each) for each in answer["answers"]]
+    answers = read_answers(text)
     if len(answers) != len(batch):
         raise NotRecorded()
     return answers
 
 
-def _as_json(batch: Sequence[Judged]) -> str:
+def read_answers(text: str) -> list[Recorded | Stale]:
+    """What the batch function said, in the order of the requests, and its time taken over."""
+    answer = json.loads(text)
+    timekeeper.observe(datetime.fromisoformat(answer["now"]))
+    return [_read(each) for each in answer["answers"]]
+
+
+def as_json(batch: Sequence[Judged]) -> str:
+    """The argument of the batch function."""
     return json.dumps(
         [
             {

@@ -21,22 +21,23 @@ class _Seen:
     monotonic: float
 
 
-_last: list[_Seen] = []
+# Threads replace what stands here, and none changes it.
+_last: dict[str, _Seen | None] = {"seen": None}
 
 
 def observe(at: datetime) -> None:
     """Take over the database's time as it was this moment."""
-    _last[:] = [_Seen(at, time.monotonic())]
+    _last["seen"] = _Seen(at, time.monotonic())
 
 
 def forget() -> None:
     """Ask the database next time."""
-    _last.clear()
+    _last["seen"] = None
 
 
 def now() -> datetime:
     """The database's time. Asks it when nothing was heard for half a minute."""
-    seen = _last[-1] if _last else None
+    seen = _last["seen"]
     if seen is None or time.monotonic() - seen.monotonic > MAX_AGE_SECONDS:
         with connection.cursor() as cursor:
             cursor.execute("SELECT clock_timestamp()")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -94,8 +95,22 @@ def check_beat() -> None:
         raise NotReady(f"The last periodic task came through {int(row[0].total_seconds())} s ago.")
 
 
+_stopping = threading.Event()
+
+
+def stop() -> None:
+    """From now on this process says that it is not ready."""
+    _stopping.set()
+
+
+def check_process() -> None:
+    if _stopping.is_set():
+        raise NotReady("This process is about to end.")
+
+
 # A later part (a sealer, say) adds its check here.
 PARTS: dict[str, Callable[[], None]] = {
+    "process": check_process,
     "database": check_database,
     "migrations": check_migrations,
     "roles": check_roles,

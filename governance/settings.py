@@ -136,6 +136,10 @@ DATABASES = {
     }
 }
 
+# Decisions of requests that come at once are committed at once. Commands and tests decide one by
+# one, on Django's own connection.
+MUSTER_GROUP_COMMIT = MUSTER_PROCESS == "web"
+
 # People who sign in
 
 AUTH_USER_MODEL = "registry.Person"

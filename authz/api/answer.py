@@ -1,7 +1,7 @@
 """The decision API as one function from bytes to bytes.
 
-`answer` knows nothing of Django's requests: the REST views hand theirs over, and a leaner route
-can do the same. It authenticates, reads strictly, asks the service, and turns every error into
+`answer` knows nothing of Django's requests: the REST views hand theirs over, and the lean route
+does the same. It authenticates, reads strictly, asks the service, and turns every error into
 an RFC 9457 problem.
 """
 
@@ -11,20 +11,22 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
 from django.db import Error
 
-from authz import outcomes, present, refusals, strangers, wire
+from authz import group_commit, outcomes, present, refusals, strangers, wire
 from authz.api import sessions
 from authz.asks import Ask, Caller
-from authz.decide import Answer, decide, refuse
+from authz.decide import Answer, deciding, refusing
 from authz.engine.types import SubjectKind, Token
 from authz.errors import BadRequest, MethodNotAllowed
 from authz.services.sessions import adopt_plan
 from authz.wire import Batch, Semantic
+from authz.work import Look, Work, run
 from governance.kernel import strict_json
 from governance.kernel.api import PROBLEM, problem
 from governance.kernel.errors import GovernanceError, NotFound, NotSignedIn, Unavailable
@@ -37,6 +39,7 @@ EVALUATIONS = "/access/v1/evaluations"
 METADATA = "/.well-known/authzen-configuration"
 
 Json = Any
+Read = TypeVar("Read")
 Reply = tuple[int, dict[str, str], bytes]
 
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
@@ -71,14 +74,21 @@ class Told:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Operation = Callable[[Call], Told]
+Operation = Callable[[Call], Work[Told]]
 
 
 def answer(method: str, path: str, headers: Mapping[str, str], raw_body: bytes, peer: str) -> Reply:
     """The status, headers and body that answer a request."""
+    return run(answering(method, path, headers, raw_body, peer), group_commit.record)
+
+
+def answering(
+    method: str, path: str, headers: Mapping[str, str], raw_body: bytes, peer: str
+) -> Work[Reply]:
+    """`answer` as work: what it waits for is up to whoever does it."""
     call = Call(method, path, headers, raw_body, peer)
     try:
-        told = _operation(call)(call)
+        told = yield from _operation(call)(call)
     except GovernanceError as error:
         told = _problem(error)
     except Error:
@@ -88,6 +98,14 @@ def answer(method: str, path: str, headers: Mapping[str, str], raw_body: bytes, 
     if _REQUEST_ID.fullmatch(request_id):
         sent["X-Request-ID"] = request_id
     return told.status, sent, json.dumps(told.body, separators=(",", ":")).encode()
+
+
+def broken() -> Reply:
+    """The answer where something went wrong that nobody foresaw: no decision either."""
+    detail = "Something went wrong here, so there is no decision. Do not go on."
+    body = problem(status_code=500, code="error", detail=detail)
+    headers = {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
+    return 500, headers, json.dumps(body, separators=(",", ":")).encode()
 
 
 def _problem(error: GovernanceError) -> Told:
@@ -114,74 +132,97 @@ def _methods(path: str) -> Mapping[str, Operation]:
         return _FIXED[path]
     of_sessions = sessions.methods(path)
     if of_sessions:
-        return dict.fromkeys(of_sessions, _in_session)
+        return dict.fromkeys(of_sessions, _at_once(_in_session))
     found = _DECISION.fullmatch(path)
     if not found:
         raise NotFound()
-    return {"POST": _report} if found[2] else {"GET": _show}
+    return {"POST": _at_once(_report)} if found[2] else {"GET": _at_once(_show)}
+
+
+def _at_once(told: Callable[[Call], Told]) -> Operation:
+    """An operation that decides nothing: one look, and it is told."""
+
+    def operation(call: Call) -> Work[Told]:
+        found: Told = yield Look(partial(told, call))
+        return found
+
+    return operation
 
 
 # Decisions
 
 
-def _evaluate(call: Call) -> Told:
-    caller, body = _asked(call)
-    return Told(present.evaluation(_one(wire.read_evaluation(body), caller), bare=call.bare))
+def _evaluate(call: Call) -> Work[Told]:
+    caller, ask = yield Look(partial(_asked, call, wire.read_evaluation))
+    given = yield from _one(ask, caller)
+    return Told(present.evaluation(given, bare=call.bare))
 
 
-def _evaluate_many(call: Call) -> Told:
-    caller, body = _asked(call)
-    asked = wire.read_evaluations(body)
+def _evaluate_many(call: Call) -> Work[Told]:
+    caller, asked = yield Look(partial(_asked, call, wire.read_evaluations))
     if isinstance(asked, Ask):
-        return Told(present.evaluation(_one(asked, caller), bare=call.bare))
+        given = yield from _one(asked, caller)
+        return Told(present.evaluation(given, bare=call.bare))
     if asked.semantic is Semantic.EXECUTE_ALL:
-        return Told({"evaluations": _all(asked, caller, call.bare)})
-    return Told({"evaluations": _until(asked, caller, call.bare)})
+        return Told({"evaluations": (yield from _all(asked, caller, call.bare))})
+    return Told({"evaluations": (yield from _until(asked, caller, call.bare))})
 
 
-def _one(ask: Ask, caller: Caller) -> Answer:
-    (given,) = _decided([ask], caller)
+def _one(ask: Ask, caller: Caller) -> Work[Answer]:
+    (given,) = yield from _decided([ask], caller)
     return given
 
 
-def _decided(asks: Sequence[Ask], caller: Caller) -> list[Answer]:
+def _decided(asks: Sequence[Ask], caller: Caller) -> Work[list[Answer]]:
+    if any(ask.plan is not None for ask in asks):
+        yield Look(partial(_adopt_plans, asks, caller))
+    given = yield from deciding(asks, caller)
+    yield Look(partial(_note_strangers, given, caller))
+    return given
+
+
+def _adopt_plans(asks: Sequence[Ask], caller: Caller) -> None:
     for ask in asks:
         adopt_plan(ask, caller)
-    given = decide(asks, caller)
+
+
+def _note_strangers(given: Sequence[Answer], caller: Caller) -> None:
     for each in given:
         strangers.note_unknown_agent(each, caller)
-    return given
 
 
-def _all(batch: Batch, caller: Caller, bare: bool) -> list[Json]:
+def _all(batch: Batch, caller: Caller, bare: bool) -> Work[list[Json]]:
     """Every question in one transaction, then those that could not be read."""
     asks = [item for item in batch.items if isinstance(item, Ask)]
-    given = iter(_decided(asks, caller) if asks else [])
-    return [
-        _unreadable(item, caller, bare)
-        if isinstance(item, BadRequest)
-        else present.evaluation(next(given), bare=bare)
-        for item in batch.items
-    ]
+    given = iter((yield from _decided(asks, caller)) if asks else [])
+    told: list[Json] = []
+    for item in batch.items:
+        if isinstance(item, BadRequest):
+            told.append((yield from _unreadable(item, caller, bare)))
+        else:
+            told.append(present.evaluation(next(given), bare=bare))
+    return told
 
 
-def _until(batch: Batch, caller: Caller, bare: bool) -> list[Json]:
+def _until(batch: Batch, caller: Caller, bare: bool) -> Work[list[Json]]:
     """One question after the other, until the answer that ends the batch."""
     told: list[Json] = []
     for item in batch.items:
         if isinstance(item, BadRequest):
-            told.append(_unreadable(item, caller, bare))
+            told.append((yield from _unreadable(item, caller, bare)))
         else:
-            told.append(present.evaluation(_one(item, caller), bare=bare))
+            given = yield from _one(item, caller)
+            told.append(present.evaluation(given, bare=bare))
         if batch.semantic.ends_at(told[-1]["decision"]):
             break
     return told
 
 
-def _unreadable(error: BadRequest, caller: Caller, bare: bool) -> Json:
+def _unreadable(error: BadRequest, caller: Caller, bare: bool) -> Work[Json]:
     """A denial that is answered is recorded, also of what was no question."""
     nothing = Ask(kind=SubjectKind.AGENT, tool="")
-    return present.unreadable(refuse(nothing, caller, refusals.MALFORMED), error, bare=bare)
+    refused = yield from refusing(nothing, caller, refusals.MALFORMED)
+    return present.unreadable(refused, error, bare=bare)
 
 
 # Sessions
@@ -190,19 +231,21 @@ def _unreadable(error: BadRequest, caller: Caller, bare: bool) -> Json:
 def _in_session(call: Call) -> Told:
     operation = sessions.methods(call.path)[call.method]
     bodiless = call.method == "GET" or call.path.endswith("/end")
-    caller, body = (_caller(call), None) if bodiless else _asked(call)
+    caller, body = (_caller(call), None) if bodiless else _asked(call, _as_sent)
     status, body = operation(sessions.session_of(call.path), body, caller)
     return Told(body, status)
+
+
+def _as_sent(body: Json) -> Json:
+    return body
 
 
 # Afterwards
 
 
 def _report(call: Call) -> Told:
-    caller, body = _asked(call)
-    reported = outcomes.report_outcome(
-        decision_id=_decision_id(call), caller=caller, report=outcomes.read_report(body)
-    )
+    caller, report = _asked(call, outcomes.read_report)
+    reported = outcomes.report_outcome(decision_id=_decision_id(call), caller=caller, report=report)
     return Told({"outcome_id": str(reported.record), "decision_id": str(reported.decision)}, 201)
 
 
@@ -222,15 +265,15 @@ def _decision_id(call: Call) -> UUID:
 # Who asks, and how
 
 
-def _asked(call: Call) -> tuple[Caller, Json]:
-    """The authenticated caller and the body, which must be JSON and say so."""
+def _asked(call: Call, read: Callable[[Json], Read]) -> tuple[Caller, Read]:
+    """The authenticated caller and what the body says; it must be JSON and say so."""
     caller = _caller(call)
     if not call.body:
         raise BadRequest("The body is empty.", code="empty_body")
     media_type = call.header("content-type").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise BadRequest(f"Send {JSON}.", code="content_type")
-    return caller, strict_json.loads(call.body)
+    return caller, read(strict_json.loads(call.body))
 
 
 def _caller(call: Call) -> Caller:
@@ -257,5 +300,5 @@ def _metadata(_: Call) -> Told:
 _FIXED: Mapping[str, Mapping[str, Operation]] = {
     EVALUATION: {"POST": _evaluate},
     EVALUATIONS: {"POST": _evaluate_many},
-    METADATA: {"GET": _metadata},
+    METADATA: {"GET": _at_once(_metadata)},
 }

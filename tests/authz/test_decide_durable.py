@@ -73,7 +73,7 @@ def test_answer_before_the_commit_would_be_seen(login):
     def answered_early(batch):
         with connection.cursor() as cursor:
             cursor.execute("BEGIN")
-            cursor.execute("SELECT authz.decide_batch(%s::jsonb)::text", [recorder._as_json(batch)])
+            cursor.execute("SELECT authz.decide_batch(%s::jsonb)::text", [recorder.as_json(batch)])
             answers = [recorder._read(one) for one in json.loads(cursor.fetchone()[0])["answers"]]
             seen.append(_is_recorded(observer, batch[0].row["id"]))
             cursor.execute("ROLLBACK")

@@ -11,7 +11,7 @@ from django.test import Client
 from governance.celery import heartbeat
 from governance.models import Heartbeat
 
-GOOD = {"database": "ok", "migrations": "ok", "roles": "ok", "beat": "ok"}
+GOOD = {"process": "ok", "database": "ok", "migrations": "ok", "roles": "ok", "beat": "ok"}
 
 
 def test_healthz_needs_no_database(client: Client) -> None:
