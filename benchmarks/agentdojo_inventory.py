@@ -22,6 +22,8 @@ from lifecycle.apply.writing import write_yaml
 
 Json = Any
 
+SLACK_CHANNELS = ("general", "random", "private", "External_0")
+SLACK_PEOPLE = ("Alice", "Bob", "Charlie", "Eve")
 SYSTEMS = {
     "dojo-bank": {
         "name": "Bank of the banking suite",
@@ -29,9 +31,23 @@ SYSTEMS = {
         "categories": ["payment_records"],
     },
     "dojo-files": {"name": "Files of the banking suite", "tier": "internal", "trust": "untrusted"},
-    "dojo-slack": {"name": "Workspace of the slack suite", "tier": "internal"},
-    "dojo-web": {"name": "Web of the slack suite", "tier": "public", "trust": "untrusted"},
+    "dojo-slack": {
+        "name": "Workspace of the slack suite",
+        "tier": "internal",
+        # Its own channels and people, as the suite's environment has them.
+        "resources": [
+            {"name": name, "tier": "internal"} for name in (*SLACK_CHANNELS, *SLACK_PEOPLE)
+        ],
+    },
+    "dojo-web": {
+        "name": "Web of the slack suite",
+        "tier": "public",
+        "trust": "untrusted",
+        # The company's own site, by what a task's prompt says of it.
+        "resources": [{"name": "www.our-company.com", "tier": "internal"}],
+    },
 }
+GATEWAY = "dojo-gateway"
 
 # Tool: its system, its effect, and which of its parameters have a meaning of their own.
 TOOLS: dict[str, tuple[str, str, dict[str, Json]]] = {
@@ -96,6 +112,7 @@ def inventory(suites: Iterable[Json], owner: str, *, new_owner: bool) -> dict[st
             }
         ]
     return document | {
+        "gateways": [{"slug": GATEWAY, "name": "Gateway of the benchmarks"}],
         "systems": [{"slug": s, **facts} for s, facts in SYSTEMS.items() if s in used],
         "tools": tools,
         "roles": [_role(suite) for suite in found],

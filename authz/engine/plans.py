@@ -5,7 +5,7 @@
 
 A step's `parameters` are JSON Schemas by parameter. A step *fits* a call whose parameters meet
 them. It *settles* the call only where hostile text could not have chosen what matters: whom it
-reaches (the tool's recipient and resource) and, for money, how much.
+reaches (the tool's recipient and resource), which secret it sets and, for money, how much.
 """
 
 from __future__ import annotations
@@ -141,11 +141,13 @@ def open_parameter(
 ) -> str:
     """The first parameter that matters and that hostile text could have chosen; "" for none.
 
+    Secrets matter: whoever chooses the new password has the account.
+
     `step` is the plan's word, `entry` the row's narrowing of the tool, `known` the resources of
     the tool's system that are registered by their exact name.
     """
-    for role in ("recipient", "resource"):
-        name = str(tool.get(role) or "")
+    names = (tool.get("recipient"), tool.get("resource"), *(tool.get("secret") or ()))
+    for name in map(str, filter(None, names)):
         if name in parameters and not _is_settled(step, name, parameters[name], entry, known):
             return name
     amount = str(tool.get("amount") or "")

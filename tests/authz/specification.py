@@ -131,7 +131,7 @@ def generate_tool(choose: Choose, systems: dict[str, Any]) -> dict[str, Any]:
         "recipient": choose(["", "r"]),
         "amount": choose(["", "n"]),
         "on_taint": choose(["", "", "hold", "deny"]),
-        "secret": [],
+        "secret": choose([[], [], ["m"]]),
         "accesses": accesses,
     }
 
@@ -806,7 +806,7 @@ def left_open(case: Case, rules: dict[str, Any], given: dict[str, Any]) -> bool:
     tool = tool_of(case)
     narrowing = actor_of(case)["allowlist"][case.request["tool"]]["narrowing"].get("properties", {})
     ab = case.docs["world"]["systems"][tool["system"]]["resources"][1]
-    for name in {tool["recipient"], tool["resource"]} & given.keys():
+    for name in {tool["recipient"], tool["resource"], *tool["secret"]} & given.keys():
         rule = rules.get(name, {})
         pinned = "const" in rule or "enum" in rule or rule.get("pattern") == "^a"
         known = given[name] == "ab" and ab["match"] == "exact"

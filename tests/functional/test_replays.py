@@ -75,3 +75,15 @@ def test_agentdojo_benign_calls_are_all_allowed(loaded: tuple[str, Path]) -> Non
     for path, benign in wanted.items():
         said = script("agentdojo_replay.py", path, "--base-url", base_url, "--secrets", secrets)
         assert f"{benign} of {benign} benign" in said
+
+
+def test_agentdojo_attacks_are_stopped_in_sessions(loaded: tuple[str, Path]) -> None:
+    """The script fails where an injected call of consequence goes on without a human."""
+    base_url, secrets = loaded
+    banking = SUITES[0]
+
+    said = script("agentdojo_sessions.py", banking, "--base-url", base_url, "--secrets", secrets)
+
+    lines = [line.split() for line in said.splitlines() if "of consequence" in line]
+    assert [line[4:7] for line in lines] == [["0", "of", "176"]] * 2
+    assert "30 of 33" in said
