@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from governance.kernel.errors import Conflict, GovernanceError, Invalid, NotFound, Unavailable
+from governance.kernel.errors import (
+    Conflict,
+    GovernanceError,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    Unavailable,
+)
 
 
 class NotRecorded(Unavailable):
@@ -15,6 +22,18 @@ class BadRequest(Invalid):
     """The request is not one that Muster can decide."""
 
     code = "bad_request"
+
+
+class BadPageToken(BadRequest):
+    """This page token belongs to another question or caller. Ask again without one."""
+
+    code = "bad_page_token"
+
+
+class SearchNotAllowed(NotAllowed):
+    """An agent's own token asks what that agent may do. Everything else is asked by gateways."""
+
+    code = "search_not_allowed"
 
 
 class MethodNotAllowed(GovernanceError):

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import Error
 
 from authz import outcomes, present, refusals, strangers, wire
+from authz.api import search
 from authz.asks import Ask, Caller
 from authz.decide import Answer, decide, refuse
 from authz.engine.types import SubjectKind, Token
@@ -177,6 +178,11 @@ def _unreadable(error: BadRequest, caller: Caller, bare: bool) -> Json:
     return present.unreadable(refuse(nothing, caller, refusals.MALFORMED), error, bare=bare)
 
 
+def _search(call: Call) -> Told:
+    caller, body = _asked(call)
+    return Told(search.found(call.path, body, caller, bare=call.bare))
+
+
 # Afterwards
 
 
@@ -231,6 +237,7 @@ def _metadata(_: Call) -> Told:
             "policy_decision_point": base,
             "access_evaluation_endpoint": base + EVALUATION,
             "access_evaluations_endpoint": base + EVALUATIONS,
+            **{name: base + path for name, path in search.ENDPOINTS.items()},
         },
         headers={"Cache-Control": "public, max-age=300"},
     )
@@ -240,4 +247,5 @@ _FIXED: Mapping[str, Mapping[str, Operation]] = {
     EVALUATION: {"POST": _evaluate},
     EVALUATIONS: {"POST": _evaluate_many},
     METADATA: {"GET": _metadata},
+    **{path: {"POST": _search} for path in search.PATHS},
 }

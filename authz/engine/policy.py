@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from authz.engine import cedar, names, question
@@ -19,16 +20,38 @@ def policy(case: Case) -> Step:
     index = case.world.policies
     if index.broken:
         return refused(case, "policy.error", Status.ERROR, policies=list(index.broken))
-    tool = case.world.tool(case.request.tool)
-    kind = names.AGENT if case.is_agent else names.PERSON
-    roles = frozenset(case.subject.get("roles") or ())
-    part = index.slice_for(tool.name, tool.actions, kind, roles)
+    part = _slice(case)
     if part.enforced is None and not part.watched:
         return _ruled(case, part, None, {})
     asked = _question(case)
     watched = _watched(asked, part)
     verdict = cedar.put(asked, part.enforced) if part.enforced is not None else None
     return _ruled(case, part, verdict, watched)
+
+
+def policy_so_far(case: Case, lacking: frozenset[str]) -> Step:
+    """The check of a call that still lacks parameters.
+
+    A statement that reads one of them can turn out either way: a forbid does not forbid yet, and
+    a permit may permit. Everything else decides as it always does.
+    """
+    index = case.world.policies
+    if index.broken:
+        return refused(case, "policy.error", Status.ERROR, policies=list(index.broken))
+    part = _slice(case)
+    if part.enforced is None:
+        return _ruled(case, part, None, {})
+    # Without the schema, which would refuse the question as a whole for what it lacks.
+    verdict = cedar.put(replace(_question(case), schema=None), part.enforced)
+    permits = {one.uid for one in index.statements if one.effect == "permit"}
+    return _ruled(case, part, verdict.without(lacking, permits), {})
+
+
+def _slice(case: Case) -> PolicySlice:
+    tool = case.world.tool(case.request.tool)
+    kind = names.AGENT if case.is_agent else names.PERSON
+    roles = frozenset(case.subject.get("roles") or ())
+    return case.world.policies.slice_for(tool.name, tool.actions, kind, roles)
 
 
 def _ruled(
