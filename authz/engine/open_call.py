@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 
 from authz.engine.case import Case, passed, refused
-from authz.engine.policy import policy_so_far
+from authz.engine.policy import lacks_resource, policy_so_far
 from authz.engine.schema import parameter_schema
 from authz.engine.types import Check, Decision, Effect, Json, Mode, Request, Snapshot, Step
 from authz.engine.walk import CHECKS, conclude, judge, take_walk
@@ -43,7 +43,7 @@ def judge_open(
         return decision, NOTHING
     checks = {
         **CHECKS,
-        Check.PARAMETERS: _given_parameters,
+        Check.PARAMETERS: partial(_given_parameters, lacking=lacking),
         Check.POLICY: partial(policy_so_far, lacking=lacking),
     }
     return conclude(case, take_walk(case, checks)), lacking
@@ -69,12 +69,12 @@ def _required(schema: Schema) -> Iterator[str]:
                 yield from _required(branch)
 
 
-def _given_parameters(case: Case) -> Step:
+def _given_parameters(case: Case, lacking: frozenset[str]) -> Step:
     """The parameters check on what was given: unknown tools and secrets were refused before."""
     for code, schema in _schemas(case):
         of_each = {word: said for word, said in schema.items() if word in _OF_EACH}
         if parameter_schema(of_each).findings(case.request.parameters):
             return refused(case, code)
-    if case.target.problem:
+    if case.target.problem and not lacks_resource(case, lacking):
         return refused(case, f"parameters.{case.target.problem}")
     return passed(Check.PARAMETERS)

@@ -30,7 +30,7 @@ def policy(case: Case) -> Step:
 
 
 def policy_so_far(case: Case, lacking: frozenset[str]) -> Step:
-    """The check of a call that still lacks parameters.
+    """The check of a call that still lacks parameters, which it needs and so will have.
 
     A statement that reads one of them can turn out either way: a forbid does not forbid yet, and
     a permit may permit. Everything else decides as it always does.
@@ -42,9 +42,16 @@ def policy_so_far(case: Case, lacking: frozenset[str]) -> Step:
     if part.enforced is None:
         return _ruled(case, part, None, {})
     # Without the schema, which would refuse the question as a whole for what it lacks.
-    verdict = cedar.put(replace(_question(case), schema=None), part.enforced)
+    asked = replace(_question(case), schema=None)
+    any_resource = lacks_resource(case, lacking)
+    verdict = cedar.put(asked, index.open_set(part, lacking, any_resource=any_resource))
     permits = {one.uid for one in index.statements if one.effect == "permit"}
     return _ruled(case, part, verdict.without(lacking, permits), {})
+
+
+def lacks_resource(case: Case, lacking: frozenset[str]) -> bool:
+    """Is the parameter that names the resource among those that the call lacks?"""
+    return case.world.tools[case.request.tool].get("resource") in lacking
 
 
 def _slice(case: Case) -> PolicySlice:
