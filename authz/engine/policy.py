@@ -128,7 +128,9 @@ def _entities(case: Case, tool: CompiledTool) -> Any:
     of_subject = question.vouchable(world, words, request.subject_properties)
     of_resource = question.vouchable(world, [target.type], request.resource_properties)
     parts = (case.snapshot.agent, case.snapshot.person, case.snapshot.user)
+    # The tool as well: its action and the groups of it are among the parsed entities.
     about = (
+        tool.name,
         *(part.digest if part else "" for part in parts),
         str(tool.document["system"]),
         target.type,

@@ -263,3 +263,22 @@ def test_worlds_made_at_the_same_time_do_not_harm_each_other() -> None:
         thread.join()
 
     assert codes == ["policy.no_permit"] * 80
+
+
+def test_a_group_of_actions_is_known_of_every_tool_in_a_system() -> None:
+    """What is kept of one tool's question may not answer another's: its groups differ."""
+    docs = documents()
+    docs["world"]["roles"]["desk"].append("web.post")
+    docs["world"]["policies"] = [
+        {"id": f"{slug}@v1", "log_only": False, "text": text}
+        for slug, text in {
+            "no-mail": 'forbid(principal, action in Muster::Action::"effect='
+            'external_communication", resource);',
+            "asked-of-all": "forbid(principal, action, resource) when { context.tier > 3 };",
+        }.items()
+    ]
+    asked = [a_request(tool=tool) for tool in ("web.search", "web.post")]
+
+    codes = [judge(request, snapshot(docs, request), NOW).code for request in asked]
+
+    assert codes == ["", "policy.forbidden"]
