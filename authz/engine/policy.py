@@ -41,8 +41,8 @@ def policy_so_far(case: Case, lacking: frozenset[str]) -> Step:
     part = _slice(case)
     if part.enforced is None:
         return _ruled(case, part, None, {})
-    # Without the schema, which would refuse the question as a whole for what it lacks.
-    asked = replace(_question(case), schema=None)
+    schema = case.world.open_schema(case.request.tool, lacking)
+    asked = replace(_question(case), schema=schema)
     any_resource = lacks_resource(case, lacking)
     verdict = cedar.put(asked, index.open_set(part, lacking, any_resource=any_resource))
     permits = {one.uid for one in index.statements if one.effect == "permit"}
