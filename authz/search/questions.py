@@ -17,8 +17,8 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 MAX_TOKEN = 4096
 ENTITIES = ("subject", "action", "resource", "context")
-# Stands where a candidate will stand. No slug, tool or pseudonymous id can be this.
-PLACEHOLDER = "?"
+# Stands where a candidate will stand. Nothing on the register holds a control character.
+PLACEHOLDER = "\x01"
 
 Json = Any
 
