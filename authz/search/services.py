@@ -12,7 +12,6 @@ from authz.cleaning import clean
 from authz.engine.open_call import judge_open
 from authz.engine.types import Effect, Request, Snapshot, SubjectKind
 from authz.errors import SearchNotAllowed
-from authz.resolve import OWN_SOURCE
 from authz.search import candidates, facts, records
 from authz.search.candidates import Candidate
 from authz.search.facts import Known
@@ -90,7 +89,7 @@ def _judged(
     cleaned = clean(ask, known.secret_of(ask.tool))
     request, snapshot = known.resolved.request, known.resolved.snapshot
     if held is not None:
-        request, snapshot = _as_subject(request, snapshot, known, candidate, held)
+        request, snapshot = _as_subject(request, snapshot, candidate, held)
     request = replace(
         request,
         tool=cleaned.ask.tool,
@@ -104,26 +103,18 @@ def _judged(
 
 
 def _as_subject(
-    request: Request, snapshot: Snapshot, known: Known, candidate: Candidate, held: Held
+    request: Request, snapshot: Snapshot, candidate: Candidate, held: Held
 ) -> tuple[Request, Snapshot]:
     """The question as it is when this candidate is its subject."""
-    name, pid = candidate.name, candidate.key.partition(":")[2]
-    if known.ask.subject_type == "agent":
+    name, (kind, _, known_as) = candidate.name, candidate.key.partition(":")
+    if kind == "agent":
         request = replace(request, agent=name, agent_claimed=name)
         return request, replace(snapshot, agent=held.slice)
-    if not _goes_by(held, known.source, name):
-        pid = ""
     if request.kind is SubjectKind.PERSON:
-        request = replace(request, person=pid, person_claimed=name)
+        request = replace(request, person=known_as, person_claimed=name)
         return request, replace(snapshot, person=held.slice)
-    request = replace(request, user=pid, user_claimed=name)
+    request = replace(request, user=known_as, user_claimed=name)
     return request, replace(snapshot, user=held.slice)
-
-
-def _goes_by(held: Held, source: str, name: str) -> bool:
-    """Does this person still go by that name?"""
-    personal = held.slice.document["personal"] if held.slice else {"identities": []}
-    return source == OWN_SOURCE or [source, name] in personal["identities"]
 
 
 def _with_resource(ask: Ask, known: Known) -> Ask:

@@ -80,6 +80,13 @@ def test_a_complete_call_leaves_nothing_open() -> None:
         ([ALL, f"forbid({REFUND}) unless {{ context.parameters has note }};"], "policy.forbidden"),
         # Whatever needs no parameter decides.
         ([ALL, f"forbid({REFUND}) when {{ context.local.business }};"], "policy.forbidden"),
+        (
+            [
+                f"permit({REFUND}) when {{ context.parameters.amount <= 5 }};",
+                f"forbid({REFUND}) when {{ context.local.business }};",
+            ],
+            "policy.forbidden",
+        ),
         ([f'permit({REFUND}) when {{ {{"has": 1}}["has"] == 1 }};'], ""),
         ([f"permit({REFUND}) when {{ [1, 2].contains(3) }};"], "policy.no_permit"),
         # Another failure than the want of a parameter is one.
