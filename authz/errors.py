@@ -25,6 +25,18 @@ class BadRequest(Invalid):
     code = "bad_request"
 
 
+class BadPageToken(BadRequest):
+    """This page token belongs to another question or caller. Ask again without one."""
+
+    code = "bad_page_token"
+
+
+class SearchNotAllowed(NotAllowed):
+    """An agent's own token asks what that agent may do. Everything else is asked by gateways."""
+
+    code = "search_not_allowed"
+
+
 class MethodNotAllowed(GovernanceError):
     """This address does not answer to that method."""
 

@@ -105,7 +105,7 @@ def _records(value: Json) -> tuple[str, ...]:
 
 def report_outcome(*, decision_id: UUID, caller: Caller, report: Report) -> ReportedOutcome:
     """Record what became of a decision, tied to it. Only who asked may, and only once."""
-    _check_token(caller)
+    check_token(caller)
     decision = _decision_of(decision_id, caller)
     if place := find_secret({"output": report.output, "records": list(report.records)}):
         raise OutcomeSecret(f"{OutcomeSecret.__doc__} Remove it at {place[2:]}, and report again.")
@@ -172,7 +172,7 @@ def entry_of(report: Report, **columns: Unpack[audit.Entry]) -> audit.Entry:
 
 def show_decision(*, decision_id: UUID, caller: Caller) -> Mapping[str, Json]:
     """What whoever asked may read of a decision's record later."""
-    _check_token(caller)
+    check_token(caller)
     record = _decision_of(decision_id, caller)
     said = leaf.parse_body(bytes(record.body))
     judged = said["judged"]
@@ -212,7 +212,7 @@ def _decision_of(decision_id: UUID, caller: Caller) -> Record:
     return record
 
 
-def _check_token(caller: Caller) -> None:
+def check_token(caller: Caller) -> None:
     """A suspended agent may still say what it did; a revoked token says nothing any more."""
     (facts,) = slices.read([caller.key])
     token, known = caller.token, facts.document or {}

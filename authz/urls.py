@@ -11,6 +11,9 @@ from authz.api import views as api
 urlpatterns = [
     path("access/v1/evaluation", api.Evaluation.as_view(), name="evaluation"),
     path("access/v1/evaluations", api.Evaluations.as_view(), name="evaluations"),
+    path("access/v1/search/subject", api.SubjectSearch.as_view(), name="search_subject"),
+    path("access/v1/search/resource", api.ResourceSearch.as_view(), name="search_resource"),
+    path("access/v1/search/action", api.ActionSearch.as_view(), name="search_action"),
     path(".well-known/authzen-configuration", api.Metadata.as_view(), name="authzen_metadata"),
     path("api/v1/decisions/<uuid:pk>", api.OneDecision.as_view(), name="decision"),
     path("api/v1/decisions/<uuid:pk>/outcome", api.Outcome.as_view(), name="decision_outcome"),

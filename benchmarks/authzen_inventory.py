@@ -149,23 +149,30 @@ def certification() -> dict[str, Json]:
         "delete": ("destructive", {"soft": {"type": "boolean"}}),
     }
     people = {"alice": "alice@authzen.example", "bob": "bob@authzen.example"}
+    # What the fixture knows of its own accord: searches ask without sending it.
+    attributes: dict[str, Json] = {"alice": {}, "bob": {"role": "admin"}}
+    statuses = {"record-1": "active", "record-2": "archived"}
     return {
         "muster": 1,
         "people": [
             {
                 "email": email,
                 "name": name.capitalize(),
+                "attributes": attributes[name],
                 "external_ids": [{"source": source, "id": name}],
             }
             for name, email in people.items()
         ],
         "gateways": [{"slug": source, "name": "AuthZEN certification", "source": source}],
         "resource_types": [
-            {"slug": "user", "attributes": {"role": "caller"}},
+            {"slug": "user", "attributes": {"role": "loaded"}},
             {
                 "slug": "record",
-                "attributes": {"status": "caller"},
-                "entities": ["record-1", "record-2"],
+                "attributes": {"status": "loaded"},
+                "entities": [
+                    {"id": record, "attributes": {"status": status}}
+                    for record, status in statuses.items()
+                ],
             },
         ],
         "systems": [{"slug": "authzen-records", "name": "AuthZEN records", "tier": "internal"}],

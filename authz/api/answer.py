@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import Error
 
 from authz import group_commit, outcomes, present, refusals, strangers, wire
-from authz.api import sessions
+from authz.api import search, sessions
 from authz.asks import Ask, Caller
 from authz.decide import Answer, deciding, refusing
 from authz.engine.types import SubjectKind, Token
@@ -240,6 +240,11 @@ def _as_sent(body: Json) -> Json:
     return body
 
 
+def _search(call: Call) -> Told:
+    caller, body = _asked(call, _as_sent)
+    return Told(search.found(call.path, body, caller, bare=call.bare))
+
+
 # Afterwards
 
 
@@ -292,6 +297,7 @@ def _metadata(_: Call) -> Told:
             "policy_decision_point": base,
             "access_evaluation_endpoint": base + EVALUATION,
             "access_evaluations_endpoint": base + EVALUATIONS,
+            **{name: base + path for name, path in search.ENDPOINTS.items()},
         },
         headers={"Cache-Control": "public, max-age=300"},
     )
@@ -301,4 +307,5 @@ _FIXED: Mapping[str, Mapping[str, Operation]] = {
     EVALUATION: {"POST": _evaluate},
     EVALUATIONS: {"POST": _evaluate_many},
     METADATA: {"GET": _at_once(_metadata)},
+    **{path: {"POST": _at_once(_search)} for path in search.PATHS},
 }

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from authz.engine.types import Effect, Status
 from authz.outcomes import Result
+from authz.search.questions import DEFAULT_LIMIT, MAX_LIMIT, MAX_TOKEN
 from authz.wire import TRUSTED, UNTRUSTED, Semantic
 
 # Named in the settings, so that OpenAPI gives it a name.
@@ -108,10 +109,83 @@ class EvaluationsAnswer(serializers.Serializer[object]):
     context = AnswerContext(required=False)  # type: ignore[assignment]
 
 
+class Typed(serializers.Serializer[object]):
+    type = serializers.CharField(max_length=800)
+
+
+class PageRequest(serializers.Serializer[object]):
+    token = serializers.CharField(
+        max_length=MAX_TOKEN, required=False, allow_blank=True, help_text="The last `next_token`."
+    )
+    limit = serializers.IntegerField(
+        min_value=0, required=False, help_text=f"{DEFAULT_LIMIT} if absent; {MAX_LIMIT} at most."
+    )
+
+
+class SubjectSearchRequest(serializers.Serializer[object]):
+    subject = Typed(help_text="`agent`, `person`, `user` or `identity`.")
+    action = Action()
+    resource = Resource()
+    context = Context(required=False)  # type: ignore[assignment]
+    page = PageRequest(required=False)
+
+
+class ResourceSearchRequest(serializers.Serializer[object]):
+    subject = Subject()
+    action = Action()
+    resource = Typed(help_text="A system or a resource type; `tool` for tools.")
+    context = Context(required=False)  # type: ignore[assignment]
+    page = PageRequest(required=False)
+
+
+class ActionSearchRequest(serializers.Serializer[object]):
+    subject = Subject()
+    resource = Resource()
+    context = Context(required=False)  # type: ignore[assignment]
+    page = PageRequest(required=False)
+
+
+class Page(serializers.Serializer[object]):
+    next_token = serializers.CharField(allow_blank=True)
+    count = serializers.IntegerField(min_value=0)
+
+
+class SearchContext(serializers.Serializer[object]):
+    open_parameters = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="By tool: required parameters that were not given, so the results leave them "
+        "open.",
+    )
+
+
+class FoundEntity(serializers.Serializer[object]):
+    type = serializers.CharField()
+    id = serializers.CharField()
+
+
+class FoundAction(serializers.Serializer[object]):
+    name = serializers.CharField()
+
+
+class EntitySearchAnswer(serializers.Serializer[object]):
+    page = Page(required=False)
+    context = SearchContext(required=False)  # type: ignore[assignment]
+    results = FoundEntity(many=True)
+
+
+class ActionSearchAnswer(serializers.Serializer[object]):
+    page = Page(required=False)
+    context = SearchContext(required=False)  # type: ignore[assignment]
+    results = FoundAction(many=True)
+
+
 class Metadata(serializers.Serializer[object]):
     policy_decision_point = serializers.URLField()
     access_evaluation_endpoint = serializers.URLField()
     access_evaluations_endpoint = serializers.URLField()
+    search_subject_endpoint = serializers.URLField()
+    search_resource_endpoint = serializers.URLField()
+    search_action_endpoint = serializers.URLField()
 
 
 class OutcomeRequest(serializers.Serializer[object]):

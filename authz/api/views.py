@@ -104,6 +104,9 @@ PROBLEMS = {
 ABOUT_ONE = PROBLEMS | {
     (404, PROBLEM): _problem("No such decision, or another caller's."),
 }
+SEARCHED = PROBLEMS | {
+    (403, PROBLEM): _problem("An agent's own token asks what that agent may do, nothing else."),
+}
 
 
 # The scheme of settings.py. `answer` reads the token: there is no class that could be described.
@@ -139,6 +142,54 @@ class Evaluations(Wire):
     )
     def post(self, request: Request) -> HttpResponse:
         """Decide several requests in order, with the semantic that `options` names."""
+        return self.reply(request)
+
+
+class SubjectSearch(Wire):
+    """Who may?"""
+
+    @extend_schema(
+        operation_id="access_search_subject",
+        tags=["decisions"],
+        auth=BEARER,
+        parameters=[REQUEST_ID, BARE],
+        request=serializers.SubjectSearchRequest,
+        responses={(200, "application/json"): serializers.EntitySearchAnswer, **SEARCHED},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Find the agents or people that may do this. Asked by gateways."""
+        return self.reply(request)
+
+
+class ResourceSearch(Wire):
+    """On what may they?"""
+
+    @extend_schema(
+        operation_id="access_search_resource",
+        tags=["decisions"],
+        auth=BEARER,
+        parameters=[REQUEST_ID, BARE],
+        request=serializers.ResourceSearchRequest,
+        responses={(200, "application/json"): serializers.EntitySearchAnswer, **SEARCHED},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Find the registered resources of one type on which this subject may do this."""
+        return self.reply(request)
+
+
+class ActionSearch(Wire):
+    """What may they do?"""
+
+    @extend_schema(
+        operation_id="access_search_action",
+        tags=["decisions"],
+        auth=BEARER,
+        parameters=[REQUEST_ID, BARE],
+        request=serializers.ActionSearchRequest,
+        responses={(200, "application/json"): serializers.ActionSearchAnswer, **SEARCHED},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Find the tools that this subject may call on this resource."""
         return self.reply(request)
 
 

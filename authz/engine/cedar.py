@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,25 @@ class Verdict:
     def has_failed(self) -> bool:
         """An error, or no answer at all."""
         return bool(self.errors) or not (self.allowed or self.denied)
+
+    def without(self, lacking: Collection[str], permits: Collection[str]) -> Verdict:
+        """The verdict with those statements still open that failed for want of `lacking`.
+
+        An open one of `permits` counts as permitting where nothing else decided.
+        """
+        waiting = [error for error in self.errors if _wants(error, lacking)]
+        may_permit = any(f"`{uid}`" in error for uid in permits for error in waiting)
+        opened = may_permit and self.denied and not self.reasons
+        return Verdict(
+            allowed=self.allowed or opened,
+            denied=self.denied and not opened,
+            reasons=self.reasons,
+            errors=tuple(error for error in self.errors if error not in waiting),
+        )
+
+
+def _wants(error: str, lacking: Collection[str]) -> bool:
+    return any(f"record does not have the attribute `{name}`" in error for name in lacking)
 
 
 def put(asked: Question, policies: Any) -> Verdict:

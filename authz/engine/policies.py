@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,14 @@ MAX_SLICES = 4096
 # without errors is a refusal for governed and ungoverned tools alike.
 UNGOVERNED = "muster:ungoverned"
 _UNGOVERNED_TEXT = "permit(principal, action, resource);"
+# `context.parameters`, in the engine's JSON.
+_PARAMETERS = {".": {"left": {"Var": "context"}, "attr": "parameters"}}
+# What depends on which resource it is.
+_RESOURCE: tuple[Json, ...] = (
+    {"Var": "resource"},
+    {".": {"left": {"Var": "context"}, "attr": "resource"}},
+    {".": {"left": {"Var": "context"}, "attr": "tier"}},
+)
 
 Roles = frozenset[str]
 
@@ -80,6 +88,9 @@ class PolicyIndex:
         default_factory=dict
     )
     _sets: dict[tuple[str, ...], Any] = field(default_factory=dict)
+    _open: dict[tuple[frozenset[str], tuple[str, ...], bool, bool], Any] = field(
+        default_factory=dict
+    )
 
     def governs(self, tool: str, actions: frozenset[str]) -> bool:
         """Whether the tool is governed: for good once it was, or by a permit that names it now."""
@@ -113,13 +124,66 @@ class PolicyIndex:
         """One parsed set for each combination, None for no statements."""
         if not statements:
             return None
-        sources = {one.uid: one.source for one in statements}
-        if ungoverned:
-            sources[UNGOVERNED] = parse(_UNGOVERNED_TEXT)[0]
+        sources = _sources(statements, ungoverned=ungoverned)
         key = tuple(sorted(sources))
         if key not in self._sets:
             self._sets[key] = policy_set(sources)
         return self._sets[key]
+
+    def open_set(self, part: PolicySlice, lacking: frozenset[str], *, any_resource: bool) -> Any:
+        """The enforced policies of `part`, to whom parameters that the call lacks will be there.
+
+        So `has` is answered, and whoever reads one fails for want of it. With `any_resource` the
+        resource is not known either.
+        """
+        key = (lacking, tuple(part.owners), part.governed, any_resource)
+        if key not in self._open:
+            if len(self._open) >= MAX_SLICES:
+                self._open.clear()
+            enforced = [
+                replace(one, source=_given(one.source, lacking))
+                for one in self.statements
+                if one.uid in part.owners and not one.log_only
+            ]
+            if any_resource:
+                enforced = [found for one in enforced if (found := _of_any_resource(one))]
+            self._open[key] = policy_set(_sources(enforced, ungoverned=not part.governed))
+        return self._open[key]
+
+
+def _sources(statements: Iterable[Statement], *, ungoverned: bool) -> dict[str, Json]:
+    stand_in = {UNGOVERNED: parse(_UNGOVERNED_TEXT)[0]} if ungoverned else {}
+    return {one.uid: one.source for one in statements} | stand_in
+
+
+def _given(source: Json, lacking: frozenset[str]) -> Json:
+    """A statement's source in which every question whether one of `lacking` is there says yes."""
+    if isinstance(source, list):
+        return [_given(one, lacking) for one in source]
+    if not isinstance(source, Mapping):
+        return source
+    asked = source.get("has")
+    if asked and asked.get("left") == _PARAMETERS and asked.get("attr") in lacking:
+        return {"Value": True}
+    return {name: _given(member, lacking) for name, member in source.items()}
+
+
+def _of_any_resource(one: Statement) -> Statement | None:
+    """A permit without what it asks of the resource; None for a forbid that asks anything of it."""
+    source = one.source
+    conditions = [each for each in source["conditions"] if not _asks_for_resource(each)]
+    if source["resource"]["op"] == "All" and conditions == source["conditions"]:
+        return one
+    if one.effect == "forbid":
+        return None
+    return replace(one, source={**source, "resource": {"op": "All"}, "conditions": conditions})
+
+
+def _asks_for_resource(source: Json) -> bool:
+    if source in _RESOURCE:
+        return True
+    members = source.values() if isinstance(source, Mapping) else source
+    return isinstance(source, Mapping | list) and any(map(_asks_for_resource, members))
 
 
 def policy_set(sources: Mapping[str, Json]) -> Any:

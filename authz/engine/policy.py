@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from authz.engine import cedar, names, question
@@ -19,16 +20,45 @@ def policy(case: Case) -> Step:
     index = case.world.policies
     if index.broken:
         return refused(case, "policy.error", Status.ERROR, policies=list(index.broken))
-    tool = case.world.tool(case.request.tool)
-    kind = names.AGENT if case.is_agent else names.PERSON
-    roles = frozenset(case.subject.get("roles") or ())
-    part = index.slice_for(tool.name, tool.actions, kind, roles)
+    part = _slice(case)
     if part.enforced is None and not part.watched:
         return _ruled(case, part, None, {})
     asked = _question(case)
     watched = _watched(asked, part)
     verdict = cedar.put(asked, part.enforced) if part.enforced is not None else None
     return _ruled(case, part, verdict, watched)
+
+
+def policy_so_far(case: Case, lacking: frozenset[str]) -> Step:
+    """The check of a call that still lacks parameters, which it needs and so will have.
+
+    A statement that reads one of them can turn out either way: a forbid does not forbid yet, and
+    a permit may permit. Everything else decides as it always does.
+    """
+    index = case.world.policies
+    if index.broken:
+        return refused(case, "policy.error", Status.ERROR, policies=list(index.broken))
+    part = _slice(case)
+    if part.enforced is None:
+        return _ruled(case, part, None, {})
+    schema = case.world.open_schema(case.request.tool, lacking)
+    asked = replace(_question(case), schema=schema)
+    any_resource = lacks_resource(case, lacking)
+    verdict = cedar.put(asked, index.open_set(part, lacking, any_resource=any_resource))
+    permits = {one.uid for one in index.statements if one.effect == "permit"}
+    return _ruled(case, part, verdict.without(lacking, permits), {})
+
+
+def lacks_resource(case: Case, lacking: frozenset[str]) -> bool:
+    """Is the parameter that names the resource among those that the call lacks?"""
+    return case.world.tools[case.request.tool].get("resource") in lacking
+
+
+def _slice(case: Case) -> PolicySlice:
+    tool = case.world.tool(case.request.tool)
+    kind = names.AGENT if case.is_agent else names.PERSON
+    roles = frozenset(case.subject.get("roles") or ())
+    return case.world.policies.slice_for(tool.name, tool.actions, kind, roles)
 
 
 def _ruled(
@@ -98,8 +128,8 @@ def _entities(case: Case, tool: CompiledTool) -> Any:
     of_subject = question.vouchable(world, words, request.subject_properties)
     of_resource = question.vouchable(world, [target.type], request.resource_properties)
     parts = (case.snapshot.agent, case.snapshot.person, case.snapshot.user)
+    # The tool as well: its action and the groups of it are among the parsed entities.
     about = (
-        # With its schema, the engine files the action groups that this tool is in as well.
         tool.name,
         *(part.digest if part else "" for part in parts),
         str(tool.document["system"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from authz.engine.types import Document, Json, Slice
 KEPT_WORLDS = 8
 KEPT_NARROWINGS = 4096
 KEPT_ENTITIES = 8192
+KEPT_OPEN = 1024
 TEAM_WORDS = ("team", "group")
 MEMBER = "member"
 
@@ -79,6 +80,7 @@ class World:
     policies: policies.PolicyIndex
     toxic: tuple[Facts, ...]
     _tools: dict[str, CompiledTool] = field(default_factory=dict)
+    _open: dict[tuple[str, frozenset[str]], Any] = field(default_factory=dict)
     _whole: list[Any] = field(default_factory=list)
     _entities: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
@@ -100,6 +102,17 @@ class World:
             actions=policies.groups_of(document) | {name},
             cedar=self._cedar({name: (document, parameters)}),
         )
+
+    def open_schema(self, name: str, lacking: frozenset[str]) -> Any:
+        """The Cedar schema of one tool for a call that need not have the parameters `lacking`."""
+        found = self._open.get((name, lacking))
+        if found is None:
+            if len(self._open) >= KEPT_OPEN:
+                self._open.clear()
+            tool = self.tool(name)
+            asked = replace(tool.parameters, required=tool.parameters.required - lacking)
+            found = self._open[name, lacking] = self._cedar({name: (tool.document, asked)})
+        return found
 
     def cedar_schema(self) -> Any:
         """The Cedar schema of all tools, which policies are checked against."""

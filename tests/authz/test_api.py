@@ -314,6 +314,9 @@ def test_metadata(client, settings):
         "policy_decision_point": "https://muster.example",
         "access_evaluation_endpoint": "https://muster.example/access/v1/evaluation",
         "access_evaluations_endpoint": "https://muster.example/access/v1/evaluations",
+        "search_subject_endpoint": "https://muster.example/access/v1/search/subject",
+        "search_resource_endpoint": "https://muster.example/access/v1/search/resource",
+        "search_action_endpoint": "https://muster.example/access/v1/search/action",
     }
 
 

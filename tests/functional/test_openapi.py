@@ -201,6 +201,11 @@ def test_naughty_strings_are_kept_or_refused(
         }
         answers = {
             "decision": session.post("/access/v1/evaluation", json=body, headers=bearer),
+            "search": session.post(
+                "/access/v1/search/action",
+                json={**body, "resource": {"type": text or "x", "id": text or "x"}},
+                headers=bearer,
+            ),
             "trail": session.get("/trail/", params={"agent": text, "resource": text}),
             "row": session.patch(
                 f"/api/v1/agents/{rows['slug']}",

@@ -61,8 +61,7 @@ def test_authzen_certification_vectors_pass(loaded: tuple[str, Path]) -> None:
         "authzen_replay.py", "certification", vectors, "--base-url", base_url, "--secrets", secrets
     )
 
-    passed, total = said.splitlines()[-1].split(" of ")[0], said.splitlines()[-1].split()[2]
-    assert int(passed) == int(total) > 30
+    assert said.splitlines()[-1].startswith("57 of 57")
 
 
 def test_agentdojo_benign_calls_are_all_allowed(loaded: tuple[str, Path]) -> None:
