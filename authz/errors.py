@@ -56,3 +56,21 @@ class PolicyDecided(Conflict):
     """This version is not waiting for a decision any more."""
 
     code = "policy_decided"
+
+
+class PolicyCasesFail(Conflict):
+    """Cases of this policy fail, so it cannot come into force. Correct the text or the cases."""
+
+    code = "policy_cases_fail"
+
+
+class PolicyNotEditable(Conflict):
+    """Only a draft can be changed. Begin a new draft from this version."""
+
+    code = "policy_not_editable"
+
+
+class DraftMoved(Conflict):
+    """Someone else saved or sent this draft after you opened it. Compare, then save again."""
+
+    code = "draft_moved"
