@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from django.core.exceptions import ValidationError
+from django.db.models.functions import Lower
 
 from audit.payloads import canonical
 from authz import slices
@@ -191,15 +192,12 @@ _CHECKS: tuple[Callable[[Mapping[str, Json], Mapping[str, Json]], str], ...] = (
 def with_pids(cases: Iterable[PolicyCase]) -> list[dict[str, Json]]:
     """Documents of the cases to store: whoever is known by an address stands by their id."""
     documents = [case.document() for case in cases]
-    pids = {
-        email.lower(): pid
-        for email, pid in Person.objects.filter(email__in=_people(documents)).values_list(
-            "email", "pid"
-        )
-    }
-    return _exchanged(
-        documents, {word: pids.get(word.lower(), word) for word in _people(documents)}
+    words = _people(documents)
+    known = Person.objects.annotate(address=Lower("email")).filter(
+        address__in=[word.lower() for word in words]
     )
+    pids = dict(known.values_list("address", "pid"))
+    return _exchanged(documents, {word: pids.get(word.lower(), word) for word in words})
 
 
 def with_emails(documents: Iterable[Mapping[str, Json]]) -> list[dict[str, Json]]:

