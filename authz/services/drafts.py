@@ -48,7 +48,7 @@ def save_draft(*, draft: PolicyDraft, by: Person, seen: int = 0) -> Policy:
     policy = policy or _begun(draft.slug)
     policy.text, policy.description = draft.text, draft.description
     policy.log_only, policy.why = draft.log_only, draft.why
-    policy.cases = with_pids(read_cases(list(draft.cases or ())))
+    policy.cases = with_pids(read_cases([] if draft.cases is None else draft.cases))
     policy.edits, policy.drafted_by, policy.drafted_at = seen + 1, by, clock.now()
     _keep(policy, by)
     record_policy(policy, "policy_drafted", by)

@@ -1,6 +1,7 @@
 """When a version may become what, and what a relationship weighs."""
 
 import pytest
+from django.core.management import call_command
 
 from authz.enums import PolicyState
 from authz.rules import POLICY_TRANSITIONS, may_move, reads_relation
@@ -22,6 +23,10 @@ def test_every_state_to_every_other():
 
     assert set(POLICY_TRANSITIONS) == set(PolicyState)
     assert {move for move in moves if may_move(*move)} == ALLOWED
+
+
+def test_state_diagram_has_not_drifted():
+    call_command("policy_state_diagram", check=True)
 
 
 @pytest.mark.parametrize(
