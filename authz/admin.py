@@ -63,8 +63,9 @@ class PolicyAdmin(Acting, ServiceAdmin):
             "policy": policy,
             "against": against,
             "difference": pages.difference(against.text if against else "", policy.text),
-            "preview": pages.preview(pages.Written(policy.slug, policy.text, policy.cases)),
-            "change": change,
+            "preview": pages.preview(policy),
+            # `change` is a word of the admin itself.
+            "waits": change is not None,
             "why_not": changes.can_agree(change, by) if change else "",
             "own": bool(change and change.proposed_by_id == by.pk),
         }

@@ -265,9 +265,9 @@ def world_document() -> dict[str, Json]:
 
 
 def _world(policy: Tested, document: Mapping[str, Json]) -> dict[str, Json]:
+    uid = getattr(policy, "uid", "") or f"{policy.slug}@draft"
     # A log-only version decides nothing; its cases ask what it would decide.
-    tested = {"id": f"{policy.slug}@vtested", "text": policy.text, "log_only": False}
-    return replaced(document, tested)
+    return replaced(document, {"id": uid, "text": policy.text, "log_only": False})
 
 
 def _facts(cases: Sequence[PolicyCase]) -> dict[str, Slice | None]:

@@ -61,7 +61,7 @@ class PolicyForm(forms.Form):
         label="Cedar",
         max_length=MAX_TEXT,
         strip=False,
-        widget=forms.Textarea(attrs={"rows": 18, **_CODE}),
+        widget=forms.Textarea(attrs={"rows": 14, **_CODE}),
     )
     log_only = forms.BooleanField(
         label="Log only: evaluate and record it, enforce nothing", required=False
@@ -112,7 +112,7 @@ class CaseForm(forms.Form):
         label="Parameters, as JSON",
         required=False,
         max_length=cases.MAX_BYTES,
-        widget=forms.Textarea(attrs={"rows": 3, **_CODE}),
+        widget=forms.Textarea(attrs={"rows": 5, **_CODE}),
         help_text='Such as {"amount": 40000}.',
     )
     resource_type = forms.CharField(label="Resource type", max_length=255, required=False)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from authz.cases import run_cases, world_document
+from authz.cases import Tested, run_cases, world_document
 from authz.engine.cases import Result
 from authz.engine.cedar_text import MAX_TEXT
 from authz.engine.editing import Problem, validate_policies
@@ -59,7 +59,7 @@ class Preview:
         return not self.problems and not self.failing
 
 
-def preview(written: Written, *, words: bool = False) -> Preview:
+def preview(written: Tested, *, words: bool = False) -> Preview:
     """Check a text and run its cases against the register as it is now."""
     document = world_document()
     world = compile_world(document)
@@ -80,7 +80,7 @@ def _problems(world: World, text: str) -> list[Problem]:
     return validate_policies(world, text.replace("\0", " "))
 
 
-def _results(written: Written, document: Mapping[str, Any]) -> list[Result]:
+def _results(written: Tested, document: Mapping[str, Any]) -> list[Result]:
     try:
         return run_cases(written, document=document)
     except Invalid:  # their shape is told beside the forms

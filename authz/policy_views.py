@@ -77,7 +77,7 @@ def _version_context(found: Policy, by: Person) -> dict[str, Any]:
         "policy": found,
         "alone": pages.alone_word(found) if found.activated_at else "not yet",
         "against": against,
-        "preview": pages.preview(pages.Written(found.slug, found.text, found.cases)),
+        "preview": pages.preview(found),
         "difference": pages.difference(before, found.text),
         "case_changes": pages.case_difference(against, found),
         "open": found.state in {PolicyState.DRAFT, PolicyState.PROPOSED},

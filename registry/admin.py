@@ -474,7 +474,8 @@ class ProposedChangeAdmin(LookedAt):
         if change:
             keys = sorted({*change.before, *change.after})
             more = {
-                "change": change,
+                # `change` is a word of the admin itself.
+                "proposed": change,
                 "differences": [
                     (key, change.before.get(key), change.after.get(key)) for key in keys
                 ],

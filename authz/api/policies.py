@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from authz import pages, permissions, selectors, services
 from authz.api import shapes
-from authz.cases import read_cases, with_pids
+from authz.cases import Tested, read_cases, with_pids
 from authz.models import Policy
 from registry.api.operations import (
     ACTING,
@@ -61,7 +61,7 @@ class Check(APIView):
         return _checked(pages.Written(given["slug"], given["text"], cases))
 
 
-def _checked(written: pages.Written) -> Response:
+def _checked(written: Tested) -> Response:
     return Response(shapes.CheckedOut(pages.preview(written)).data)
 
 
@@ -90,8 +90,7 @@ class RunCases(APIView):
     def post(self, request: Request, slug: str, number: int) -> Response:
         """Check a version against the register as it is now, and run its cases."""
         person_of(request)
-        found = _version(slug, number)
-        return _checked(pages.Written(found.slug, found.text, found.cases))
+        return _checked(_version(slug, number))
 
 
 class Draft(APIView):

@@ -86,7 +86,7 @@ def test_cases_are_judged_by_the_walk_with_the_draft_in_force(desk):
         ("too much", "deny", "policy", "policy.no_permit", True),
         ("on a Sunday", "deny", "policy", "policy.no_permit", True),
     ]
-    assert results[0].policies == ("cap@vtested",)
+    assert results[0].policies == ("cap@draft",)
 
 
 def test_failing_case_says_what_it_wanted_and_what_decided(desk):
