@@ -20,6 +20,10 @@ TOOLS = {
 }
 
 
+WRITES = 'permit(principal, action in [Muster::Action::"effect=write"], resource);'
+GONE = 'forbid(principal, action == Muster::Action::"gone", resource);'
+
+
 @pytest.mark.parametrize(
     ("text", "concern"),
     [
@@ -33,8 +37,7 @@ TOOLS = {
             Concern(forbids=("crm.find", "crm.write")),
         ),
         (
-            'permit(principal, action in [Muster::Action::"effect=write"], resource);\n'
-            + 'forbid(principal, action == Muster::Action::"gone", resource);',
+            f"{WRITES}\n{GONE}",
             Concern(permits=("crm.write", "mail.send"), forbids=("gone",)),
         ),
         ("permit(", Concern()),
