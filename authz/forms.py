@@ -96,7 +96,7 @@ class CaseForm(forms.Form):
 
     name = forms.CharField(label="Name", max_length=cases.MAX_NAME)
     effect = forms.ChoiceField(
-        label="It must be", choices=[("allow", "allowed"), ("deny", "denied")]
+        label="It must be", choices=[("allow", "allowed"), ("deny", "denied")], initial="allow"
     )
     agent = forms.CharField(
         label="Agent", max_length=60, required=False, help_text="Who asks. Or a person:"

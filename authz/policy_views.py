@@ -84,6 +84,7 @@ def _version_context(found: Policy, by: Person) -> dict[str, Any]:
         "waits": found.state == PolicyState.PROPOSED,
         "decision": _decision(selectors.changes_of_policy(found.slug).get(found.uid), by),
         "why_not": can(permissions.check_can_propose_policies, by),
+        "has_draft": Policy.objects.filter(slug=found.slug, state=PolicyState.DRAFT).exists(),
         "from_url": f"{reverse('policy_edit', args=[found.slug])}?from={found.version}",
     }
 
@@ -159,7 +160,9 @@ def _one_more(formset: Any) -> Any:
     data = formset.data.copy()
     name = f"{PREFIX}-TOTAL_FORMS"
     data[name] = str(min(formset.total_form_count() + 1, formset.max_num))
-    return CaseFormSet(data, prefix=PREFIX)
+    more: Any = CaseFormSet(data, prefix=PREFIX)
+    more.forms[-1].fields["name"].widget.attrs["autofocus"] = True
+    return more
 
 
 def _save(
@@ -196,7 +199,8 @@ def _show(form: PolicyForm, error: GovernanceError) -> None:
 
 def _conflict(request: HttpRequest, form: PolicyForm, formset: Any) -> HttpResponse:
     """Someone was quicker: what was typed stands there unsaved, beside what they made."""
-    theirs = selectors.versions_of(form.cleaned_data["slug"]).first()
+    versions = selectors.versions_of(form.cleaned_data["slug"])
+    theirs = versions.filter(state=PolicyState.DRAFT).first() or versions.first()
     is_draft = theirs is not None and theirs.state == PolicyState.DRAFT
     data = request.POST.copy()
     data["seen"] = str(theirs.edits if theirs and is_draft else 0)
@@ -273,7 +277,7 @@ def check(request: HttpRequest) -> HttpResponse:
     """What is typed, checked: swapped in beside the editor while one types."""
     permissions.check_can_propose_policies(signed_in(request))
     form, formset = _bound(request, "")
-    context = {"preview": pages.preview(_written(form, formset), words=True)}
+    context = {"preview": pages.preview(_written(form, formset), words=True), "live": True}
     return render(request, "authz/_preview.html", context)
 
 

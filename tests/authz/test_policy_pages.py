@@ -137,6 +137,24 @@ def test_a_row_is_added_to_what_was_typed(desk, ann):
     assert Policy.objects.count() == 0
 
 
+def test_row_that_stayed_empty_says_nothing(desk, ann):
+    form = typed(permit(desk)) | {"case-TOTAL_FORMS": 1, "case-0-effect": "allow"}
+
+    answer = signed_in(ann).post("/policies/new/", form)
+
+    assert (answer.status_code, Policy.objects.get().cases) == (302, [])
+
+
+@pytest.mark.parametrize(
+    "forms", [{"case-TOTAL_FORMS": "x"}, {"case-TOTAL_FORMS": 10**9}, {"case-INITIAL_FORMS": "x"}]
+)
+@pytest.mark.parametrize("do", ["save", "add", "check"])
+def test_broken_counts_of_cases_are_told(desk, ann, forms, do):
+    answer = signed_in(ann).post("/policies/new/", typed(permit(desk), do=do) | forms)
+
+    assert (answer.status_code, Policy.objects.count()) == (200, 0)
+
+
 def test_removed_case_is_gone(desk, ann):
     policy = draft(desk, ann, cases=[case(desk), case(desk, name="other")])
     form = typed(permit(desk), *policy.cases, seen=1) | {"case-0-DELETE": "on"}
