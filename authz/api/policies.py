@@ -19,6 +19,7 @@ from registry.api.operations import (
     JSON,
     LISTING,
     READING,
+    SEARCHING,
     WRITING,
     Listed,
     given_in,
@@ -41,7 +42,7 @@ class Policies(Listed):
     @extend_schema(
         operation_id="policies_list",
         parameters=[shapes.PolicyQuery],
-        responses={(200, JSON): shapes.PolicyOut(many=True), **LISTING},
+        responses={(200, JSON): shapes.PolicyOut(many=True), **SEARCHING},
     )
     def get(self, request: Request) -> Response:
         """Versions: without `state` those that wait, drafts, and what is in force."""

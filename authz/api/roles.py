@@ -18,6 +18,7 @@ from registry.api.operations import (
     JSON,
     LISTING,
     READING,
+    SEARCHING,
     WRITING,
     Listed,
     answer_saved,
@@ -81,7 +82,7 @@ class Relationships(Listed):
     @extend_schema(
         operation_id="relationships_list",
         parameters=[shapes.RelationshipQuery],
-        responses={(200, JSON): shapes.RelationshipShape(many=True), **LISTING},
+        responses={(200, JSON): shapes.RelationshipShape(many=True), **SEARCHING},
     )
     def get(self, request: Request) -> Response:
         """Relationships, by thing."""

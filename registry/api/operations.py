@@ -36,6 +36,7 @@ def problems(*codes: int) -> dict[Any, OpenApiResponse]:
 JSON = "application/json"
 READING = problems(401, 403, 404)
 LISTING = problems(401, 403, 404)
+SEARCHING = problems(400, 401, 403, 404)
 ACTING = problems(400, 401, 403, 404, 409)
 WRITING = problems(400, 401, 403, 404, 409, 415)
 

@@ -477,6 +477,9 @@ def test_list_runs_as_many_queries_for_three_rows_as_for_one(desk, ann, ben):
     services.propose_policy(slug="freeze", text=FORBID, by=ann)
     for number in ("2", "3"):
         services.save_role(slug=f"role-{number}", by=ann)
+        services.save_draft(
+            draft=PolicyDraft(f"idea-{number}", FORBID), by=make_person(groups=["security"])
+        )
         _relate(ann, number)
     three = queries(*places)
 
