@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.http import HttpRequest
+from django.contrib.admin.utils import unquote
+from django.http import HttpRequest, HttpResponse
 
-from authz import services
+from authz import pages, selectors, services
+from authz.cases import with_emails
 from authz.enums import PolicyState
 from authz.models import Policy, Relationship, Role, ToxicCombination
-from registry.admin import LookedAt, ServiceAdmin
+from registry import changes
+from registry.admin import Acting, LookedAt, ServiceAdmin
 from registry.people import signed_in
 
 
@@ -31,16 +34,58 @@ class RoleAdmin(ServiceAdmin):
 
 
 @admin.register(Policy)
-class PolicyAdmin(ServiceAdmin):
-    """Every version of every policy. A version never changes: a change is the next version."""
+class PolicyAdmin(Acting, ServiceAdmin):
+    """Every version of every policy. What was proposed never changes: a change is the next one."""
 
     list_display = ["slug", "version", "state", "log_only", "proposed_by", "activated_at"]
     list_filter = ["state", "log_only"]
+    list_select_related = ["proposed_by"]
     search_fields = ["slug", "description", "text"]
-    fields = ["slug", "description", "text", "log_only"]
+    fields = ["slug", "description", "text", "log_only", "cases", "why"]
+    change_form_template = "admin/authz/policy/decide.html"
+    acts = {"agree": "agree", "reject": "reject", "withdraw": "withdraw"}
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        policy = self.get_object(request, unquote(object_id))
+        more = self._review(request, policy) if policy else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
+
+    def _review(self, request: HttpRequest, policy: Policy) -> dict[str, Any]:
+        active = Policy.objects.filter(slug=policy.slug, state=PolicyState.ACTIVE).first()
+        against = active if active and active.pk != policy.pk else None
+        change, by = selectors.changes_of_policy(policy.slug).get(policy.uid), signed_in(request)
+        return {
+            "policy": policy,
+            "against": against,
+            "difference": pages.difference(against.text if against else "", policy.text),
+            "preview": pages.preview(policy),
+            # `change` is a word of the admin itself.
+            "waits": change is not None,
+            "why_not": changes.can_agree(change, by) if change else "",
+            "own": bool(change and change.proposed_by_id == by.pk),
+        }
+
+    def agree(self, request: HttpRequest, policy: Policy) -> str:
+        """The second person's yes."""
+        answer = request.POST.get("answer", "")
+        services.agree_policy(policy_id=policy.pk, by=signed_in(request), answer=answer)
+        return f"Agreed. {policy.uid} is in force from now on."
+
+    def reject(self, request: HttpRequest, policy: Policy) -> str:
+        """The second person's no."""
+        answer = request.POST.get("answer", "")
+        services.reject_policy(policy_id=policy.pk, by=signed_in(request), answer=answer)
+        return f"{policy.uid} is rejected. Its author reads your reason."
+
+    def withdraw(self, request: HttpRequest, policy: Policy) -> str:
+        """The proposer takes it back."""
+        services.withdraw_policy(policy_id=policy.pk, by=signed_in(request))
+        return f"{policy.uid} is taken back. Nothing has changed."
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """`?slug=` starts from the version in force."""
@@ -53,6 +98,7 @@ class PolicyAdmin(ServiceAdmin):
             "description": current.description,
             "text": current.text,
             "log_only": current.log_only,
+            "cases": with_emails(current.cases),
         }
 
     def write(self, request: HttpRequest, obj: Any, given: dict[str, Any], *, change: bool) -> Any:
@@ -61,6 +107,8 @@ class PolicyAdmin(ServiceAdmin):
             text=obj.text,
             description=obj.description,
             log_only=obj.log_only,
+            cases=obj.cases,
+            why=obj.why,
             by=signed_in(request),
         )
         if policy.state == PolicyState.PROPOSED:
@@ -79,7 +127,7 @@ class ToxicCombinationAdmin(LookedAt):
 
 @admin.register(Relationship)
 class RelationshipAdmin(LookedAt):
-    """Tuples that policies may ask about; loaded by `apply`."""
+    """Tuples that policies may ask about; changed on the site and by `apply`."""
 
     list_display = ["resource_type", "resource_id", "relation", "subject_type", "subject_id"]
     list_filter = ["resource_type", "relation"]

@@ -16,7 +16,7 @@ class AuthzConfig(AppConfig):
         from audit.enums import Kind  # noqa: PLC0415
         from authz import toxic  # noqa: PLC0415
         from authz.explain import explain_decision  # noqa: PLC0415
-        from authz.services import policies, roles  # noqa: PLC0415
+        from authz.services import policies, relationships, roles  # noqa: PLC0415
         from registry import changes, reach  # noqa: PLC0415
 
         explain.use(Kind.DECISION, explain_decision)
@@ -36,6 +36,13 @@ class AuthzConfig(AppConfig):
             interested=roles.interested_in_holding,
             record_kind=Kind.POLICY,
         )
+        for kind, apply in (
+            (relationships.ADDING_KIND, relationships.apply_adding),
+            (relationships.REMOVAL_KIND, relationships.apply_removal),
+        ):
+            changes.register(
+                kind, apply, interested=relationships.interested, record_kind=Kind.POLICY
+            )
         changes.register(
             policies.ACTIVATION_KIND,
             policies.apply_activation,

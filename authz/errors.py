@@ -106,3 +106,21 @@ class SessionTainted(Conflict):
     """Untrusted input was read already, so a plan comes too late. Plan a new, clean session."""
 
     code = "session.tainted"
+
+
+class PolicyCasesFail(Conflict):
+    """Cases of this policy fail, so it cannot come into force. Correct the text or the cases."""
+
+    code = "policy_cases_fail"
+
+
+class PolicyNotEditable(Conflict):
+    """Only a draft can be changed. Begin a new draft from this version."""
+
+    code = "policy_not_editable"
+
+
+class DraftMoved(Conflict):
+    """Someone else saved or sent this draft after you opened it. Compare, then save again."""
+
+    code = "draft_moved"

@@ -23,6 +23,12 @@ def check_can_change_roles_of(agent: Agent, by: Person) -> None:
 
 
 def check_can_propose_policies(by: Person) -> None:
-    """Write policies, switch them off, say how things are related."""
+    """Write policies and switch them off."""
     if not in_group(by, *OPERATORS):
         raise NotAllowed("Only security and platform admins may change policies.")
+
+
+def check_can_change_relationships(by: Person) -> None:
+    """Say how things are related, which policies ask about."""
+    if not in_group(by, *OPERATORS):
+        raise NotAllowed("Only security and platform admins may change relationships.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from authz import views
+from authz import policy_views, role_views, views
 from authz.api import session_views as session_api
 from authz.api import views as api
 
@@ -23,8 +23,28 @@ urlpatterns = [
     path("api/v1/sessions/<str:pk>/inputs", session_api.SessionInputs.as_view()),
     path("api/v1/sessions/<str:pk>/extract", session_api.SessionExtract.as_view()),
     path("api/v1/sessions/<str:pk>/end", session_api.SessionEnd.as_view()),
+    path("api/v1/", include("authz.api.urls")),
     path("", include("authz.oauth.urls")),
     path("policies/", views.policies, name="policies"),
-    path("policies/<str:slug>/", views.policy, name="policy"),
-    path("roles/<str:slug>/", views.role, name="role"),
+    path("policies/new/", policy_views.edit, name="policy_new"),
+    path("policies/check/", policy_views.check, name="policy_check"),
+    path("policies/words/", policy_views.words, name="policy_words"),
+    path("policies/toxic/", views.toxic, name="toxic"),
+    path("policies/<str:slug>/", policy_views.policy, name="policy"),
+    path("policies/<str:slug>/edit/", policy_views.edit, name="policy_edit"),
+    path("policies/<str:slug>/retire/", policy_views.retire, name="policy_retire"),
+    path("policies/<str:slug>/<int:number>/", policy_views.version, name="policy_version"),
+    path("policies/<str:slug>/<int:number>/<str:word>/", policy_views.act, name="policy_act"),
+    path("roles/", role_views.roles, name="roles"),
+    path("roles/new/", role_views.new_role, name="role_new"),
+    path("roles/changes/<int:pk>/<str:word>/", role_views.decide, name="role_decide"),
+    path("roles/<str:slug>/", role_views.role, name="role"),
+    path("roles/<str:slug>/<str:word>/", role_views.change_role, name="role_change"),
+    path("relationships/", role_views.relationships, name="relationships"),
+    path("relationships/new/", role_views.new_relationship, name="relationship_new"),
+    path(
+        "relationships/<int:pk>/remove/",
+        role_views.remove_relationship,
+        name="relationship_remove",
+    ),
 ]

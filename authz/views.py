@@ -1,56 +1,65 @@
-"""Pages that show who may do what: policies, roles, toxic combinations."""
+"""Pages that show who may do what: policies in force and waiting, toxic combinations."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from authz import permissions, selectors
 from authz.enums import PolicyState
-from authz.models import GovernedTool, Policy, Role, ToxicCombination
+from authz.forms import PolicyFilter
+from authz.models import Policy, ToxicCombination
+from authz.selectors import Concern
+from governance.kernel import clock
+from registry.people import signed_in
+from registry.permissions import can
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One version in the list."""
+
+    policy: Policy
+    concern: Concern
+    fired: datetime | None
 
 
 @login_required
 @require_GET
 def policies(request: HttpRequest) -> HttpResponse:
-    """What is in force: policies, roles and the catalogue of toxic combinations."""
-    rows = Policy.objects.select_related("proposed_by", "agreed_by")
+    """Policies: what waits for someone first, then what is in force."""
+    form = PolicyFilter(request.GET or None)
+    asked = form.cleaned_data if form.is_valid() else {}
+    rows = selectors.policies_listed(asked.get("state", ""), asked.get("q", ""))
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    fired, tools = selectors.last_fired(clock.now()), selectors.tool_facts()
     context = {
-        "active": rows.filter(state=PolicyState.ACTIVE).order_by("slug"),
-        "waiting": rows.filter(state=PolicyState.PROPOSED).order_by("slug"),
-        "roles": Role.objects.annotate(
-            tool_count=Count("tools", distinct=True),
-            agent_count=Count("agents", distinct=True),
-            person_count=Count("people", distinct=True),
-        ),
-        "toxic": ToxicCombination.objects.filter(is_active=True),
-        "governed": set(GovernedTool.objects.values_list("tool", flat=True)),
+        "form": form,
+        "page": page,
+        "rows": [
+            Row(policy, selectors.concern_of(policy, tools), fired.at.get(policy.uid))
+            for policy in page
+        ],
+        "fired_capped": fired.capped,
+        "looked": selectors.FIRED_DECISIONS,
+        "active": Policy.objects.filter(state=PolicyState.ACTIVE).count(),
+        "waiting": Policy.objects.filter(state=PolicyState.PROPOSED).count(),
+        "why_not": can(permissions.check_can_propose_policies, signed_in(request)),
     }
     return render(request, "authz/policies.html", context)
 
 
 @login_required
 @require_GET
-def policy(request: HttpRequest, slug: str) -> HttpResponse:
-    """Every version of one policy, newest first."""
-    versions = list(
-        Policy.objects.filter(slug=slug).select_related("proposed_by", "agreed_by")
-    ) or [get_object_or_404(Policy, slug=slug)]
-    return render(request, "authz/policy.html", {"slug": slug, "versions": versions})
-
-
-@login_required
-@require_GET
-def role(request: HttpRequest, slug: str) -> HttpResponse:
-    """What one role grants, and to whom."""
-    found = get_object_or_404(Role, slug=slug)
-    context = {
-        "role": found,
-        "tools": found.tools.select_related("system"),
-        "agents": found.agents.select_related("owner"),
-        "people": found.people.all(),
-        "governed": set(GovernedTool.objects.values_list("tool", flat=True)),
-    }
-    return render(request, "authz/role.html", context)
+def toxic(request: HttpRequest) -> HttpResponse:
+    """The catalogue of data categories that are dangerous together."""
+    context = {"toxic": ToxicCombination.objects.filter(is_active=True)}
+    return render(request, "authz/toxic.html", context)

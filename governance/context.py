@@ -40,6 +40,10 @@ class Group:
     pages: tuple[Page, ...]
 
 
+_POLICY_PAGES = (
+    *("policy", "policy_new", "policy_edit", "policy_version", "policy_retire", "policy_words"),
+    *("roles", "role", "role_new", "relationships", "relationship_new", "toxic"),
+)
 _GROUPS = (
     Group(
         "",
@@ -54,7 +58,7 @@ _GROUPS = (
         (
             Page("All agents", "agents", "agents", query="all=1"),
             Page("Systems and tools", "systems", "systems", covers=("system", "tools", "tool")),
-            Page("Policies and roles", "policies", "policy"),
+            Page("Policies and roles", "policies", "policy", covers=_POLICY_PAGES),
             Page("People", "people", "grants"),
         ),
     ),

@@ -319,20 +319,10 @@ class GatewayAdmin(ServiceAdmin):
         return services.save_gateway(slug=obj.slug, by=signed_in(request), **given)
 
 
-class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A model that is only looked at here; what one does with it are POST forms on its page."""
+class Acting(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What one does with an object are POST forms on its page: word in the address to method."""
 
-    list_per_page = 50
     acts: dict[str, str] = {}
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_urls(self) -> list[URLPattern]:
         model = self.model._meta
@@ -361,6 +351,21 @@ class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
             return HttpResponseRedirect(reverse(name, args=[obj.pk]))
 
         return view
+
+
+class LookedAt(Acting):
+    """A model that is only looked at here, and acted on."""
+
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 class ListWithTiers(ChangeList):
@@ -469,7 +474,8 @@ class ProposedChangeAdmin(LookedAt):
         if change:
             keys = sorted({*change.before, *change.after})
             more = {
-                "change": change,
+                # `change` is a word of the admin itself.
+                "proposed": change,
                 "differences": [
                     (key, change.before.get(key), change.after.get(key)) for key in keys
                 ],

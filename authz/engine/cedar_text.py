@@ -41,6 +41,11 @@ class Span:
     end: int
 
 
+def tokens_and_comments(text: str) -> Iterator[re.Match[str]]:
+    """The tokens of the text and its comments, in order."""
+    return _TOKEN.finditer(text)
+
+
 def tokens(text: str) -> Iterator[re.Match[str]]:
     """The tokens of the text without its comments."""
     return (match for match in _TOKEN.finditer(text) if not match.group().startswith("//"))

@@ -1,5 +1,6 @@
 """Every change of who may do what, one function for each thing that a person can do."""
 
+from authz.services.drafts import discard_draft, propose_draft, save_draft
 from authz.services.policies import (
     PolicyDraft,
     agree_policy,
@@ -7,19 +8,25 @@ from authz.services.policies import (
     propose_policy,
     reject_policy,
     retire_policy,
+    withdraw_policy,
 )
 from authz.services.relationships import remove_relationship, save_relationship
-from authz.services.roles import save_role, set_agent_roles
+from authz.services.roles import change_role, save_role, set_agent_roles
 
 __all__ = [
     "PolicyDraft",
     "agree_policy",
     "bootstrap_policies",
+    "change_role",
+    "discard_draft",
+    "propose_draft",
     "propose_policy",
     "reject_policy",
     "remove_relationship",
     "retire_policy",
+    "save_draft",
     "save_relationship",
     "save_role",
     "set_agent_roles",
+    "withdraw_policy",
 ]

@@ -13,7 +13,9 @@ from django.db import models, transaction
 
 from authz import permissions
 from authz.models import Role
+from authz.services.policies import check_name
 from authz.services.recording import record
+from governance.kernel.errors import Invalid
 from registry import changes
 from registry.enums import AgentState
 from registry.models import Agent, Person, ProposedChange, Tool
@@ -26,6 +28,7 @@ NOT_LIVE = frozenset({AgentState.DRAFT, AgentState.IN_REVIEW})
 
 # A role's three sets, and by what their members are named.
 _NAMES = {"tools": "name", "agents": "slug", "people": "pid"}
+_SINGULAR = {"tools": "tool", "agents": "agent", "people": "person"}
 
 Members = Mapping[str, set[str]]
 
@@ -44,11 +47,51 @@ def save_role(
     """Create or change a role. Sets that are given are the whole wanted sets."""
     permissions.check_can_change_roles(by)
     check_alone(alone)
+    check_name(slug)
     role = found(Role, "role", slug=slug)
     created = role is None
     role = _described(role or Role(slug=slug), description, by)
     given = {"tools": tools, "agents": agents, "people": people}
     wanted = {name: _named(name, rows) for name, rows in given.items() if rows is not None}
+    return _changed(role, wanted, by, created=created, alone=alone)
+
+
+@transaction.atomic
+def change_role(
+    *,
+    slug: str,
+    by: Person,
+    add: Mapping[str, Iterable[str]] | None = None,
+    remove: Mapping[str, Iterable[str]] | None = None,
+) -> Saved[Role]:
+    """Add to a role's `tools` (names), `agents` (slugs) and `people` (pids), or take away.
+
+    Starts from what the role has now, so that two people who change it do not undo each other.
+    """
+    permissions.check_can_change_roles(by)
+    role = locked(Role, "role", slug=slug)
+    had = _members(role)
+    wanted = {
+        name: (had[name] | _known(role, name, (add or {}).get(name, ())))
+        - set((remove or {}).get(name, ()))
+        for name in {*(add or {}), *(remove or {})}
+    }
+    return _changed(role, wanted, by)
+
+
+def _known(role: Role, name: str, names: Iterable[str]) -> set[str]:
+    wanted = set(names)
+    known = set(_rows(role, name, wanted).values_list(_NAMES[name], flat=True))
+    if missing := sorted(wanted - known):
+        sentence = f"There is no {_SINGULAR[name]} {', '.join(missing)[:120]}. Correct the name."
+        raise Invalid(sentence, fields={name: [sentence]})
+    return known
+
+
+def _changed(
+    role: Role, wanted: Members, by: Person, *, created: bool = False, alone: bool = False
+) -> Saved[Role]:
+    """Take away at once, add what gives nobody more, and propose the rest."""
     had = _members(role)
     removed = {name: had[name] - names for name, names in wanted.items() if had[name] - names}
     added = {name: names - had[name] for name, names in wanted.items() if names - had[name]}
@@ -60,7 +103,7 @@ def save_role(
         record(
             "role_created" if created else "role_changed",
             by=by,
-            resource=f"role:{slug}",
+            resource=f"role:{role.slug}",
             told={"added": _plain(at_once), "removed": _plain(removed)},
         )
     return Saved(

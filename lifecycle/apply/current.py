@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from django.db.models import QuerySet
 
+from authz.cases import with_emails
 from authz.enums import PolicyState
 from authz.models import Policy, Relationship, Role
 from lifecycle.apply.kinds import KINDS, PERSON_WORDS
@@ -273,12 +275,15 @@ def _roles() -> Iterable[Fields]:
 
 def _policies() -> Iterable[Fields]:
     """The versions that are in force: drafts and past ones belong to this installation alone."""
-    for policy in Policy.objects.filter(state=PolicyState.ACTIVE).order_by("slug"):
+    active = list(Policy.objects.filter(state=PolicyState.ACTIVE).order_by("slug"))
+    written = iter(with_emails([case for policy in active for case in policy.cases]))
+    for policy in active:
         yield {
             "slug": policy.slug,
             "description": policy.description,
             "log_only": policy.log_only,
             "text": policy.text,
+            "cases": list(islice(written, len(policy.cases))),
         }
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from authz.cases import PolicyCase, read_cases
+from governance.kernel.errors import Invalid
 from lifecycle.apply.nodes import Node
 from lifecycle.apply.problems import Place, Problem, nearest, shown
 
@@ -256,6 +258,27 @@ def keyed(
         return [found[name] for name in sorted(found)]
 
     return read
+
+
+def policy_cases(node: Node, reading: Reading) -> list[Json] | None:
+    """The cases of a policy, each in the one shape that is compared and stored."""
+    read = [_policy_case(item, reading) for item in _items(node, reading)]
+    found = [case.document() for case in read if case]
+    try:
+        if len(found) == len(read):
+            read_cases(found)
+    except Invalid as error:
+        reading.refuse(node.place, error.message)
+    return found
+
+
+def _policy_case(node: Node, reading: Reading) -> PolicyCase | None:
+    try:
+        (case,) = read_cases([node.plain()])
+    except Invalid as error:
+        reading.refuse(node.place, error.message.removeprefix("Case 1: "))
+        return None
+    return replace(case, person=case.person.lower(), user=case.user.lower())
 
 
 def file_text(node: Node, reading: Reading) -> str | None:

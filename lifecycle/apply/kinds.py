@@ -323,6 +323,7 @@ POLICIES = Kind(
         "description": f.column(Policy, "description"),
         "log_only": f.column(Policy, "log_only"),
         "text": f.column(Policy, "text"),
+        "cases": f.policy_cases,
     },
     orders={"file": f.file_text},
 )

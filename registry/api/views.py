@@ -3,231 +3,177 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db.models import Model, QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from governance.kernel.api import PROBLEM, Pages, Problem
-from governance.kernel.errors import Conflict, NotSignedIn
+from governance.kernel.errors import Conflict
 from registry import services
 from registry.api import described  # noqa: F401  OpenAPI finds it once it is imported
 from registry.api import serializers as shapes
+from registry.api.operations import (
+    ACTING,
+    JSON,
+    LISTING,
+    READING,
+    WRITING,
+    Listed,
+    answer_saved,
+    given_in,
+    person_of,
+    waiting_answer,
+)
 from registry.identity import clients
 from registry.models import Agent, Person, System, Tool
 from registry.reach import PREFETCH, catalogue, reach_of
 
-M = TypeVar("M", bound=Model)
-
-_SAID = {
-    400: "Something in the input is not right; `errors` names the fields.",
-    401: "Nobody is signed in.",
-    403: "You may not do this; the detail says who can. Or the CSRF token is missing.",
-    404: "There is no such thing, or you may not see it.",
-    409: "Its state does not allow this, or someone was first.",
-    415: "The body is not application/json.",
-}
+_SYSTEM_WAITING = waiting_answer("System", shapes.SystemOut)
+_TOOL_WAITING = waiting_answer("Tool", shapes.ToolOut)
+_AGENT_WAITING = waiting_answer("Agent", shapes.AgentOut)
 
 
-def _problems(*codes: int) -> dict[Any, OpenApiResponse]:
-    return {(code, PROBLEM): OpenApiResponse(Problem, description=_SAID[code]) for code in codes}
-
-
-_JSON = "application/json"
-_READING = _problems(401, 403, 404)
-_LISTING = _problems(401, 403, 404)
-_ACTING = _problems(400, 401, 403, 404, 409)
-_WRITING = _problems(400, 401, 403, 404, 409, 415)
-
-
-def _waiting(name: str, shape: type[BaseSerializer[Any]]) -> dict[Any, Any]:
-    """The answer where a second person must agree: the row as it is, and what waits."""
-    fields: dict[str, Any] = {"row": shape(), "proposed": shapes.ProposedOut(many=True)}
-    body = inline_serializer(f"{name}Waiting", fields)
-    return {(202, _JSON): OpenApiResponse(body, description="A second person must agree.")}
-
-
-_SYSTEM_WAITING = _waiting("System", shapes.SystemOut)
-_TOOL_WAITING = _waiting("Tool", shapes.ToolOut)
-_AGENT_WAITING = _waiting("Agent", shapes.AgentOut)
-
-
-def _by(request: Request) -> Person:
-    if isinstance(request.user, Person):
-        return request.user
-    raise NotSignedIn()
-
-
-def _given(shape: type[BaseSerializer[Any]], request: Request) -> dict[str, Any]:
-    serializer = shape(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
-
-
-class _Listed(APIView):
-    """The common part of a paged list."""
-
-    pagination_class = Pages
-
-    def page(
-        self, request: Request, rows: QuerySet[M], shape: type[BaseSerializer[Any]], **context: Any
-    ) -> Response:
-        pages = self.pagination_class()
-        found = pages.paginate_queryset(rows, request, view=self) or []
-        return pages.get_paginated_response(shape(found, many=True, context=context).data)
-
-
-def _saved(
-    saved: Any, shape: type[BaseSerializer[Any]], *, created: bool = False, **context: Any
-) -> Response:
-    """The row as it is now; 202 with what waits where a second person must agree."""
-    row = saved.row
-    if saved.proposed:
-        waiting = shapes.ProposedOut(saved.proposed, many=True).data
-        body = {"row": shape(row, context=context).data, "proposed": waiting}
-        return Response(body, status=status.HTTP_202_ACCEPTED)
-    code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
-    return Response(shape(row, context=context).data, status=code)
-
-
-class People(_Listed):
+class People(Listed):
     @extend_schema(
         operation_id="people_list",
-        responses={(200, _JSON): shapes.PersonOut(many=True), **_LISTING},
+        responses={(200, JSON): shapes.PersonOut(many=True), **LISTING},
     )
     def get(self, request: Request) -> Response:
         """People, by name."""
-        rows = Person.objects.visible_to(_by(request)).select_related("manager")
+        rows = Person.objects.visible_to(person_of(request)).select_related("manager")
         return self.page(
             request, rows.prefetch_related("groups").order_by("name", "pk"), shapes.PersonOut
         )
 
-    @extend_schema(
-        request=shapes.NewPersonIn, responses={(201, _JSON): shapes.PersonOut, **_WRITING}
-    )
+    @extend_schema(request=shapes.NewPersonIn, responses={(201, JSON): shapes.PersonOut, **WRITING})
     def post(self, request: Request) -> Response:
         """Add a person."""
-        person = services.create_person(by=_by(request), **_given(shapes.NewPersonIn, request))
+        person = services.create_person(
+            by=person_of(request), **given_in(shapes.NewPersonIn, request)
+        )
         return Response(shapes.PersonOut(person).data, status=status.HTTP_201_CREATED)
 
 
 class OnePerson(APIView):
-    @extend_schema(responses={(200, _JSON): shapes.PersonOut, **_READING})
+    @extend_schema(responses={(200, JSON): shapes.PersonOut, **READING})
     def get(self, request: Request, pid: str) -> Response:
         """One person."""
-        person = get_object_or_404(Person.objects.visible_to(_by(request)), pid=pid)
+        person = get_object_or_404(Person.objects.visible_to(person_of(request)), pid=pid)
         return Response(shapes.PersonOut(person).data)
 
-    @extend_schema(request=shapes.PersonIn, responses={(200, _JSON): shapes.PersonOut, **_WRITING})
+    @extend_schema(request=shapes.PersonIn, responses={(200, JSON): shapes.PersonOut, **WRITING})
     def patch(self, request: Request, pid: str) -> Response:
         """Change a person."""
-        person = get_object_or_404(Person.objects.visible_to(_by(request)), pid=pid)
+        person = get_object_or_404(Person.objects.visible_to(person_of(request)), pid=pid)
         serializer = shapes.PersonIn(data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         changed = services.update_person(
-            person_id=person.pk, by=_by(request), **serializer.validated_data
+            person_id=person.pk, by=person_of(request), **serializer.validated_data
         )
         return Response(shapes.PersonOut(changed).data)
 
 
 class EmploymentOf(APIView):
     @extend_schema(
-        request=shapes.EmploymentIn, responses={(200, _JSON): shapes.PersonOut, **_WRITING}
+        request=shapes.EmploymentIn, responses={(200, JSON): shapes.PersonOut, **WRITING}
     )
     def put(self, request: Request, pid: str) -> Response:
         """Say that someone is employed, leaving or has left. Their agents follow at once."""
-        person = get_object_or_404(Person.objects.visible_to(_by(request)), pid=pid)
+        person = get_object_or_404(Person.objects.visible_to(person_of(request)), pid=pid)
         changed = services.set_employment(
-            person_id=person.pk, by=_by(request), **_given(shapes.EmploymentIn, request)
+            person_id=person.pk, by=person_of(request), **given_in(shapes.EmploymentIn, request)
         )
         return Response(shapes.PersonOut(changed).data)
 
 
-class Systems(_Listed):
+class Systems(Listed):
     @extend_schema(
         operation_id="systems_list",
-        responses={(200, _JSON): shapes.SystemOut(many=True), **_LISTING},
+        responses={(200, JSON): shapes.SystemOut(many=True), **LISTING},
     )
     def get(self, request: Request) -> Response:
         """Systems, by slug."""
-        rows = System.objects.visible_to(_by(request)).select_related("owner")
+        rows = System.objects.visible_to(person_of(request)).select_related("owner")
         return self.page(
             request, rows.prefetch_related("resources").order_by("slug"), shapes.SystemOut
         )
 
-    @extend_schema(
-        request=shapes.NewSystemIn, responses={(201, _JSON): shapes.SystemOut, **_WRITING}
-    )
+    @extend_schema(request=shapes.NewSystemIn, responses={(201, JSON): shapes.SystemOut, **WRITING})
     def post(self, request: Request) -> Response:
         """Add a system."""
-        given = _given(shapes.NewSystemIn, request)
+        given = given_in(shapes.NewSystemIn, request)
         if System.objects.filter(slug=given["slug"]).exists():
             raise Conflict("A system of this slug is on the register. Change it with PATCH.")
-        return _saved(
-            services.save_system(by=_by(request), **given), shapes.SystemOut, created=True
+        return answer_saved(
+            services.save_system(by=person_of(request), **given), shapes.SystemOut, created=True
         )
 
 
 class OneSystem(APIView):
-    @extend_schema(responses={(200, _JSON): shapes.SystemOut, **_READING})
+    @extend_schema(responses={(200, JSON): shapes.SystemOut, **READING})
     def get(self, request: Request, slug: str) -> Response:
         """One system."""
-        found = get_object_or_404(System.objects.visible_to(_by(request)), slug=slug)
+        found = get_object_or_404(System.objects.visible_to(person_of(request)), slug=slug)
         return Response(shapes.SystemOut(found).data)
 
     @extend_schema(
         request=shapes.SystemIn,
-        responses={(200, _JSON): shapes.SystemOut, **_SYSTEM_WAITING, **_WRITING},
+        responses={(200, JSON): shapes.SystemOut, **_SYSTEM_WAITING, **WRITING},
     )
     def patch(self, request: Request, slug: str) -> Response:
         """Change a system. What widens is proposed, and answered 202."""
-        get_object_or_404(System.objects.visible_to(_by(request)), slug=slug)
-        given = _given(shapes.SystemIn, request)
-        return _saved(services.save_system(slug=slug, by=_by(request), **given), shapes.SystemOut)
+        get_object_or_404(System.objects.visible_to(person_of(request)), slug=slug)
+        given = given_in(shapes.SystemIn, request)
+        return answer_saved(
+            services.save_system(slug=slug, by=person_of(request), **given), shapes.SystemOut
+        )
 
 
-class Tools(_Listed):
+class Tools(Listed):
     @extend_schema(
         operation_id="tools_list",
-        responses={(200, _JSON): shapes.ToolOut(many=True), **_LISTING},
+        responses={(200, JSON): shapes.ToolOut(many=True), **LISTING},
     )
     def get(self, request: Request) -> Response:
         """Tools, by name."""
-        rows = Tool.objects.visible_to(_by(request)).select_related("system")
+        rows = Tool.objects.visible_to(person_of(request)).select_related("system")
         return self.page(
             request, rows.prefetch_related("accesses__system").order_by("name"), shapes.ToolOut
         )
 
-    @extend_schema(request=shapes.NewToolIn, responses={(201, _JSON): shapes.ToolOut, **_WRITING})
+    @extend_schema(request=shapes.NewToolIn, responses={(201, JSON): shapes.ToolOut, **WRITING})
     def post(self, request: Request) -> Response:
         """Add a tool."""
-        given = _given(shapes.NewToolIn, request)
+        given = given_in(shapes.NewToolIn, request)
         if Tool.objects.filter(name__iexact=given["name"]).exists():
             raise Conflict("A tool of this name is on the register. Change it with PATCH.")
-        return _saved(services.save_tool(by=_by(request), **given), shapes.ToolOut, created=True)
+        return answer_saved(
+            services.save_tool(by=person_of(request), **given), shapes.ToolOut, created=True
+        )
 
 
 class OneTool(APIView):
-    @extend_schema(responses={(200, _JSON): shapes.ToolOut, **_READING})
+    @extend_schema(responses={(200, JSON): shapes.ToolOut, **READING})
     def get(self, request: Request, name: str) -> Response:
         """One tool."""
-        found = get_object_or_404(Tool.objects.visible_to(_by(request)), name=name)
+        found = get_object_or_404(Tool.objects.visible_to(person_of(request)), name=name)
         return Response(shapes.ToolOut(found).data)
 
     @extend_schema(
-        request=shapes.ToolIn, responses={(200, _JSON): shapes.ToolOut, **_TOOL_WAITING, **_WRITING}
+        request=shapes.ToolIn, responses={(200, JSON): shapes.ToolOut, **_TOOL_WAITING, **WRITING}
     )
     def patch(self, request: Request, name: str) -> Response:
         """Change a tool; its version rises."""
-        get_object_or_404(Tool.objects.visible_to(_by(request)), name=name)
-        given = _given(shapes.ToolIn, request)
-        return _saved(services.save_tool(name=name, by=_by(request), **given), shapes.ToolOut)
+        get_object_or_404(Tool.objects.visible_to(person_of(request)), name=name)
+        given = given_in(shapes.ToolIn, request)
+        return answer_saved(
+            services.save_tool(name=name, by=person_of(request), **given), shapes.ToolOut
+        )
 
 
 def _tier_of(agent: Agent) -> str:
@@ -245,71 +191,73 @@ def _agent_body(agent: Agent) -> Any:
 
 
 def _visible_agent(request: Request, slug: str) -> Agent:
-    return get_object_or_404(Agent.objects.visible_to(_by(request)), slug=slug)
+    return get_object_or_404(Agent.objects.visible_to(person_of(request)), slug=slug)
 
 
-class Agents(_Listed):
+class Agents(Listed):
     @extend_schema(
         operation_id="agents_list",
-        responses={(200, _JSON): shapes.AgentOut(many=True), **_LISTING},
+        responses={(200, JSON): shapes.AgentOut(many=True), **LISTING},
     )
     def get(self, request: Request) -> Response:
         """Agents, by slug."""
         rows = (
-            Agent.objects.visible_to(_by(request))
+            Agent.objects.visible_to(person_of(request))
             .select_related("owner", "backup_owner", "model_provider")
             .prefetch_related(*PREFETCH)
         )
         return self.page(request, rows.order_by("slug"), shapes.AgentOut, tier_of=_tiers())
 
-    @extend_schema(request=shapes.NewAgentIn, responses={(201, _JSON): shapes.AgentOut, **_WRITING})
+    @extend_schema(request=shapes.NewAgentIn, responses={(201, JSON): shapes.AgentOut, **WRITING})
     def post(self, request: Request) -> Response:
         """Register an agent as a draft."""
-        given = _given(shapes.NewAgentIn, request)
-        owner = given.pop("owner", None) or _by(request)
-        agent = services.draft_agent(owner=owner, by=_by(request), **given)
+        given = given_in(shapes.NewAgentIn, request)
+        owner = given.pop("owner", None) or person_of(request)
+        agent = services.draft_agent(owner=owner, by=person_of(request), **given)
         return Response(_agent_body(agent), status=status.HTTP_201_CREATED)
 
 
 class OneAgent(APIView):
-    @extend_schema(responses={(200, _JSON): shapes.AgentOut, **_READING})
+    @extend_schema(responses={(200, JSON): shapes.AgentOut, **READING})
     def get(self, request: Request, slug: str) -> Response:
         """One agent."""
         return Response(_agent_body(_visible_agent(request, slug)))
 
     @extend_schema(
         request=shapes.AgentIn,
-        responses={(200, _JSON): shapes.AgentOut, **_AGENT_WAITING, **_WRITING},
+        responses={(200, JSON): shapes.AgentOut, **_AGENT_WAITING, **WRITING},
     )
     def patch(self, request: Request, slug: str) -> Response:
         """Change the row. What widens a live agent is proposed, and answered 202."""
         agent = _visible_agent(request, slug)
-        given = _given(shapes.AgentIn, request)
-        saved = services.update_agent(agent_id=agent.pk, by=_by(request), **given)
-        return _saved(saved, shapes.AgentOut, tier_of=_tier_of)
+        given = given_in(shapes.AgentIn, request)
+        saved = services.update_agent(agent_id=agent.pk, by=person_of(request), **given)
+        return answer_saved(saved, shapes.AgentOut, tier_of=_tier_of)
 
 
 class Entry(APIView):
     @extend_schema(
         request=shapes.EntryIn,
-        responses={(200, _JSON): shapes.AgentOut, **_AGENT_WAITING, **_WRITING},
+        responses={(200, JSON): shapes.AgentOut, **_AGENT_WAITING, **WRITING},
     )
     def put(self, request: Request, slug: str, tool: str) -> Response:
         """Let the agent call a tool, as narrow as the body says."""
         agent = _visible_agent(request, slug)
-        found = get_object_or_404(Tool.objects.visible_to(_by(request)), name=tool)
-        given = _given(shapes.EntryIn, request)
+        found = get_object_or_404(Tool.objects.visible_to(person_of(request)), name=tool)
+        given = given_in(shapes.EntryIn, request)
         saved = services.set_allowlist_entry(
-            agent_id=agent.pk, tool=found, by=_by(request), **given
+            agent_id=agent.pk, tool=found, by=person_of(request), **given
         )
-        return _saved(saved, shapes.AgentOut, tier_of=_tier_of)
+        return answer_saved(saved, shapes.AgentOut, tier_of=_tier_of)
 
-    @extend_schema(responses={(200, _JSON): shapes.AgentOut, **_ACTING})
+    @extend_schema(responses={(200, JSON): shapes.AgentOut, **ACTING})
     def delete(self, request: Request, slug: str, tool: str) -> Response:
         """Take a tool from the agent, at once."""
         agent = _visible_agent(request, slug)
-        found = get_object_or_404(Tool.objects.visible_to(_by(request)), name=tool)
-        changed = services.remove_allowlist_entry(agent_id=agent.pk, tool=found, by=_by(request))
+        found = get_object_or_404(Tool.objects.visible_to(person_of(request)), name=tool)
+        changed = services.remove_allowlist_entry(
+            agent_id=agent.pk, tool=found, by=person_of(request)
+        )
         return Response(_agent_body(changed))
 
 
@@ -323,87 +271,87 @@ class _Act(APIView):
 
     def answer(self, request: Request, slug: str) -> Response:
         agent = _visible_agent(request, slug)
-        given = _given(self.shape, request) if self.shape else {}
+        given = given_in(self.shape, request) if self.shape else {}
         return Response(_agent_body(self.act(request, agent, given)))
 
 
 class Submit(_Act):
-    @extend_schema(request=None, responses={(200, _JSON): shapes.AgentOut, **_ACTING})
+    @extend_schema(request=None, responses={(200, JSON): shapes.AgentOut, **ACTING})
     def post(self, request: Request, slug: str) -> Response:
         """Send a draft for review."""
         return self.answer(request, slug)
 
     def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
-        return services.submit_for_review(agent_id=agent.pk, by=_by(request))
+        return services.submit_for_review(agent_id=agent.pk, by=person_of(request))
 
 
 class Withdraw(_Act):
-    @extend_schema(request=None, responses={(200, _JSON): shapes.AgentOut, **_ACTING})
+    @extend_schema(request=None, responses={(200, JSON): shapes.AgentOut, **ACTING})
     def post(self, request: Request, slug: str) -> Response:
         """Take it back from review."""
         return self.answer(request, slug)
 
     def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
-        return services.withdraw_from_review(agent_id=agent.pk, by=_by(request))
+        return services.withdraw_from_review(agent_id=agent.pk, by=person_of(request))
 
 
 class Attest(_Act):
     shape = shapes.ReachDigestIn
 
     @extend_schema(
-        request=shapes.ReachDigestIn, responses={(200, _JSON): shapes.AgentOut, **_WRITING}
+        request=shapes.ReachDigestIn, responses={(200, JSON): shapes.AgentOut, **WRITING}
     )
     def post(self, request: Request, slug: str) -> Response:
         """The owner's word: a public or internal agent is live from now on."""
         return self.answer(request, slug)
 
     def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
-        return services.attest_agent(agent_id=agent.pk, by=_by(request), **given)
+        return services.attest_agent(agent_id=agent.pk, by=person_of(request), **given)
 
 
 class Approve(_Act):
     shape = shapes.ReachDigestIn
 
     @extend_schema(
-        request=shapes.ReachDigestIn, responses={(200, _JSON): shapes.AgentOut, **_WRITING}
+        request=shapes.ReachDigestIn, responses={(200, JSON): shapes.AgentOut, **WRITING}
     )
     def post(self, request: Request, slug: str) -> Response:
         """Security's word: an agent in review is live from now on."""
         return self.answer(request, slug)
 
     def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
-        return services.approve_agent(agent_id=agent.pk, by=_by(request), **given)
+        return services.approve_agent(agent_id=agent.pk, by=person_of(request), **given)
 
 
 class Suspend(_Act):
     shape = shapes.ReasonIn
 
-    @extend_schema(request=shapes.ReasonIn, responses={(200, _JSON): shapes.AgentOut, **_WRITING})
+    @extend_schema(request=shapes.ReasonIn, responses={(200, JSON): shapes.AgentOut, **WRITING})
     def post(self, request: Request, slug: str) -> Response:
         """The kill switch: from the next decision on everything is denied."""
         return self.answer(request, slug)
 
     def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
-        return services.suspend_agent(agent_id=agent.pk, by=_by(request), **given)
+        return services.suspend_agent(agent_id=agent.pk, by=person_of(request), **given)
 
 
 class Resume(_Act):
-    @extend_schema(request=None, responses={(200, _JSON): shapes.AgentOut, **_ACTING})
+    @extend_schema(request=None, responses={(200, JSON): shapes.AgentOut, **ACTING})
     def post(self, request: Request, slug: str) -> Response:
         """Start a suspended agent again."""
         return self.answer(request, slug)
 
     def act(self, request: Request, agent: Agent, given: dict[str, Any]) -> Agent:
-        return services.resume_agent(agent_id=agent.pk, by=_by(request))
+        return services.resume_agent(agent_id=agent.pk, by=person_of(request))
 
 
 class Secret(APIView):
-    @extend_schema(request=None, responses={(200, _JSON): shapes.SecretOut, **_ACTING})
+    @extend_schema(request=None, responses={(200, JSON): shapes.SecretOut, **ACTING})
     def post(self, request: Request, slug: str) -> Response:
         """A new client secret, shown once; tokens made with an older one end at once."""
         agent = _visible_agent(request, slug)
         client = getattr(agent, "client", None)
-        by = _by(request)
+        by = person_of(request)
         if client is None:
             issued = clients.issue_client(agent=agent, by=by)
         else:

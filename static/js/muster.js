@@ -1,4 +1,4 @@
-/* What cannot be done without a script: copying, keys, and dialogs where the browser lacks `commandfor`. */
+/* What cannot be done without a script: copying, keys, the caret, and dialogs where the browser lacks `commandfor`. */
 "use strict";
 (() => {
   const KEYS_OFF = "muster.keys.off";
@@ -55,7 +55,20 @@
     if (button.getAttribute("command") === "close") dialog?.close();
   };
 
+  /* A problem's link goes to its line as it is shown; with a script the caret goes to the place too. */
+  const setCaret = (link) => {
+    const area = document.getElementById("id_text");
+    if (!area) return;
+    const [line, column] = link.dataset.caret.split(":").map(Number);
+    const before = area.value.split("\n").slice(0, line - 1);
+    const place = before.reduce((sum, each) => sum + each.length + 1, 0) + column - 1;
+    area.focus();
+    area.setSelectionRange(place, place);
+  };
+
   document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("[data-caret]");
+    if (link) setCaret(link);
     const button = event.target.closest?.("button");
     if (!button) return;
     if (button.dataset.copy) copy(button);

@@ -41,7 +41,13 @@ def _plant(world):
         Role.objects.create(slug=slug).tools.set(Tool.objects.filter(name__in=tools))
     for policy in world["policies"]:
         slug, version = policy["id"].split("@v")
-        Policy.objects.create(slug=slug, version=version, text=policy["text"], state="active")
+        Policy.objects.create(
+            slug=slug,
+            version=version,
+            text=policy["text"],
+            state="active",
+            activated_at=clock.now(),
+        )
     for tool in world["governed"]:
         GovernedTool.objects.create(tool=tool, since=clock.now())
 

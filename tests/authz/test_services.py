@@ -357,8 +357,8 @@ def test_relationship_said_twice_is_said_once(ann, mark, records_after):
         "subject_id": ann.pid,
     }
 
-    first = services.save_relationship(**said, by=ann)
-    again = services.save_relationship(**said, by=ann)
+    first = services.save_relationship(**said, by=ann).row
+    again = services.save_relationship(**said, by=ann).row
 
     (record,) = records_after(before)
     assert first.pk == again.pk

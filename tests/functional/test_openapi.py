@@ -164,7 +164,11 @@ def test_json_bodies_are_read_or_refused(demo: Installation, bearer: dict[str, s
 # One page or more for each way in which an address or a form becomes a query.
 PAGES = [
     "/agents/{}/", "/agents/{}/history/", "/agents/refund-desk/narrow/{}/", "/systems/{}/",
-    "/tools/{}/", "/policies/{}/", "/roles/{}/", "/sign-in/{}", "/trail/export.csv?tool={}",
+    "/tools/{}/", "/policies/{}/", "/roles/{}/", "/policies/{}/edit/", "/policies/{}/1/",
+    "/policies/?q={0}&state={0}&page={0}", "/policies/words/?q={0}&page={0}", "/roles/?q={0}",
+    "/relationships/?q={0}&relation={0}&page={0}", "/policies/refunds-under-500/edit/?from={}",
+    "/api/v1/policies?q={0}&state={0}", "/api/v1/policies/{}/versions", "/api/v1/roles/{}",
+    "/sign-in/{}", "/trail/export.csv?tool={}",
     "/trail/?from={0}&until={0}&reason={0}&page={0}", "/callers/?state={0}&q={0}",
     "/agents/register/?claimed={0}&caller={0}&slug={0}", "/admin/registry/agent/{}/change/",
     "/admin/registry/agent/?q={0}&state__exact={0}&o={0}", "/api/v1/agents?page={0}&page_size={0}",
@@ -183,7 +187,14 @@ FORMS = {
     "/admin/registry/agent/1/send-back/": ["reason"],
     "/admin/registry/person/add/": ["name", "email", "manager", "attributes", "zone", "last_day"],
     "/admin/registry/system/add/": ["slug", "name", "tier", "categories", "owner", "country"],
-    "/admin/authz/policy/add/": ["slug", "text"],
+    "/admin/authz/policy/add/": ["slug", "text", "cases", "why"],
+    "/policies/new/": ["slug", "text", "seen", "why", "case-TOTAL_FORMS", "case-0-parameters"],
+    "/policies/check/": ["text", "case-INITIAL_FORMS", "case-TOTAL_FORMS"],
+    "/policies/refunds-under-500/1/agree/": ["answer"],
+    "/policies/refunds-under-500/1/propose/": ["seen"],
+    "/roles/new/": ["slug", "description"],
+    "/roles/refund-agent/add/": ["kind", "name"],
+    "/relationships/new/": ["resource_type", "resource_id", "relation", "subject_id"],
 }
 
 

@@ -24,12 +24,28 @@ OWNER = [
     "/tools/refund.issue/",
     "/people/",
     "/policies/",
+    "/policies/?state=active",
     "/policies/refunds-under-500/",
+    "/policies/refunds-under-500/1/",
+    "/policies/words/",
+    "/policies/toxic/",
+    "/roles/",
+    "/roles/refund-agent/",
+    "/relationships/",
     "/callers/",
     "/trail/",
     "/trail/?effect=deny",
 ]
 SECURITY = [
+    "/policies/",
+    "/policies/new/",
+    "/policies/refunds-under-500/edit/",
+    "/policies/refunds-under-500/1/",
+    "/policies/no-posting-at-night/retire/",
+    "/roles/new/",
+    "/roles/refund-agent/",
+    "/relationships/",
+    "/relationships/new/",
     "/admin/",
     "/admin/registry/agent/",
     "/admin/registry/system/",
@@ -37,6 +53,7 @@ SECURITY = [
     "/admin/registry/proposedchange/",
     "/admin/authz/role/",
     "/admin/authz/policy/add/",
+    "/admin/authz/policy/1/change/",
 ]
 # Colours fade into each other when the theme changes.
 SETTLE_MS = 400

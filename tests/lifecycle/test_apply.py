@@ -422,3 +422,96 @@ def test_export_command_writes_some_kinds(loaded: Outcome, tmp_path: Path) -> No
         "  source: directory\n"
         "  is_active: true\n"
     )
+
+
+POLICY = """
+policies:
+  - slug: refunds-under-50
+    cases:
+      - name: too much
+        effect: deny
+        request:
+          agent: refund-desk
+          tool: refund.issue
+          parameters: {{amount: {amount}, currency: DKK}}
+"""
+
+
+def test_failing_case_of_a_policy_refuses_all_of_it(
+    loaded: Outcome, apply_text: Callable[..., Outcome]
+) -> None:
+    with pytest.raises(BadInventory) as caught:
+        apply_text(POLICY.format(amount=50), by_email=ADMIN)
+
+    (problem,) = caught.value.problems
+    assert problem.place.line == 6
+    assert problem.message == (
+        "policies refunds-under-50: Case “too much” wanted deny and got allow. Allowed."
+    )
+    assert Policy.objects.filter(slug="refunds-under-50").count() == 1
+
+
+def test_changed_cases_are_a_new_version_that_waits(
+    loaded: Outcome, apply_text: Callable[..., Outcome]
+) -> None:
+    outcome = apply_text(POLICY.format(amount=51), by_email=ADMIN)
+
+    version = Policy.objects.get(slug="refunds-under-50", version=2)
+    assert (version.state, [one["name"] for one in version.cases]) == ("proposed", ["too much"])
+    assert waiting(outcome) == {"refunds-under-50": ["a second person must agree to this policy"]}
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("{}", "its request has other keys than"),
+        (
+            "{name: x, effect: perhaps, request: {agent: a, tool: t}}",
+            "its effect is allow or deny.",
+        ),
+        ("{name: x, effect: deny, request: {tool: t}}", "say which agent asks"),
+        ("{name: x, effect: deny, request: {agent: a, tool: t, now: noon}}", "now is a time"),
+        ("text", "has other keys than name"),
+    ],
+)
+def test_broken_cases_are_refused_where_they_stand(
+    loaded: Outcome, apply_text: Callable[..., Outcome], case: str, said: str
+) -> None:
+    text = f"policies:\n  - slug: refunds-under-50\n    cases:\n      - {case}\n"
+
+    with pytest.raises(BadInventory) as caught:
+        apply_text(text, by_email=ADMIN)
+
+    (problem,) = caught.value.problems
+    assert (problem.place.line, said in problem.message) == (5, True)
+
+
+def test_people_in_cases_are_exported_by_address(loaded: Outcome) -> None:
+    stored = Policy.objects.get(slug="refunds-under-50").cases[1]["request"]["person"]
+
+    exported = export_text(["policies"])
+
+    assert stored.startswith("p_")
+    assert f"person: {OWNER}" in exported
+    assert stored not in exported
+
+
+def test_relationship_that_a_policy_reads_waits(
+    loaded: Outcome, apply_text: Callable[..., Outcome]
+) -> None:
+    there = Relationship.objects.get(relation="assigned-to")
+    removed = (
+        "relationships:\n  - {resource_type: ticket, resource_id: '17', relation: assigned-to,"
+        f" subject_type: person, subject_id: {OWNER}, absent: true}}\n"
+    )
+    reading = """
+policies:
+  - slug: assigned
+    text: forbid(principal, action, resource is Muster::Ticket) unless { resource has assigned_to };
+"""
+    apply_text(reading, by_email=ADMIN)
+
+    outcome = apply_text(removed, by_email=ADMIN)
+
+    assert Relationship.objects.filter(pk=there.pk).exists()
+    assert len(next(iter(waiting(outcome).values()))) == 1

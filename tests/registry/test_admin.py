@@ -9,6 +9,7 @@ from django.test import Client
 
 from audit.models import Record
 from authz.models import Policy, Role
+from registry import changes, services
 from registry.enums import AgentState, ChangeState, GroupName
 from registry.models import Person, ProposedChange, System
 from tests.factories.registry import make_draft, make_person, make_system, make_tool
@@ -225,3 +226,23 @@ def test_nothing_is_deleted_in_the_admin(page: Client, tomasz: Person) -> None:
 
     assert answer.status_code == 403
     assert System.objects.filter(pk=system.pk).exists()
+
+
+def test_page_of_a_change_shows_what_differs_and_who_may_answer(
+    page: Client, client: Client, aiko: Person, tomasz: Person
+) -> None:
+    system = make_system(by=tomasz, tier="confidential")
+    services.save_system(slug=system.slug, tier="public", by=tomasz)
+    waiting = ProposedChange.objects.get(state=ChangeState.PROPOSED)
+    place = f"/admin/registry/proposedchange/{waiting.pk}/change/"
+
+    own = page.get(place).content.decode()
+    client.force_login(aiko)
+    other = client.get(place).content.decode()
+    changes.agree(change_id=waiting.pk, by=aiko)
+    after = client.get(place).content.decode()
+
+    assert "You proposed this, so someone else must agree to it." in own
+    assert "Take it back" in own
+    assert ("<del>confidential</del>" in other, "<ins>public</ins>" in other) == (True, True)
+    assert "Agreed by Aiko" in after

@@ -44,19 +44,20 @@ def save_relationship(run: Run, step: Step) -> None:
     change = (
         services.remove_relationship if step.verb == Verb.REMOVE else services.save_relationship
     )
-    change(by=run.by, **fields)
+    wait(step, change(by=run.by, alone=run.alone, **fields).proposed)
 
 
 def save_policy(run: Run, step: Step) -> None:
     """A new version, which is active where that narrows; a removed one is retired.
 
-    Whoever acts alone brings policies in together, see `activate_policies`.
+    No version comes into force, or waits for it, while one of its cases fails. Whoever acts
+    alone brings policies in together, see `activate_policies`.
     """
     if step.verb == Verb.REMOVE:
         retired = services.retire_policy(slug=step.item.label, by=run.by, alone=run.alone)
         _wait_unless(step, retired.state == PolicyState.RETIRED)
         return
-    if step.current and not (step.differs("text") or step.differs("log_only")):
+    if step.current and not any(step.differs(name) for name in ("text", "log_only", "cases")):
         # A version is what its text is: words about it come with the next one.
         set_difference(step, "description", None, None)
         return
@@ -70,6 +71,7 @@ def save_policy(run: Run, step: Step) -> None:
         text=draft.text,
         description=draft.description,
         log_only=draft.log_only,
+        cases=draft.cases,
         by=run.by,
     )
     _wait_unless(step, policy.state == PolicyState.ACTIVE)
@@ -83,6 +85,7 @@ def _draft(step: Step) -> PolicyDraft:
         text=said["text"],
         description=said["description"],
         log_only=said["log_only"],
+        cases=said.get("cases"),
     )
 
 
