@@ -62,10 +62,12 @@ def resolve(ask: Ask, caller: Caller, *, secret_path: str = "") -> Resolved:
         secret_path=secret_path,
         chain=ask.chain,
     )
-    return Resolved(request, _snapshot(request, used), used)
+    return Resolved(request, snapshot_of(request, used), used)
 
 
-def _snapshot(request: Request, used: Mapping[str, Held]) -> Snapshot:
+def snapshot_of(request: Request, used: Mapping[str, Held]) -> Snapshot:
+    """The slices that belong to a request, out of those that were loaded or kept for it."""
+
     def of(kind: str, name: str) -> Slice | None:
         return used[f"{kind}:{name}"].slice if name else None
 

@@ -32,7 +32,7 @@ def row_of(
 ) -> audit.Row:
     """The row for `audit.append`. What people are called goes into its payload alone."""
     request = resolved.request
-    hidden = _hides_resources(resolved, decision)
+    hidden = hides_resources(resolved, decision)
     return audit.prepare_row(
         id=record_id,
         kind=Kind.DECISION,
@@ -49,7 +49,7 @@ def row_of(
         check=decision.check,
         code=decision.code,
         asked=_asked(request, caller, hidden),
-        judged=_judged(resolved, decision, now, hidden),
+        judged=judged_of(resolved, decision, now, hidden),
         payload=_payload(clean, resolved, decision),
         salts=clean.salts,
     )
@@ -77,7 +77,10 @@ def _asked(request: Request, caller: Caller, hidden: bool) -> dict[str, Json]:
     }
 
 
-def _judged(resolved: Resolved, decision: Decision, now: datetime, hidden: bool) -> dict[str, Json]:
+def judged_of(
+    resolved: Resolved, decision: Decision, now: datetime, hidden: bool
+) -> dict[str, Json]:
+    """What the record says of the judging: by which facts, through which walk, with what end."""
     agent, tool = resolved.snapshot.agent, _tool(resolved)
     judged: dict[str, Json] = {
         "engine": engine.VERSION,
@@ -153,7 +156,7 @@ def _tool(resolved: Resolved) -> Mapping[str, Json]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _hides_resources(resolved: Resolved, decision: Decision) -> bool:
+def hides_resources(resolved: Resolved, decision: Decision) -> bool:
     """Are the resource ids of this call personal, or a secret of their tool?"""
     tool = _tool(resolved)
     systems = resolved.snapshot.world.document["systems"]
