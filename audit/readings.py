@@ -145,7 +145,12 @@ def _rows(records: Sequence[Record], fields: Sequence[str]) -> list[Any]:
         return []
     times = [record.at.astimezone(UTC) for record in records]
     with connection.cursor() as cursor:
-        wanted = [[record.id for record in records], list(fields), min(times), max(times)]
+        wanted: tuple[Any, ...] = (
+            [one.id for one in records],
+            list(fields),
+            min(times),
+            max(times),
+        )
         cursor.execute(_OF_PAYLOAD, wanted)
         return list(cursor.fetchall())
 

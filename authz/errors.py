@@ -56,3 +56,9 @@ class PolicyDecided(Conflict):
     """This version is not waiting for a decision any more."""
 
     code = "policy_decided"
+
+
+class PreviewRunning(Conflict):
+    """This preview runs already. Wait for its result."""
+
+    code = "preview_running"

@@ -99,12 +99,18 @@ def judged_of(
     }
     if decision.detail:
         # Names no value that was sent; sentences are made of it whenever they are shown.
-        judged["detail"] = json.loads(json.dumps(decision.detail, default=_plain))
+        judged["detail"] = plain(decision.detail)
     if decision.observe:
         judged["observed"] = True
     if resolved.request.secret_path:
         judged["credential_at"] = redact(resolved.request.secret_path)
     return judged
+
+
+def plain(detail: Mapping[str, Json]) -> dict[str, Json]:
+    """What a decision's sentence needs, as it is kept."""
+    found: dict[str, Json] = json.loads(json.dumps(detail, default=_plain))
+    return found
 
 
 def _plain(value: object) -> Json:

@@ -8,17 +8,31 @@ from authz.services.policies import (
     reject_policy,
     retire_policy,
 )
+from authz.services.previews import (
+    ask_preview,
+    is_silent,
+    is_small,
+    preview_seen_by,
+    restart_preview,
+    run_preview,
+)
 from authz.services.relationships import remove_relationship, save_relationship
 from authz.services.roles import save_role, set_agent_roles
 
 __all__ = [
     "PolicyDraft",
     "agree_policy",
+    "ask_preview",
     "bootstrap_policies",
+    "is_silent",
+    "is_small",
+    "preview_seen_by",
     "propose_policy",
     "reject_policy",
     "remove_relationship",
+    "restart_preview",
     "retire_policy",
+    "run_preview",
     "save_relationship",
     "save_role",
     "set_agent_roles",
