@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/v1/decisions/<uuid:pk>", api.OneDecision.as_view(), name="decision"),
     path("api/v1/decisions/<uuid:pk>/outcome", api.Outcome.as_view(), name="decision_outcome"),
     path("", include("authz.oauth.urls")),
+    path("", include("authz.whatif_urls")),
     path("policies/", views.policies, name="policies"),
     path("policies/<str:slug>/", views.policy, name="policy"),
     path("roles/<str:slug>/", views.role, name="role"),
