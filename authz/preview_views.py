@@ -7,13 +7,14 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from authz import permissions, services
 from authz.enums import PolicyState, PreviewState
-from authz.models import Policy, Preview, Role
+from authz.models import Policy, Preview, PreviewDifference, Role
 from authz.preview import telling
 from authz.preview_forms import (
     AllowlistForm,
@@ -32,9 +33,10 @@ from registry.models import Agent, System
 from registry.people import signed_in
 from registry.selectors import pids_to_people
 
-PAGE = 50
-MOVED_SHOWN = 50
+PAGE = 25
+MOVED_SHOWN = 25
 LISTED = 50
+PLACES_SHOWN = 50
 _FORMS = {
     "role": "preview_role",
     "agent": "preview_allowlist",
@@ -155,17 +157,28 @@ def _shown(request: HttpRequest, found: Preview) -> dict[str, Any]:
         "watched": telling.watched(found),
         "moved_told": telling.moved(found),
         "page": page,
+        "places": _places(changed) if done else [],
         "rows": [_row(row, people) for row in page.object_list] if done else [],
         "moved": [_row(row, people) for row in moved],
         "silent": services.is_silent(found, clock.now()),
     }
 
 
+def _places(changed: QuerySet[PreviewDifference]) -> list[dict[str, Any]]:
+    """How many calls of which agent with which tool turn how: the most first."""
+    grouped = changed.order_by().values("agent", "tool", "turn").annotate(calls=Count("pk"))
+    rows = grouped.order_by("-calls", "agent", "tool", "turn")[:PLACES_SHOWN]
+    return [
+        {**row, "before": row["turn"].partition(">")[0], "after": row["turn"].partition(">")[2]}
+        for row in rows
+    ]
+
+
 def _row(difference: Any, people: Any) -> dict[str, Any]:
     return {
         "difference": difference,
         "who": difference.agent or people.get(difference.user) or "not on the register",
-        "why": telling.explained(difference, difference.after).title,
+        "why": telling.why(difference),
     }
 
 
@@ -194,6 +207,7 @@ def difference(request: HttpRequest, pk: UUID, kind: str, position: int) -> Http
     people = pids_to_people([row.user]) if row.user else {}
     context = {
         "preview": found,
+        "title": telling.explained(row, row.after).title,
         "row": _row(row, people),
         "difference": row,
         "sides": [

@@ -17,10 +17,11 @@ from django.db import connection, transaction
 from audit import services as audit
 from audit.enums import Kind
 from audit.enums import Mode as RecordMode
+from audit.explain import Explanation
 from authz import permissions, refusals, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, clean
-from authz.engine.types import Decision, Mode, SubjectKind
+from authz.engine.types import Check, Decision, Mode, Status, SubjectKind
 from authz.engine.walk import judge
 from authz.errors import NotRecorded
 from authz.explain import explain_decision
@@ -31,6 +32,7 @@ from governance.kernel.errors import Invalid
 from registry.models import Agent, Client, Gateway, Person
 
 MAX_TRIES = 3
+_KNOWN = "The row is active, the owner employed, the pattern kept. No token was looked at"
 
 Json = Any
 
@@ -46,11 +48,11 @@ class Simulated:
     record: UUID
 
     @property
-    def explanation(self) -> Json:
+    def explanation(self) -> Explanation:
         """The decision in words, as on the page of a recorded one."""
         request, decision = self.resolved.request, self.decision
         observe = decision.observe
-        return explain_decision(
+        return explained(
             {
                 "effect": str(observe.would if observe else decision.effect),
                 "code": decision.code,
@@ -64,6 +66,18 @@ class Simulated:
                 },
             }
         )
+
+
+def explained(body: Mapping[str, Json]) -> Explanation:
+    """A decision that nobody made, in words: what would be, and that no token was shown."""
+    told = explain_decision(body)
+    walk = tuple(
+        {**line, "sentence": _KNOWN}
+        if (line["check"], line["status"]) == (Check.IDENTITY, Status.PASSED)
+        else line
+        for line in told.walk
+    )
+    return replace(told, title=f"Would be {told.title[:1].lower()}{told.title[1:]}", walk=walk)
 
 
 def simulate(ask: Ask, *, by: Person, now: datetime | None = None, gateway: str = "") -> Simulated:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from audit.explain import Explanation
+from authz import simulate
 from authz.enums import PreviewState
-from authz.explain import explain_decision
 from authz.models import Preview, PreviewDifference
 from authz.replay import REASONS, Reason
 from governance.words import count, number_word
@@ -120,9 +121,15 @@ def moved(preview: Preview) -> str:
     )
 
 
-def explained(difference: PreviewDifference, side: Mapping[str, Json]) -> Json:
+def why(difference: PreviewDifference) -> str:
+    """What decides with the change, in one sentence."""
+    told = explained(difference, difference.after)
+    return told.lede.split(". ", 1)[0].rstrip(".") if told.lede else told.title
+
+
+def explained(difference: PreviewDifference, side: Mapping[str, Json]) -> Explanation:
     """One side of a difference, as a decision's own page tells it."""
-    return explain_decision(
+    return simulate.explained(
         {
             "effect": side["effect"],
             "code": side["code"],

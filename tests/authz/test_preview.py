@@ -17,13 +17,16 @@ from governance.kernel.errors import GovernanceError, Invalid, NotAllowed, NotFo
 from registry import changes as proposals
 from registry import services as register
 from registry.enums import ChangeState, GroupName
-from registry.models import AllowlistEntry, Client, ProposedChange, Resource
+from registry.models import AllowlistEntry, Clearance, Client, ProposedChange, Resource
+from registry.reach import reach_of
+from registry.selectors import agents_for_reach
 from tests.factories.authz import (
     make_agent,
     make_client,
     make_desk,
     make_person,
     make_policy,
+    make_system,
     make_tool,
     name_person,
 )
@@ -249,10 +252,32 @@ def unlist_resource(office, by):
     return change, lambda: register.remove_resource(resource_id=row.pk, by=by)
 
 
+def remove_what_made_it_sensitive(office, by):
+    """Its row is then cleared for less, and policies see that."""
+    desk, vault = office.desk, make_system(tier="restricted")
+    tool = make_tool(vault, name="vault.open")
+    AllowlistEntry.objects.create(agent=desk.agent, tool=tool)
+    clear(desk.agent)
+    make_policy(
+        "forbid(principal is Muster::Agent, action, resource) when { principal.tier == 3 };"
+    )
+    change = {"kind": "allowlist", "agent": desk.agent.slug, "tool": tool.name, "remove": True}
+    return change, lambda: register.remove_allowlist_entry(agent_id=desk.agent.pk, tool=tool, by=by)
+
+
+def clear(agent):
+    reach = reach_of(agents_for_reach().get(pk=agent.pk))
+    Clearance.objects.create(
+        agent=agent, reach_digest=reach.digest, tier=reach.tier, basis="security",
+        by=agent.owner, at=clock.now(),
+    )  # fmt: skip
+
+
 KINDS = [
     put_policy, put_forbid, replace_policy, retire_forbid, only_log, take_tool, give_role,
     remove_entry, narrow_entry, add_entry, raise_system, recategorize_system, raise_resource,
     unlist_resource,
+    remove_what_made_it_sensitive,
 ]  # fmt: skip
 
 

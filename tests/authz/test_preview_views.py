@@ -98,8 +98,10 @@ def test_a_role_without_a_tool_is_previewed(page, desk):
 
     assert (form.status_code, sent.status_code, result.status_code) == (200, 302, 200)
     assert heading(result) == "It would have denied 2 calls by one agent that were allowed"
-    assert heading(both) == f"Denied: {desk.agent.slug} may not call {desk.tool.name}"
+    assert heading(both) == f"Would be denied: {desk.agent.slug} may not call {desk.tool.name}"
     assert "With the change" in text_of(both)
+    assert "None of its roles grants the tool" in text_of(result)
+    assert f"{desk.agent.slug} {desk.tool.name} allowed denied 2" in text_of(result)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +282,7 @@ def test_a_simulation_shows_the_walk_and_the_request_as_curl(page, desk):
         ),
     )
 
-    assert heading(allowed) == f"Allowed: {desk.agent.slug} may call {desk.tool.name}"
+    assert heading(allowed) == f"Would be allowed: {desk.agent.slug} may call {desk.tool.name}"
     assert 'class="walk"' in allowed.content.decode()
     assert "/access/v1/evaluation" in text_of(allowed)
     assert "parameters.resource_mismatch" in text_of(denied)
@@ -342,7 +344,7 @@ def test_owners_see_their_own_agents_in_the_simulator(desk):
 
     assert f'value="{desk.agent.slug}"' in choices
     assert f'value="{other.agent.slug}"' not in choices
-    assert heading(mine).startswith("Allowed")
+    assert heading(mine).startswith("Would be allowed")
     assert heading(theirs) == heading(alone) == "What would be decided?"
     assert "may simulate any request" in text_of(alone)
 
