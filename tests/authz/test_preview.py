@@ -331,6 +331,43 @@ def test_what_the_register_decides_otherwise_by_now_is_told_apart(office, securi
     assert "the register has moved on" in telling.moved(preview)
 
 
+def test_names_mean_whom_they_mean_now(office, security):
+    alone = {"kind": SubjectKind.PERSON, "agent": "", "subject_type": "user"}
+    asks = [
+        office.desk.ask(agent="late-desk"),
+        office.desk.ask(**alone, person="late"),
+        office.desk.ask(**alone, person="jane"),
+    ]
+    decide(asks, office.desk.gateway_caller)
+    late = make_agent(make_person(), slug="late-desk")
+    AllowlistEntry.objects.create(agent=late, tool=office.tool)
+    office.desk.role.agents.add(late)
+    name_person(office.jane, "okta", "late")
+    office.jane.identities.filter(external_id="jane").delete()
+    change = {
+        "kind": "role", "slug": office.desk.role.slug,
+        "remove": {"people": [office.jane.pid], "agents": ["late-desk"]},
+    }  # fmt: skip
+
+    preview = previewed(change, security)
+    Role.objects.get(slug=change["slug"]).agents.remove(late)
+    Role.objects.get(slug=change["slug"]).people.remove(office.jane)
+    after = decide(asks, office.desk.gateway_caller)
+
+    told = [
+        (each.moved, each.before["code"], each.after["code"])
+        for each in preview.differences.order_by("at", "moved")
+    ]
+    assert sorted(told) == [
+        (False, "", "role.none"), (False, "", "role.none"),
+        (True, "", "identity.unknown_person"),
+        (True, "identity.unknown_agent", ""), (True, "identity.unknown_person", ""),
+    ]  # fmt: skip
+    assert [said(answer)[1] for answer in after] == [
+        "role.none", "role.none", "identity.unknown_person",
+    ]  # fmt: skip
+
+
 def test_the_title_is_the_answer(office, security):
     change, _ = take_tool(office, security)
     decide(office.asks(), office.desk.gateway_caller)

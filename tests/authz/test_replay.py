@@ -15,6 +15,7 @@ from audit.models import Record
 from audit.selectors import TrailFilters
 from authz import engine, replay
 from authz.decide import decide, refuse
+from authz.engine import world
 from authz.engine.types import SubjectKind
 from authz.models import Role
 from authz.replay import Reason, Tally
@@ -28,6 +29,9 @@ MANY = 10_000
 
 def replayed(since=None, limit=100_000, size=replay.PAGE):
     """The tally and the differences of all that was decided from `since` on."""
+    # As in another process: what was compiled for deciding is not at hand.
+    world._worlds.clear()
+    world._narrowings.clear()
     tally = Tally()
     reading = replay.read_decisions(
         TrailFilters(since=since), by=replay.System(), reason="a test", limit=limit
