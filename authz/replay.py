@@ -367,10 +367,15 @@ def _with_personal(document: Body, facts: Body | None) -> Body:
 
 def told(tally: Tally) -> Iterable[str]:
     """What a replay came to, in sentences."""
-    yield f"{tally.judged:,} decisions judged again: {tally.same:,} to the same answer."
+    yield f"{_decisions(tally.judged)} judged again: {tally.same:,} to the same answer."
     if tally.different:
         yield f"{tally.different:,} came to another answer."
     if tally.damaged:
-        yield f"{tally.damaged:,} do not fit what is stored of them."
+        verb = "does" if tally.damaged == 1 else "do"
+        yield f"{_decisions(tally.damaged)} {verb} not fit what is stored beside."
     for reason, number in sorted(tally.unjudgeable.items()):
         yield f"{number:,} cannot be judged again: {REASONS[reason]}."
+
+
+def _decisions(number: int) -> str:
+    return f"{number:,} decision{'' if number == 1 else 's'}"

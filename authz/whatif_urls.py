@@ -41,9 +41,9 @@ urlpatterns = [
     path("simulator/example/", simulator_views.example, name="simulator_example"),
     path("coverage/", coverage_views.covered, name="coverage"),
     path("api/v1/previews", api.Previews.as_view(), name="api_previews"),
-    path("api/v1/previews/<uuid:pk>", api.OnePreview.as_view(), name="api_preview"),
+    path("api/v1/previews/<str:pk>", api.OnePreview.as_view(), name="api_preview"),
     path(
-        "api/v1/previews/<uuid:pk>/differences",
+        "api/v1/previews/<str:pk>/differences",
         api.PreviewDifferences.as_view(),
         name="api_preview_differences",
     ),

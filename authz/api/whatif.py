@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,7 +24,7 @@ from authz.simulate import simulate
 from authz.simulator_forms import sensible
 from authz.tasks import set_off
 from governance.kernel.api import PROBLEM, Pages, Problem
-from governance.kernel.errors import NotSignedIn
+from governance.kernel.errors import NotFound, NotSignedIn
 from registry.models import Person
 
 _JSON = "application/json"
@@ -40,6 +40,17 @@ _SAID = {
 
 def _problems(*codes: int) -> dict[Any, OpenApiResponse]:
     return {(code, PROBLEM): OpenApiResponse(Problem, description=_SAID[code]) for code in codes}
+
+
+_ID = OpenApiParameter("id", UUID, OpenApiParameter.PATH)
+
+
+def _id(text: str) -> UUID:
+    """Anything may stand in an address; what is no id names no preview."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound("There is no such preview.") from error
 
 
 def _by(request: Request) -> Person:
@@ -69,11 +80,12 @@ class OnePreview(APIView):
     @extend_schema(
         operation_id="preview",
         tags=["what if"],
+        parameters=[_ID],
         responses={(200, _JSON): shapes.PreviewOut, **_problems(401, 403, 404)},
     )
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: Request, pk: str) -> Response:
         """How far a preview is, and what it found."""
-        return Response(_preview(services.preview_seen_by(_by(request), pk)))
+        return Response(_preview(services.preview_seen_by(_by(request), _id(pk))))
 
 
 class PreviewDifferences(APIView):
@@ -82,11 +94,13 @@ class PreviewDifferences(APIView):
     @extend_schema(
         operation_id="preview_differences",
         tags=["what if"],
+        parameters=[_ID],
         responses={(200, _JSON): shapes.DifferenceOut(many=True), **_problems(401, 403, 404)},
     )
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: Request, pk: str) -> Response:
         """The calls that would be decided otherwise, newest first, with both walks."""
-        rows = services.preview_seen_by(_by(request), pk).differences.filter(moved=False)
+        preview = services.preview_seen_by(_by(request), _id(pk))
+        rows = preview.differences.filter(moved=False)
         pages = self.pagination_class()
         found = pages.paginate_queryset(rows, request, view=self) or []
         return pages.get_paginated_response(shapes.DifferenceOut(found, many=True).data)

@@ -75,7 +75,10 @@ class DifferenceOut(serializers.Serializer[object]):
 class SimulationIn(EvaluationRequest):
     at = serializers.DateTimeField(required=False, help_text="Empty is now.")
     gateway = serializers.CharField(
-        max_length=60, required=False, help_text="Who would ask; else the agent itself."
+        max_length=60,
+        required=False,
+        allow_blank=True,
+        help_text="Who would ask; else the agent itself.",
     )
 
 

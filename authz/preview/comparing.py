@@ -168,10 +168,10 @@ def _judged(question: Question, register: Register) -> tuple[Question, Decision,
     if refused is not None:
         return question, refused, refused
     question = _with_resource(question, sides)
-    before, after = (
-        judge(question.request, snapshot, question.now, Mode.SIMULATE)
-        for snapshot in (sides.before, sides.after)
-    )
+    before = judge(question.request, sides.before, question.now, Mode.SIMULATE)
+    after = before
+    if sides.after != sides.before:
+        after = judge(question.request, sides.after, question.now, Mode.SIMULATE)
     for each in (before, after):
         check_is_known(question, each)
     return question, before, after

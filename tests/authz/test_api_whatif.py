@@ -126,8 +126,9 @@ def test_a_preview_of_nothing_is_refused_with_a_sentence(call, body):
 
 
 def test_a_preview_that_is_not_there_is_404(call):
-    for path in ("", "/differences"):
-        problem(call("GET", f"previews/01890000-0000-7000-8000-000000000000{path}"), 404)
+    for wrong in ("01890000-0000-7000-8000-000000000000", "0", "x" * 3000, "null,null"):
+        for path in ("", "/differences"):
+            problem(call("GET", f"previews/{wrong}{path}"), 404)
 
 
 def test_a_simulation_answers_as_the_decision_would(call, desk):

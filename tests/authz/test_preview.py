@@ -1,6 +1,7 @@
 """A preview equals what then happens: each kind of change, made for real afterwards."""
 
 import random
+import time
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from django.db import connection
 
 from audit.models import Record
 from authz import services
+from authz.coverage import coverage
 from authz.decide import decide
 from authz.engine.types import SubjectKind
 from authz.models import Role
@@ -450,6 +452,28 @@ def test_refusals_that_no_change_lifts_stay(office, security):
         "identity.gateway_required",
     ]
     assert (preview.result["compared"], preview.result["turns"]) == (3, {})
+
+
+@pytest.mark.bulk
+def test_ten_thousand_decisions_are_compared(office, security, capsys):
+    change, _ = take_tool(office, security)
+    asks = office.asks(10_000)
+    for start in range(0, len(asks), 50):
+        decide(asks[start : start + 50], office.desk.gateway_caller)
+    began = time.monotonic()
+
+    preview = previewed(change, security)
+    middle = time.monotonic()
+    found = coverage()
+
+    with capsys.disabled():
+        print(
+            f"\n{preview.result['compared']} compared in {middle - began:.1f} s, "
+            f"coverage in {time.monotonic() - middle:.2f} s"
+        )
+    assert preview.result["compared"] == 10_000
+    assert preview.differences.count() == preview.result["turns"]["allow>deny"]
+    assert found.unused_entries == ()
 
 
 # Who may, and what is recorded

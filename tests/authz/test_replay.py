@@ -188,6 +188,33 @@ def test_what_cannot_be_judged_again_is_counted_with_its_reason(began, monkeypat
     assert second.unjudgeable == {Reason.ENGINE: 1, Reason.UNJUDGED: 1, Reason.ERASED: 1}
 
 
+TAMPERED = {
+    "record": "UPDATE audit.record SET agent = 'someone-else' WHERE id = %s",
+    "payload": "DELETE FROM audit.payload WHERE record = %s",
+    "slice": "DELETE FROM audit.slice WHERE %s::uuid IS NOT NULL",
+}
+
+
+@pytest.mark.parametrize("table", TAMPERED)
+def test_what_does_not_fit_together_is_named_and_ends_with_1(began, table):
+    desk = make_desk()
+    (answer,) = decide([desk.ask()], desk.caller)
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE muster_audit")
+        cursor.execute(f"ALTER TABLE audit.{table} DISABLE TRIGGER no_change")
+        cursor.execute(TAMPERED[table], [answer.id])
+        cursor.execute("SET ROLE muster_web")
+    out = StringIO()
+
+    tally, found = replayed(began)
+    with pytest.raises(CommandError):
+        call_command("replay", since=began, stdout=out, stderr=StringIO())
+
+    assert (tally.damaged, tally.judged) == (1, 0)
+    assert [(each.record.id, each.damaged) for each in found] == [(answer.id, True)]
+    assert "1 decision does not fit what is stored beside." in out.getvalue()
+
+
 def test_one_reading_is_recorded_with_its_span_its_count_and_its_reason(began, mark, records_after):
     desk = make_desk()
     decide([desk.ask() for _ in range(5)], desk.caller)
@@ -321,7 +348,7 @@ def test_the_command_prints_counts(began):
     lines = out.getvalue().splitlines()
     assert lines[0].startswith("Reading 2 decisions, on the record as ")
     assert lines[1:] == [
-        "1 older ones were left out (--limit).",
+        "Left out as older (--limit): 1.",
         "2 decisions judged again: 2 to the same answer.",
     ]
 

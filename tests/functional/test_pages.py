@@ -1,8 +1,10 @@
 """Every page as each kind of person sees it: axe, widths, both themes, nothing refused by CSP."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.functional.installation import Installation
 
@@ -131,7 +133,7 @@ def test_a_simulation_is_shown_opened(
     page.goto(f"{demo.base_url}/simulator/")
     page.select_option("select[name=agent]", "refund-desk")
     page.select_option("select[name=tool]", "refund.issue")
-    page.wait_for_function("document.querySelector('#id_parameters').value.includes('claim')")
+    expect(page.locator("#id_parameters")).to_have_value(re.compile("claim"), timeout=30_000)
     page.click("main button.primary")
     page.wait_for_selector("text=Ask it for real")
     heading, wrong = page.inner_text("h1"), _wrong(page)

@@ -56,7 +56,7 @@ class Command(BaseCommand):
             if self._is_watched():
                 self._show_progress(tally, reading.count, time.monotonic() - began)
         if reading.left_out:
-            self.stdout.write(f"{reading.left_out:,} older ones were left out (--limit).")
+            self.stdout.write(f"Left out as older (--limit): {reading.left_out:,}.")
         return tally
 
     def _is_watched(self) -> bool:
