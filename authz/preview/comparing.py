@@ -9,7 +9,7 @@ moved on since; that is told apart.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -18,8 +18,8 @@ from audit.leaf import BadBody, parse_body
 from audit.models import Record
 from audit.readings import PAGE, Opened, Reading
 from authz import refusals
-from authz.engine.types import Decision, Mode, Request, SubjectKind
-from authz.engine.walk import judge
+from authz.engine.types import Decision, Effect, Mode, Request, Status, SubjectKind
+from authz.engine.walk import REFUSALS, judge
 from authz.preview.asking import Prepared
 from authz.preview.register import Register, Sides
 from authz.replay import (
@@ -206,12 +206,23 @@ def outcome_of(decision: Decision) -> Outcome:
 
 
 def _as_recorded(record: Record) -> Outcome:
+    """What the checks said then. Counters, which settle afterwards, are no part of a preview."""
     judged = parse_body(bytes(record.body))["judged"]
+    effect, code = _end_of(judged["walk"])
     return Outcome(
-        effect=record.effect,
-        code=record.code,
+        effect=effect,
+        code=code,
         walk=tuple(tuple(step) for step in judged["walk"]),
         policies=tuple(judged["policies"]),
         detail=judged.get("detail", {}),
         observed=bool(judged.get("observed")),
     )
+
+
+def _end_of(walk: Sequence[Sequence[str]]) -> tuple[str, str]:
+    """The effect and the code of a walk: the refusal decides, else the first hold."""
+    refused = [code for _, status, code in walk if status in REFUSALS]
+    if refused:
+        return Effect.DENY, refused[0]
+    held = [code for _, status, code in walk if status == Status.HELD]
+    return (Effect.HOLD, held[0]) if held else (Effect.ALLOW, "")
