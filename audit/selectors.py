@@ -107,7 +107,7 @@ class Count:
 
 def search(filters: TrailFilters, page: PageRequest, *, scope: AuditScope) -> Page:
     """One page of the trail. Raises `SearchTooSlow` after five seconds."""
-    with _limited_time():
+    with limited_time():
         if page.before:
             return _newer_page(_found(filters, scope), page)
         return _older_page(_found(filters, scope), page)
@@ -115,7 +115,7 @@ def search(filters: TrailFilters, page: PageRequest, *, scope: AuditScope) -> Pa
 
 def count(filters: TrailFilters, *, scope: AuditScope, cap: int = 10_000) -> Count:
     """How many entries fit, counted no further than `cap`."""
-    with _limited_time():
+    with limited_time():
         number = _found(filters, scope).order_by()[: cap + 1].count()
     return Count(min(number, cap), number > cap)
 
@@ -261,7 +261,8 @@ def _read_cursor(text: str) -> tuple[datetime, UUID]:
 
 
 @contextmanager
-def _limited_time() -> Iterator[None]:
+def limited_time() -> Iterator[None]:
+    """Stop a statement after five seconds. Raises `SearchTooSlow`."""
     with transaction.atomic():
         before = _statement_timeout(f"{SEARCH_SECONDS}s")
         try:

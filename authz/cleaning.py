@@ -55,6 +55,9 @@ def clean(ask: Ask, secret: Collection[str]) -> Clean:
     paths = [f"{part}{place[1:]}" for part, place in found.items()]
     kept = {part: value for part, value in payload.items() if part not in found}
     blotted = _blotted(ask)
+    if "inputs" in found:
+        # What is not kept is not judged by either.
+        ask = replace(ask, read=())
     paths += [_PATHS[member] for member in blotted]
     return Clean(
         ask=replace(ask, **blotted) if blotted else ask,
@@ -71,7 +74,13 @@ def blot(cleaned: Clean, why: Exception) -> Clean:
         for name in _PATHS
         if (value := getattr(cleaned.ask, name))
     }
-    nothing: dict[str, Any] = {"parameters": {}, "reasoning": "", "inputs": None, "chain": ()}
+    nothing: dict[str, Any] = {
+        "parameters": {},
+        "reasoning": "",
+        "inputs": None,
+        "chain": (),
+        "read": (),
+    }
     ask = replace(cleaned.ask, **{**names, **nothing})
     fields = getattr(why, "fields", {})
     return Clean(ask, {}, secret_path=next(iter(fields), "") or "parameters")

@@ -11,3 +11,10 @@ class PolicyState(TextChoices):
     ACTIVE = "active", "active"
     SUPERSEDED = "superseded", "superseded"
     RETIRED = "retired", "retired"
+
+
+class PreviewState(TextChoices):
+    WAITING = "waiting", "waiting"
+    RUNNING = "running", "running"
+    DONE = "done", "done"
+    FAILED = "failed", "failed"

@@ -124,3 +124,9 @@ class DraftMoved(Conflict):
     """Someone else saved or sent this draft after you opened it. Compare, then save again."""
 
     code = "draft_moved"
+
+
+class PreviewRunning(Conflict):
+    """This preview runs already. Wait for its result."""
+
+    code = "preview_running"

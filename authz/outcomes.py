@@ -24,7 +24,7 @@ from authz.engine.reading import Reading
 from authz.engine.types import Input
 from authz.errors import AlreadyReported, BadRequest, OutcomeSecret, UnknownDecision
 from authz.models import ReportedOutcome
-from authz.resolve import OPENED
+from authz.resolve import is_opened
 from authz.services import sessions
 from authz.wire import TRUSTED, UNTRUSTED, read_inputs
 from governance.kernel import clock
@@ -150,7 +150,7 @@ def _raise(decision: Record, report: Report) -> None:
     reading = sessions.reading_of_inputs(report.read, world.document or {})
     if report.untrusted:
         reading |= Reading(untrusted=True)
-    opened = decision.session if OPENED.fullmatch(decision.session) else ""
+    opened = decision.session if is_opened(decision.session) else ""
     sessions.raise_run(decision.agent, opened, reading, timekeeper.now())
 
 

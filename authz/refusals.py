@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from authz.engine import codes
-from authz.engine.types import Check, Decision, Effect, Status, Step
+from authz.engine.types import Check, Decision, Effect, Request, Status, Step
 
 MISMATCH = "identity.mismatch"
 MALFORMED = "parameters.malformed"
 BUSY = "rate.busy"
+
+
+def mismatch(request: Request) -> Decision | None:
+    """An agent's own token asks about that agent and no other."""
+    if request.gateway or not request.agent_claimed or request.agent_claimed == request.agent:
+        return None
+    return refuse(MISMATCH, agent=request.agent)
 
 
 def refuse(code: str, **detail: Any) -> Decision:

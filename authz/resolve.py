@@ -17,7 +17,7 @@ OWN_SOURCE = "muster"
 
 _SLUG = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 _PID = re.compile(r"p_[0-9a-f]{20}")
-OPENED = re.compile(r"s-[0-9a-f]{32}")
+_OPENED = re.compile(r"s-[0-9a-f]{32}")
 _MAX_SLUG = 60
 
 
@@ -35,12 +35,17 @@ class Resolved:
         return {key: held.revision for key, held in self.used.items()}
 
 
+def is_opened(session: str) -> bool:
+    """Is this a name that Muster gives to the sessions that it opens?"""
+    return bool(_OPENED.fullmatch(session))
+
+
 def resolve(ask: Ask, caller: Caller, *, secret_path: str = "") -> Resolved:
     """Look up who and what is named. A name that stands for nothing stays as a claim alone."""
     used = snapshot.load([WORLD, caller.key])
     agent, claimed = _agent(ask, caller, used)
     source = _source(caller, used)
-    opened = bool(OPENED.fullmatch(ask.session))
+    opened = is_opened(ask.session)
     if opened:
         _use(f"session:{ask.session}", used)
     request = Request(
@@ -69,10 +74,12 @@ def resolve(ask: Ask, caller: Caller, *, secret_path: str = "") -> Resolved:
         inputs=ask.read,
         untrusted=ask.untrusted,
     )
-    return Resolved(request, _snapshot(request, used), used)
+    return Resolved(request, snapshot_of(request, used), used)
 
 
-def _snapshot(request: Request, used: Mapping[str, Held]) -> Snapshot:
+def snapshot_of(request: Request, used: Mapping[str, Held]) -> Snapshot:
+    """The slices that belong to a request, out of those that were loaded or kept for it."""
+
     def of(kind: str, name: str) -> Slice | None:
         return used[f"{kind}:{name}"].slice if name else None
 

@@ -32,7 +32,7 @@ def row_of(
 ) -> audit.Row:
     """The row for `audit.append`. What people are called goes into its payload alone."""
     request = resolved.request
-    hidden = _hides_resources(resolved, decision)
+    hidden = hides_resources(resolved, decision)
     return audit.prepare_row(
         id=record_id,
         kind=Kind.DECISION,
@@ -49,7 +49,7 @@ def row_of(
         check=decision.check,
         code=decision.code,
         asked=_asked(request, caller, hidden),
-        judged=_judged(resolved, decision, now, hidden),
+        judged=judged_of(resolved, decision, now, hidden),
         payload=_payload(clean, resolved, decision),
         salts=clean.salts,
     )
@@ -79,7 +79,10 @@ def _asked(request: Request, caller: Caller, hidden: bool) -> dict[str, Json]:
     }
 
 
-def _judged(resolved: Resolved, decision: Decision, now: datetime, hidden: bool) -> dict[str, Json]:
+def judged_of(
+    resolved: Resolved, decision: Decision, now: datetime, hidden: bool
+) -> dict[str, Json]:
+    """What the record says of the judging: by which facts, through which walk, with what end."""
     agent, tool = resolved.snapshot.agent, _tool(resolved)
     judged: dict[str, Json] = {
         "engine": engine.VERSION,
@@ -98,7 +101,7 @@ def _judged(resolved: Resolved, decision: Decision, now: datetime, hidden: bool)
     }
     if decision.detail:
         # Names no value that was sent; sentences are made of it whenever they are shown.
-        judged["detail"] = json.loads(json.dumps(decision.detail, default=_plain))
+        judged["detail"] = plain(decision.detail)
     if decision.label:
         judged["label"] = decision.label
     if decision.observe:
@@ -106,6 +109,12 @@ def _judged(resolved: Resolved, decision: Decision, now: datetime, hidden: bool)
     if resolved.request.secret_path:
         judged["credential_at"] = redact(resolved.request.secret_path)
     return judged
+
+
+def plain(detail: Mapping[str, Json]) -> dict[str, Json]:
+    """What a decision's sentence needs, as it is kept."""
+    found: dict[str, Json] = json.loads(json.dumps(detail, default=_plain))
+    return found
 
 
 def _plain(value: object) -> Json:
@@ -157,7 +166,7 @@ def _tool(resolved: Resolved) -> Mapping[str, Json]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _hides_resources(resolved: Resolved, decision: Decision) -> bool:
+def hides_resources(resolved: Resolved, decision: Decision) -> bool:
     """Are the resource ids of this call personal, or a secret of their tool?"""
     tool = _tool(resolved)
     systems = resolved.snapshot.world.document["systems"]

@@ -193,12 +193,13 @@ def _read(kind: str, keys: Sequence[str]) -> list[Read]:
         cursor.execute(_HEAD + _STATEMENTS[kind] + _TAIL, [list(keys)])
         rows = cursor.fetchall()
     return [
-        Read(key, revision, None if text is None else _parse(text), at)
+        Read(key, revision, None if text is None else parse(text), at)
         for key, revision, text, at in rows
     ]
 
 
-def _parse(text: str) -> Any:
+def parse(text: str | bytes) -> Any:
+    """A document as it was written, with integers that its canonical form can hold."""
     return json.loads(text, parse_int=_integer)
 
 

@@ -25,6 +25,7 @@ urlpatterns = [
     path("api/v1/sessions/<str:pk>/end", session_api.SessionEnd.as_view()),
     path("api/v1/", include("authz.api.urls")),
     path("", include("authz.oauth.urls")),
+    path("", include("authz.whatif_urls")),
     path("policies/", views.policies, name="policies"),
     path("policies/new/", policy_views.edit, name="policy_new"),
     path("policies/check/", policy_views.check, name="policy_check"),

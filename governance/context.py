@@ -59,6 +59,17 @@ _GROUPS = (
             Page("All agents", "agents", "agents", query="all=1"),
             Page("Systems and tools", "systems", "systems", covers=("system", "tools", "tool")),
             Page("Policies and roles", "policies", "policy", covers=_POLICY_PAGES),
+            Page(
+                "Preview a change",
+                "previews",
+                "glance",
+                covers=(
+                    *("preview", "preview_difference", "policy_preview", "preview_policy"),
+                    *("preview_role", "preview_allowlist", "preview_system"),
+                ),
+            ),
+            Page("Simulator", "simulator", "more"),
+            Page("Coverage", "coverage", "systems"),
             Page("People", "people", "grants"),
         ),
     ),

@@ -274,6 +274,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "Effect": "authz.api.serializers.EFFECTS",
+        "PreviewState": "authz.api.whatif_serializers.PREVIEW_STATES",
         "ToolEffect": "registry.enums.ToolEffect",
     },
 }

@@ -1,7 +1,8 @@
-"""Roles, policies, relationships, the toxic catalogue, flow sessions and counters."""
+"""Roles, policies and their previews, relationships, the toxic catalogue, flow sessions."""
 
 from authz.models.outcomes import ReportedOutcome
 from authz.models.policies import GovernedTool, Policy
+from authz.models.previews import Preview, PreviewDifference
 from authz.models.relationships import Relationship
 from authz.models.roles import Role
 from authz.models.sessions import Carried, FlowSession, Usage
@@ -12,6 +13,8 @@ __all__ = [
     "FlowSession",
     "GovernedTool",
     "Policy",
+    "Preview",
+    "PreviewDifference",
     "Relationship",
     "ReportedOutcome",
     "Role",

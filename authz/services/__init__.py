@@ -10,20 +10,34 @@ from authz.services.policies import (
     retire_policy,
     withdraw_policy,
 )
+from authz.services.previews import (
+    ask_preview,
+    is_silent,
+    is_small,
+    preview_seen_by,
+    restart_preview,
+    run_preview,
+)
 from authz.services.relationships import remove_relationship, save_relationship
 from authz.services.roles import change_role, save_role, set_agent_roles
 
 __all__ = [
     "PolicyDraft",
     "agree_policy",
+    "ask_preview",
     "bootstrap_policies",
     "change_role",
     "discard_draft",
+    "is_silent",
+    "is_small",
+    "preview_seen_by",
     "propose_draft",
     "propose_policy",
     "reject_policy",
     "remove_relationship",
+    "restart_preview",
     "retire_policy",
+    "run_preview",
     "save_draft",
     "save_relationship",
     "save_role",

@@ -1,8 +1,10 @@
 """Every page as each kind of person sees it: axe, widths, both themes, nothing refused by CSP."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.functional.installation import Installation
 
@@ -32,6 +34,8 @@ OWNER = [
     "/roles/",
     "/roles/refund-agent/",
     "/relationships/",
+    "/simulator/",
+    "/simulator/?agent=refund-desk&tool=refund.issue",
     "/callers/",
     "/trail/",
     "/trail/?effect=deny",
@@ -46,6 +50,14 @@ SECURITY = [
     "/roles/refund-agent/",
     "/relationships/",
     "/relationships/new/",
+    "/coverage/",
+    "/simulator/",
+    "/preview/",
+    "/preview/agent/refund-desk/?tool=refund.issue",
+    "/preview/policy/refunds-under-500/",
+    "/preview/role/refund-agent/",
+    "/preview/system/crm/",
+    "/policies/refunds-under-500/preview/1/",
     "/admin/",
     "/admin/registry/agent/",
     "/admin/registry/system/",
@@ -109,6 +121,54 @@ def test_page_is_accessible_at_every_width(
     assert found == {key: [] for key in found}
     assert over == dict.fromkeys(over, 0)
     assert ours == []
+
+
+def test_a_preview_is_compared_and_every_call_opened(
+    demo: Installation, contexts: dict[str, BrowserContext]
+) -> None:
+    page = contexts["security"].new_page()
+    page.goto(f"{demo.base_url}/preview/role/support-read/")
+    page.check("input[name=remove_tools] >> nth=0")
+    page.click("main button.primary")
+
+    # The queue compares a month of the demo; the page loads itself again at the end.
+    page.wait_for_selector("td a:has-text('Compare')", timeout=120_000)
+    result, answer = _wrong(page), page.inner_text("h1")
+    page.click("td a:has-text('Compare') >> nth=0")
+    page.wait_for_selector("text=With the change")
+    both = _wrong(page)
+    page.close()
+
+    assert answer.startswith("It would have denied ")
+    assert (result, both) == ([], [])
+
+
+def test_a_simulation_is_shown_opened(
+    demo: Installation, contexts: dict[str, BrowserContext]
+) -> None:
+    page = contexts["owner"].new_page()
+    page.goto(f"{demo.base_url}/simulator/")
+    page.select_option("select[name=agent]", "refund-desk")
+    page.select_option("select[name=tool]", "refund.issue")
+    expect(page.locator("#id_parameters")).to_have_value(re.compile("claim"), timeout=30_000)
+    page.click("main button.primary")
+    page.wait_for_selector("text=Ask it for real")
+    heading, wrong = page.inner_text("h1"), _wrong(page)
+    page.close()
+
+    assert heading.startswith("Would be ")
+    assert wrong == []
+
+
+def _wrong(page: Page) -> list[str]:
+    """What axe finds, and the widths at which the page scrolls sideways."""
+    found = []
+    for width, theme in ((1440, "light"), (390, "dark")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        page.wait_for_timeout(SETTLE_MS)
+        found += [each["id"] for each in Axe().run(page).response["violations"]]
+    return found + [f"{width} px" for width in (320, 720, 1440) if _over(page, width)]
 
 
 def _over(page: Page, width: int) -> int:
