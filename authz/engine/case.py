@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 from authz.engine.targets import Target, classification, target_of
 from authz.engine.types import (
@@ -22,6 +23,20 @@ from authz.engine.world import Facts, World, world_of
 
 LONGEST_NAME = 120
 
+Found = TypeVar("Found")
+
+
+class found_once(Generic[Found]):  # noqa: N801 - used as a decorator
+    """A property that is found when it is first asked for. One thread has one case: no lock."""
+
+    def __init__(self, find: Callable[[Any], Found]) -> None:
+        self._find = find
+        self._name = find.__name__
+
+    def __get__(self, case: Any, _: Any) -> Found:
+        found = case.__dict__[self._name] = self._find(case)
+        return found
+
 
 class Case:
     """One request with all that is known, and what the checks find out only once."""
@@ -32,7 +47,7 @@ class Case:
         self.now = now
         self.mode = mode
 
-    @cached_property
+    @found_once
     def world(self) -> World:
         return world_of(self.snapshot.world)
 
@@ -40,16 +55,16 @@ class Case:
     def is_agent(self) -> bool:
         return self.request.kind is SubjectKind.AGENT
 
-    @cached_property
+    @found_once
     def agent(self) -> Document | None:
         found = document(self.snapshot.agent)
         return found if found and found["slug"] == self.request.agent else None
 
-    @cached_property
+    @found_once
     def person(self) -> Document | None:
         return _person(self.snapshot.person, self.request.person)
 
-    @cached_property
+    @found_once
     def user(self) -> Document | None:
         return _person(self.snapshot.user, self.request.user)
 
@@ -65,12 +80,12 @@ class Case:
             raise LookupError("nobody acts")
         return found
 
-    @cached_property
+    @found_once
     def tool(self) -> Facts | None:
         found: Facts | None = self.world.tools.get(self.request.tool)
         return found
 
-    @cached_property
+    @found_once
     def target(self) -> Target:
         """The judged resource; as it was named where the tool is unknown."""
         request = self.request
@@ -78,7 +93,7 @@ class Case:
             return Target(request.resource_type, request.resource_id, False)
         return target_of(request, self.tool, self.world.types)
 
-    @cached_property
+    @found_once
     def tier(self) -> str:
         """The tier of what the tool reads, "" for an unknown tool."""
         if self.tool is None:
@@ -99,8 +114,11 @@ def passed(check: Check, **detail: Json) -> Step:
     return Step(check, Status.PASSED, detail=detail)
 
 
+_NOT_APPLICABLE = {check: Step(check, Status.NOT_APPLICABLE) for check in Check}
+
+
 def not_applicable(check: Check) -> Step:
-    return Step(check, Status.NOT_APPLICABLE)
+    return _NOT_APPLICABLE[check]
 
 
 def refused(case: Case, code: str, status: Status = Status.REFUSED, **detail: Json) -> Step:
