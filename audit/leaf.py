@@ -69,7 +69,7 @@ def faults(row: Mapping[str, Any]) -> list[str]:
 
 def instant(at: datetime) -> str:
     """`at` as the body writes it."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _plain(value: Any) -> Any:

@@ -126,12 +126,14 @@ def find_secret(value: Any) -> str | None:
     A name that is itself a credential is shown as `*`. Fields declared secret are sealed by
     `seal_secret_field` before they come here; what that returns is not recognised.
     """
+    return next(_places(value, "$", b""), None) if _is_worth_a_look(value) else None
+
+
+def _is_worth_a_look(value: Any) -> bool:
     try:
-        if not is_suspect(canonical(value)):
-            return None
+        return is_suspect(canonical(value))
     except NotRecordable:
-        pass  # Bytes and the like have no JSON form, and are looked at all the same.
-    return next(_places(value, "$", b""), None)
+        return True  # Bytes and the like have no JSON form, and are looked at all the same.
 
 
 def is_suspect(raw: bytes) -> bool:
@@ -141,6 +143,8 @@ def is_suspect(raw: bytes) -> bool:
 
 def redact(value: Any) -> Any:
     """`value` with every recognised credential replaced by a fixed text."""
+    if type(value) is str and not _is_worth_a_look(value):
+        return value
     return _redacted(value, b"")
 
 

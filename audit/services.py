@@ -295,14 +295,16 @@ def _without_secret(part: str, value: Any) -> bytes:
 
 def _without_nul(raw: bytes) -> bytes:
     """`raw`, unless a text in it holds NUL: PostgreSQL's JSON has no such character."""
-    if b"\\u0000" in raw.replace(b"\\\\", b""):
+    if b"\\u0000" in raw and b"\\u0000" in raw.replace(b"\\\\", b""):
         raise NotRecordable("Outside of payloads, no text may hold the character NUL.")
     return raw
 
 
 def _column(entry: Entry, column: str) -> str:
     value = str(entry.get(column, ""))
-    if "\0" in value or len(value.encode("utf-8", "surrogatepass")) > MAX_COLUMN_BYTES:
+    # No character takes more than four bytes.
+    long = len(value) * 4 > MAX_COLUMN_BYTES
+    if "\0" in value or (long and len(value.encode("utf-8", "surrogatepass")) > MAX_COLUMN_BYTES):
         raise NotRecordable(
             f"{column} must be at most {MAX_COLUMN_BYTES} bytes and hold no NUL character.",
             fields={column: [f"At most {MAX_COLUMN_BYTES} bytes, and no NUL character."]},

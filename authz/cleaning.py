@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from audit.payloads import new_salt
-from audit.redactor import find_secret, redact, seal_secret_field
+from audit.errors import NotRecordable
+from audit.payloads import canonical, new_salt
+from audit.redactor import find_secret, is_suspect, redact, seal_secret_field
 from authz.asks import Ask
 
 # Members of an Ask besides its payload, and what the caller calls them.
@@ -51,6 +52,8 @@ def clean(ask: Ask, secret: Collection[str]) -> Clean:
     """`ask` as it may be kept; `secret` are the parameters that its tool declares secret."""
     salt = new_salt()
     payload = _payload(ask, secret, salt)
+    if not _is_worth_a_look(ask, payload):
+        return Clean(ask, payload, {"parameters": salt})
     found = {part: place for part, value in payload.items() if (place := find_secret(value))}
     paths = [f"{part}{place[1:]}" for part, place in found.items()]
     kept = {part: value for part, value in payload.items() if part not in found}
@@ -65,6 +68,14 @@ def clean(ask: Ask, secret: Collection[str]) -> Clean:
         salts={"parameters": salt} if "parameters" in kept else {},
         secret_path=paths[0] if paths else "",
     )
+
+
+def _is_worth_a_look(ask: Ask, payload: Mapping[str, Any]) -> bool:
+    """A quick look at all of it at once; False only where nothing would be found in any part."""
+    try:
+        return is_suspect(canonical([payload, *(getattr(ask, member) for member in _PATHS)]))
+    except NotRecordable:
+        return True
 
 
 def blot(cleaned: Clean, why: Exception) -> Clean:

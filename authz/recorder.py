@@ -7,13 +7,13 @@ is `NotRecorded`: there is no decision then, neither yes nor no.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import Error, connection, transaction
 
 from audit.services import Row
@@ -80,14 +80,14 @@ def record(batch: Sequence[Judged]) -> list[Recorded | Stale]:
 
 def read_answers(text: str) -> list[Recorded | Stale]:
     """What the batch function said, in the order of the requests, and its time taken over."""
-    answer = json.loads(text)
+    answer = orjson.loads(text)
     timekeeper.observe(datetime.fromisoformat(answer["now"]))
     return [_read(each) for each in answer["answers"]]
 
 
 def as_json(batch: Sequence[Judged]) -> str:
     """The argument of the batch function."""
-    return json.dumps(
+    return orjson.dumps(
         [
             {
                 "row": each.row,
@@ -99,7 +99,7 @@ def as_json(batch: Sequence[Judged]) -> str:
             }
             for each in batch
         ]
-    )
+    ).decode()
 
 
 def _read(answer: Mapping[str, Any]) -> Recorded | Stale:

@@ -177,7 +177,9 @@ def hides_resources(resolved: Resolved, decision: Decision) -> bool:
 
 def _resource(kind: str, resource_id: str, hidden: bool) -> str:
     shown = _resource_id(resource_id, hidden)
-    return f"{kind}/{shown}" if kind and shown else kind
+    whole = f"{kind}/{shown}" if kind and shown else kind
+    # What is too long for the column is found by its hash, and read in the body's other line.
+    return whole if len(whole.encode()) <= audit.MAX_COLUMN_BYTES else audit.index_resource(whole)
 
 
 def _resource_id(resource_id: str, hidden: bool) -> str:

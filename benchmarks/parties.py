@@ -147,7 +147,7 @@ def cerbos_program(scratch: Path) -> Path:
 
 @contextmanager
 def cerbos(scratch: Path) -> Iterator[Side]:
-    """Cerbos with its file audit log on, which it writes without fsync."""
+    """Cerbos as it comes, with its file audit log on, which it writes without fsync."""
     program, folder, port = cerbos_program(scratch), scratch / "cerbos", free_port()
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "policies").mkdir(parents=True)
@@ -162,8 +162,6 @@ def cerbos(scratch: Path) -> Iterator[Side]:
         "telemetry": {"disabled": True},
         "audit": {
             "enabled": True,
-            "accessLogsEnabled": False,
-            "decisionLogsEnabled": True,
             "backend": "file",
             "file": {"path": str(folder / "audit.log")},
         },
@@ -171,7 +169,7 @@ def cerbos(scratch: Path) -> Iterator[Side]:
     (folder / "conf.yaml").write_text(yaml.safe_dump(configuration))
     with (folder / "server.log").open("wb") as log:
         child = subprocess.Popen(
-            [program, "server", "--log-level", "error", "--config", folder / "conf.yaml"],
+            [program, "server", "--config", folder / "conf.yaml"],
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -25,7 +25,7 @@ from governance.kernel import checks  # noqa: E402
 
 checks.refuse_to_start()
 # The recorder's thread is waited for: it must not wait for its turn in the interpreter.
-sys.setswitchinterval(0.0005)
+sys.setswitchinterval(0.001)
 
 FLUSH_SECONDS = 5.0
 

@@ -42,6 +42,7 @@ Json = Any
 Read = TypeVar("Read")
 Reply = tuple[int, dict[str, str], bytes]
 
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
 _DECISION = re.compile(r"/api/v1/decisions/([0-9a-f-]{36})(/outcome)?")
 
@@ -97,7 +98,7 @@ def answering(
     request_id = call.header("x-request-id")
     if _REQUEST_ID.fullmatch(request_id):
         sent["X-Request-ID"] = request_id
-    return told.status, sent, json.dumps(told.body, separators=(",", ":")).encode()
+    return told.status, sent, _as_json(told.body).encode()
 
 
 def broken() -> Reply:
@@ -105,7 +106,7 @@ def broken() -> Reply:
     detail = "Something went wrong here, so there is no decision. Do not go on."
     body = problem(status_code=500, code="error", detail=detail)
     headers = {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
-    return 500, headers, json.dumps(body, separators=(",", ":")).encode()
+    return 500, headers, _as_json(body).encode()
 
 
 def _problem(error: GovernanceError) -> Told:

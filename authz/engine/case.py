@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 from authz.engine.reading import NOTHING, Reading, carried, reading_in, reading_of
 from authz.engine.targets import (
@@ -35,6 +35,20 @@ from governance.kernel.tiers import highest
 
 LONGEST_NAME = 120
 
+Found = TypeVar("Found")
+
+
+class found_once(Generic[Found]):  # noqa: N801 - used as a decorator
+    """A property that is found when it is first asked for. One thread has one case: no lock."""
+
+    def __init__(self, find: Callable[[Any], Found]) -> None:
+        self._find = find
+        self._name = find.__name__
+
+    def __get__(self, case: Any, _: Any) -> Found:
+        found = case.__dict__[self._name] = self._find(case)
+        return found
+
 
 class Case:
     """One request with all that is known, and what the checks find out only once."""
@@ -45,7 +59,7 @@ class Case:
         self.now = now
         self.mode = mode
 
-    @cached_property
+    @found_once
     def world(self) -> World:
         return world_of(self.snapshot.world)
 
@@ -53,16 +67,16 @@ class Case:
     def is_agent(self) -> bool:
         return self.request.kind is SubjectKind.AGENT
 
-    @cached_property
+    @found_once
     def agent(self) -> Document | None:
         found = document(self.snapshot.agent)
         return found if found and found["slug"] == self.request.agent else None
 
-    @cached_property
+    @found_once
     def person(self) -> Document | None:
         return _person(self.snapshot.person, self.request.person)
 
-    @cached_property
+    @found_once
     def user(self) -> Document | None:
         return _person(self.snapshot.user, self.request.user)
 
@@ -78,12 +92,12 @@ class Case:
             raise LookupError("nobody acts")
         return found
 
-    @cached_property
+    @found_once
     def tool(self) -> Facts | None:
         found: Facts | None = self.world.tools.get(self.request.tool)
         return found
 
-    @cached_property
+    @found_once
     def target(self) -> Target:
         """The judged resource; as it was named where the tool is unknown."""
         request = self.request
@@ -91,19 +105,19 @@ class Case:
             return Target(request.resource_type, request.resource_id, False)
         return target_of(request, self.tool, self.world.types)
 
-    @cached_property
+    @found_once
     def tier(self) -> str:
         """The tier of what the tool reads, "" for an unknown tool."""
         if self.tool is None:
             return ""
         return classification(self.tool, self.target, self.world.systems)
 
-    @cached_property
+    @found_once
     def reads(self) -> tuple[Touched, ...]:
         """What this call reads, () for an unknown tool."""
         return self._touched(READS)
 
-    @cached_property
+    @found_once
     def writes(self) -> tuple[Touched, ...]:
         """Where this call writes, () for an unknown tool."""
         return self._touched(WRITES)
@@ -113,12 +127,12 @@ class Case:
             return ()
         return touched(self.tool, self.target, self.world.systems, direction)
 
-    @cached_property
+    @found_once
     def session(self) -> Document | None:
         """The flow session that the call belongs to, None where it names none that was opened."""
         return document(self.snapshot.session)
 
-    @cached_property
+    @found_once
     def reported(self) -> Reading:
         """What the caller says that the run has read besides; it can only raise."""
         return reading_of(self._reported())
@@ -130,7 +144,7 @@ class Case:
             place = place_in(self.world.systems, each.system, each.resource)
             yield replace(place, trusted=place.trusted and each.trusted)
 
-    @cached_property
+    @found_once
     def before(self) -> Reading:
         """What the run has read before this call, with what its agent carries from others."""
         session = reading_in(self.session) if self.session else NOTHING
@@ -142,17 +156,17 @@ class Case:
             return NOTHING
         return carried(self.agent.get("carried") or {}, self.now)
 
-    @cached_property
+    @found_once
     def after(self) -> Reading:
         """What the run has read once this call went on."""
         return self.before | reading_of(self.reads)
 
-    @cached_property
+    @found_once
     def label(self) -> str:
         """The tier of all that, raised by each toxic combination that it completes."""
         return highest([self.after.tier, *(tier for _, tier in self.completed)])
 
-    @cached_property
+    @found_once
     def completed(self) -> tuple[tuple[str, str], ...]:
         """Slug and tier of the toxic combinations among the categories that were read."""
         return tuple(
@@ -175,8 +189,11 @@ def passed(check: Check, **detail: Json) -> Step:
     return Step(check, Status.PASSED, detail=detail)
 
 
+_NOT_APPLICABLE = {check: Step(check, Status.NOT_APPLICABLE) for check in Check}
+
+
 def not_applicable(check: Check) -> Step:
-    return Step(check, Status.NOT_APPLICABLE)
+    return _NOT_APPLICABLE[check]
 
 
 def refused(case: Case, code: str, status: Status = Status.REFUSED, **detail: Json) -> Step:

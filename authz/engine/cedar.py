@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import cedarpy
+import orjson
 
 from authz.engine import names
 from authz.engine.types import Json
@@ -78,7 +79,8 @@ def put(asked: Question, policies: Any) -> Verdict:
         "principal": asked.principal,
         "action": {"type": names.ACTION, "id": asked.action},
         "resource": asked.resource,
-        "context": asked.context,
+        # As text, which the wrapper does not copy.
+        "context": orjson.dumps(asked.context).decode(),
     }
     answer = cedarpy.is_authorized(request, policies, asked.entities, asked.schema)
     return Verdict(

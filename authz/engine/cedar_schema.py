@@ -13,6 +13,7 @@ from itertools import product
 
 from authz.engine import names
 from authz.engine.projection import ATTRIBUTE_TYPES, Fields
+from authz.engine.reads import EVERYTHING, Reads, kept_type
 from authz.engine.types import Json
 
 STANDARD_RELATIONS = (
@@ -74,6 +75,7 @@ def build(
     types: Mapping[str, Json],
     relations: Mapping[str, Mapping[str, str]],
     tools: Mapping[str, tuple[Mapping[str, Json], Fields]],
+    reads: Reads = EVERYTHING,
 ) -> dict[str, Json]:
     """The schema document for `tools` (name → world document and parameters)."""
     entities = _entity_types(types, relations)
@@ -82,11 +84,13 @@ def build(
     for name, (tool, parameters) in tools.items():
         groups = [names.system_group(str(tool["system"])), names.effect_group(str(tool["effect"]))]
         actions.update({group: {} for group in groups})
-        actions[name] = _action(groups, resources, parameters)
+        actions[name] = _action(groups, resources, parameters, reads)
     return {names.NAMESPACE: {"entityTypes": entities, "actions": actions}}
 
 
-def _action(groups: list[str], resources: list[str], parameters: Fields) -> dict[str, Json]:
+def _action(
+    groups: list[str], resources: list[str], parameters: Fields, reads: Reads
+) -> dict[str, Json]:
     context = {
         "now": {"type": "Extension", "name": "datetime"},
         "local": _record(hour=_LONG, weekday=_LONG, business={"type": "Boolean"}),
@@ -103,7 +107,7 @@ def _action(groups: list[str], resources: list[str], parameters: Fields) -> dict
         "appliesTo": {
             "principalTypes": ["Agent", "Person"],
             "resourceTypes": resources,
-            "context": _record(**context),
+            "context": kept_type(_record(**context), reads),
         },
     }
 

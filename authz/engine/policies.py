@@ -12,6 +12,7 @@ import cedarpy
 
 from authz.engine import names
 from authz.engine.cedar_text import PolicyError, measure
+from authz.engine.reads import Reads, reads_of
 from authz.engine.types import Json
 
 MAX_SLICES = 4096
@@ -63,13 +64,14 @@ class PolicySlice:
 
     `enforced` is None where nothing has to be asked. `watched` are the log-only ones, permits and
     forbids in a set each, so that those which apply are named whatever the others say.
-    `owners` maps each statement to its policy.
+    `owners` maps each statement to its policy, `reads` is what all of them read of the context.
     """
 
     governed: bool
     enforced: Any
     watched: tuple[Any, ...]
     owners: Mapping[str, str]
+    reads: Reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class PolicyIndex:
             enforced=self._set(enforced, ungoverned=not governed),
             watched=tuple(one for one in watched if one is not None),
             owners={one.uid: one.policy for one in concerned},
+            reads=reads_of(one.source for one in concerned),
         )
 
     def _set(self, statements: Sequence[Statement], *, ungoverned: bool = False) -> Any:

@@ -11,6 +11,7 @@ from authz.engine import cedar, names, question
 from authz.engine.case import Case, passed, refused
 from authz.engine.cedar import Question, Verdict
 from authz.engine.policies import UNGOVERNED, PolicySlice
+from authz.engine.reads import EVERYTHING, Reads, kept
 from authz.engine.types import Check, Json, Status, Step
 from authz.engine.world import CompiledTool, Entity
 
@@ -23,7 +24,7 @@ def policy(case: Case) -> Step:
     part = _slice(case)
     if part.enforced is None and not part.watched:
         return _ruled(case, part, None, {})
-    asked = _question(case)
+    asked = _question(case, part.reads)
     watched = _watched(asked, part)
     verdict = cedar.put(asked, part.enforced) if part.enforced is not None else None
     return _ruled(case, part, verdict, watched)
@@ -42,7 +43,7 @@ def policy_so_far(case: Case, lacking: frozenset[str]) -> Step:
     if part.enforced is None:
         return _ruled(case, part, None, {})
     schema = case.world.open_schema(case.request.tool, lacking)
-    asked = replace(_question(case), schema=schema)
+    asked = replace(_question(case, EVERYTHING), schema=schema)
     any_resource = lacks_resource(case, lacking)
     verdict = cedar.put(asked, index.open_set(part, lacking, any_resource=any_resource))
     permits = {one.uid for one in index.statements if one.effect == "permit"}
@@ -92,7 +93,8 @@ def _watched(asked: Question, part: PolicySlice) -> dict[str, Json]:
     return {**found, "flags": ["log_only_error"]} if failed else found
 
 
-def _question(case: Case) -> Question:
+def _question(case: Case, reads: Reads) -> Question:
+    """All is projected, so that what cannot be is an error; only what is read is handed over."""
     world, request, subject = case.world, case.request, case.subject
     tool = world.tool(request.tool)
     zone = subject.get("owner_zone" if case.is_agent else "zone")
@@ -108,9 +110,9 @@ def _question(case: Case) -> Question:
         principal=_principal(case),
         action=tool.name,
         resource=question.resource_uid(world, case.target, str(tool.document["system"])),
-        context=context,
+        context=kept(context, reads),
         entities=_entities(case, tool),
-        schema=tool.cedar,
+        schema=world.schema_for(tool, reads),
     )
 
 
@@ -135,7 +137,7 @@ def _entities(case: Case, tool: CompiledTool) -> Any:
         str(tool.document["system"]),
         target.type,
         target.id if target.type in world.types else "",
-        json.dumps([of_subject, of_resource]),
+        json.dumps([of_subject, of_resource]) if of_subject or of_resource else "",
     )
 
     def made() -> list[Entity]:

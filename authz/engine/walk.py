@@ -49,6 +49,9 @@ CHECKS: Mapping[Check, CheckFunction | None] = {
     Check.GATE: None,
 }
 
+# Steps say nothing of their call, so that one of each is enough.
+NOT_BUILT = {check: Step(check, Status.NOT_BUILT) for check in Check}
+NOT_REACHED = {check: Step(check, Status.NOT_REACHED) for check in Check}
 REFUSALS = frozenset([Status.REFUSED, Status.ERROR])
 _INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
@@ -66,7 +69,7 @@ def take_walk(case: Case, functions: Mapping[Check, CheckFunction | None]) -> tu
     steps: list[Step] = []
     ended = False
     for check in Check:
-        step = Step(check, Status.NOT_REACHED) if ended else _step(case, check, functions[check])
+        step = NOT_REACHED[check] if ended else _step(case, check, functions[check])
         steps.append(step)
         ended = ended or step.status in REFUSALS
     return tuple(steps)
@@ -74,7 +77,7 @@ def take_walk(case: Case, functions: Mapping[Check, CheckFunction | None]) -> tu
 
 def _step(case: Case, check: Check, function: CheckFunction | None) -> Step:
     if function is None:
-        return Step(check, Status.NOT_BUILT)
+        return NOT_BUILT[check]
     try:
         return function(case)
     except _INTERRUPTIONS:
@@ -85,9 +88,13 @@ def _step(case: Case, check: Check, function: CheckFunction | None) -> Step:
 
 def deciding_step(steps: Sequence[Step]) -> Step | None:
     """The refusal, else the first hold; None allows."""
-    refusals = (step for step in steps if step.status in REFUSALS)
-    holds = (step for step in steps if step.status is Status.HELD)
-    return next(refusals, None) or next(holds, None)
+    hold: Step | None = None
+    for step in steps:
+        if step.status in REFUSALS:
+            return step
+        if hold is None and step.status is Status.HELD:
+            hold = step
+    return hold
 
 
 def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
@@ -125,7 +132,7 @@ def _effect(step: Step | None) -> Effect:
 
 
 def _gathered(steps: Sequence[Step], name: str) -> tuple[str, ...]:
-    return tuple(str(one) for step in steps for one in step.detail.get(name, ()))
+    return tuple(str(one) for step in steps if step.detail for one in step.detail.get(name, ()))
 
 
 def _place(case: Case) -> tuple[str, str, str]:

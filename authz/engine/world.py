@@ -17,6 +17,7 @@ import cedarpy
 
 from authz.engine import cedar_schema, names, policies
 from authz.engine.projection import Fields, parameters_of
+from authz.engine.reads import EVERYTHING, Reads
 from authz.engine.schema import ParameterSchema, parameter_schema
 from authz.engine.types import Document, Json, Slice
 
@@ -24,6 +25,7 @@ KEPT_WORLDS = 8
 KEPT_NARROWINGS = 4096
 KEPT_ENTITIES = 8192
 KEPT_OPEN = 1024
+KEPT_SCHEMAS = 4096
 TEAM_WORDS = ("team", "group")
 MEMBER = "member"
 
@@ -82,6 +84,7 @@ class World:
     _tools: dict[str, CompiledTool] = field(default_factory=dict)
     _open: dict[tuple[str, frozenset[str]], Any] = field(default_factory=dict)
     _whole: list[Any] = field(default_factory=list)
+    _cut: dict[tuple[str, Reads], Any] = field(default_factory=dict)
     _entities: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
     def tool(self, name: str) -> CompiledTool:
@@ -114,6 +117,17 @@ class World:
             found = self._open[name, lacking] = self._cedar({name: (tool.document, asked)})
         return found
 
+    def schema_for(self, tool: CompiledTool, reads: Reads) -> Any:
+        """The Cedar schema of one tool with no more of the context than `reads`."""
+        found = self._cut.get((tool.name, reads))
+        if found is None:
+            if len(self._cut) >= KEPT_SCHEMAS:
+                self._cut.clear()
+            found = self._cut[tool.name, reads] = self._cedar(
+                {tool.name: (tool.document, tool.parameters)}, reads
+            )
+        return found
+
     def cedar_schema(self) -> Any:
         """The Cedar schema of all tools, which policies are checked against."""
         if not self._whole:
@@ -133,8 +147,10 @@ class World:
             self._entities[about] = found
         return found
 
-    def _cedar(self, tools: Mapping[str, tuple[Facts, Fields]]) -> Any:
-        document = cedar_schema.build(types=self.types, relations=self.relation_types, tools=tools)
+    def _cedar(self, tools: Mapping[str, tuple[Facts, Fields]], reads: Reads = EVERYTHING) -> Any:
+        document = cedar_schema.build(
+            types=self.types, relations=self.relation_types, tools=tools, reads=reads
+        )
         return cedarpy.Schema.from_json_str(json.dumps(document))
 
 

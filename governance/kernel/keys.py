@@ -16,7 +16,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 def folder() -> Path:
     """The folder that holds this installation's keys."""
-    return Path(settings.MUSTER_KEYS)
+    return _path(str(settings.MUSTER_KEYS))
+
+
+@cache
+def _path(name: str) -> Path:
+    """One object for each name: what is kept by it finds it without making its hash again."""
+    return Path(name)
 
 
 @cache

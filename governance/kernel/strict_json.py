@@ -43,21 +43,19 @@ def loads(raw: bytes, *, max_bytes: int = MAX_BYTES) -> JsonValue:
         raise BadJson(f"The body is not UTF-8 (byte {error.start}).") from error
     _refuse_depth(text)
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_float,
-        )
+        value = _decoder.decode(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise BadJson(f"The body is not JSON: {error}.") from error
-    _refuse_text(value)
+    # Only an escape can bring in what a UTF-8 text of JSON cannot hold.
+    if "\\u" in text:
+        _refuse_text(value)
     return value
 
 
 def _refuse_depth(text: str) -> None:
     """Count brackets outside strings before the recursive parser sees them."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
     depth = 0
     for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
         depth += 1 if bracket in "[{" else -1
@@ -93,6 +91,11 @@ def _float(digits: str) -> float:
     if abs(value) > MAX_INTEGER and value.is_integer():
         raise BadJson("A number lies beyond ±(2^53 - 1). Send it as a string.")
     return value
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float
+)
 
 
 def _refuse_text(value: JsonValue) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from governance.kernel import secret_key
-from governance.runner import command, compose, requirements, testing, up
+from governance.runner import bench, command, compose, requirements, testing, up
 from governance.runner.places import CannotStart
 
 DEFAULT_PORT = 8000
@@ -28,6 +28,7 @@ def _run(word: str, rest: list[str]) -> int:
         "up": lambda rest: up.up(_wanted(rest)),
         "demo": lambda rest: up.up(_wanted([*rest, "--demo"])),
         "test": testing.run,
+        "bench": bench.run,
         "lock": requirements.run,
         "key": _print_key,
         "compose-init": compose.prepare,

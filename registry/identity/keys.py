@@ -58,6 +58,7 @@ class Keyring:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
+        self._path = str(self._folder)
         self._lock = threading.Lock()
         self._seen = -1
         self._current: tuple[int, tuple[SigningKey, ...]] = (0, ())
@@ -84,7 +85,7 @@ class Keyring:
 
     def _changed_at(self) -> int:
         try:
-            return self._folder.stat().st_mtime_ns
+            return os.stat(self._path).st_mtime_ns  # noqa: PTH116 - at every request
         except OSError:
             return 0
 

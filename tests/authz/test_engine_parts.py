@@ -405,13 +405,14 @@ def test_declared_attribute_comes_before_a_relation_of_its_name() -> None:
 def test_user_who_is_acted_for_is_an_entity() -> None:
     from authz.engine import policy
     from authz.engine.case import Case
+    from authz.engine.reads import EVERYTHING
 
     request = a_request(user="p_ann", tool="web.search")
     at = datetime(2026, 11, 23, tzinfo=UTC)
     case = Case(request, snapshot(documents(), request), at, Mode.ENFORCE)
 
     uids = [entity["uid"]["id"] for entity in policy._people(case, {})]
-    asked = policy._question(case)
+    asked = policy._question(case, EVERYTHING)
 
     assert uids == ["desk", "p_ann"]
     assert asked.context["user"] == {"__entity": {"type": "Muster::Person", "id": "p_ann"}}
