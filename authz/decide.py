@@ -70,7 +70,7 @@ def decide(
     """Decide every question, in order, in one transaction.
 
     A question whose facts changed meanwhile is judged again by the new ones, three times at
-    the most; then it is refused as busy, on the record. `now` and `record` are given only where
+    the most without getting on; then it is refused as busy, on the record. `now` and `record` are given only where
     the past is told again: a demo, a simulation. Raises `NotRecorded`.
     """
     return run(deciding(asks, caller, now=now), record)
@@ -88,11 +88,11 @@ def deciding(
 
 def _deciding(asks: Sequence[Ask], caller: Caller, now: datetime | None) -> Work[list[Answer]]:
     answers: dict[int, Answer] = {}
-    for attempt in range(MAX_TRIES + 1):
-        waiting = [n for n in range(len(asks)) if n not in answers]
-        if not waiting:
-            break
-        given = refusals.refuse(refusals.BUSY) if attempt == MAX_TRIES else None
+    tries = 0
+    while waiting := [n for n in range(len(asks)) if n not in answers]:
+        if tries > MAX_TRIES:
+            raise NotRecorded()
+        given = refusals.refuse(refusals.BUSY) if tries == MAX_TRIES else None
         turns = yield Look(partial(_turns, [asks[n] for n in waiting], caller, now, given))
         recorded = yield [turn.judged for turn in turns]
         for n, turn, written in zip(waiting, turns, recorded, strict=True):
@@ -100,8 +100,8 @@ def _deciding(asks: Sequence[Ask], caller: Caller, now: datetime | None) -> Work
                 _renew(written)
             else:
                 answers[n] = _answer(turn, written)
-    if len(answers) != len(asks):
-        raise NotRecorded()
+        # A question of the same batch may be what changed the facts: that is no try.
+        tries += all(n not in answers for n in waiting)
     return [answers[n] for n in range(len(asks))]
 
 

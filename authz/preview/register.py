@@ -7,7 +7,7 @@ once: both sides of a comparison rest on the same facts.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from audit.payloads import canonical
@@ -70,13 +70,22 @@ class Register:
         named = question.said["judged"]["slices"]
         then = {key: at for key, at in named.items() if key.partition(":")[0] not in STANDING}
         used = held_by(question, then, self._kept)
-        before = {key: pair.before for key, pair in self._of(request)}
-        after = {key: pair.after for key, pair in self._of(request)}
+        carried = self._carried(question)
+        before = {key: _carrying(pair.before, carried) for key, pair in self._of(request)}
+        after = {key: _carrying(pair.after, carried) for key, pair in self._of(request)}
         return Sides(
             request,
             snapshot_of(request, {**used, **before}),
             snapshot_of(request, {**used, **after}),
         )
+
+    def _carried(self, question: Question) -> Mapping[str, str]:
+        """What the agent had read before: no fact of the register, so it stays as it was."""
+        named = question.said["judged"]["slices"]
+        kept = {key: at for key, at in named.items() if key.startswith("agent:") and at[1]}
+        for held in held_by(question, kept, self._kept).values():
+            return dict(held.slice.document.get("carried") or {}) if held.slice else {}
+        return {}
 
     def _of(self, request: Request) -> Iterable[tuple[str, _Pair]]:
         for key in {WORLD, _key("gateway", request.gateway), *self._keys(request)} - {""}:
@@ -151,6 +160,15 @@ class Register:
             "user": self._change.person,
         }.get(kind)
         return apply(document) if apply else document
+
+
+def _carrying(held: Held, carried: Mapping[str, str]) -> Held:
+    """An agent's slice with what it carried then; any other as it is."""
+    part = held.slice
+    if part is None or "carried" not in part.document or part.document["carried"] == carried:
+        return held
+    document = {**part.document, "carried": dict(carried)}
+    return _held(held.key, held.revision, document)
 
 
 def _key(kind: str, name: str) -> str:

@@ -353,3 +353,14 @@ def test_canaries_in_tokens(client, mark):
 
     token = secret.removeprefix("Bearer ")
     assert _found([token, token.split(".")[2]], _everything()) == []
+
+
+def test_resource_that_is_too_long_for_its_column_is_recorded_by_hash(send, mark, records_after):
+    desk, before = make_desk(), mark()
+    body = desk.body(action={"name": "nothing"}, resource={"type": "t" * 800, "id": "i" * 800})
+
+    answer = send(json.dumps(body), desk.client)
+
+    (record,) = records_after(before, kind="decision")
+    assert (answer.status_code, answer.json()["decision"]) == (200, False)
+    assert record["resource"].startswith("hmac-sha256:")

@@ -17,7 +17,6 @@ from authz.coverage import (
 )
 from authz.decide import decide
 from authz.engine.types import SubjectKind
-from authz.enums import PolicyState
 from authz.models import GovernedTool, Policy, Role
 from governance.kernel import clock
 from registry.models import AllowlistEntry
@@ -114,7 +113,7 @@ def test_policies_that_never_fired(desk):
     fired = make_policy(permit(desk.tool), slug="fired")
     idle = make_policy(permit(desk.tool, " when { context.tier > 2 }"), slug="idle")
     watch = make_policy("forbid(principal, action, resource);", slug="watch", log_only=True)
-    Policy.objects.create(slug="gone", text="x", state=PolicyState.RETIRED)
+    Policy.objects.create(slug="gone", text="x")
     before = {each.slug for each in coverage().unfired}
     # A name that looks like a policy's id is no policy that fired.
     decide([desk.ask(agent=idle.uid), desk.ask(chain=(idle.uid,))], desk.gateway_caller)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -248,6 +249,38 @@ READS = [
     "roles",
     "relationships",
 ]
+# Those that have tests of their own: the second person's, one's own, one row.
+OTHERS = {
+    ("POST", "policies/cap/versions/1/cases"),
+    ("POST", "policies/cap/versions/1/agree"),
+    ("POST", "policies/cap/versions/1/reject"),
+    ("POST", "policies/cap/versions/1/withdraw"),
+    ("GET", "roles/clerks"),
+    ("DELETE", "relationships/1"),
+}
+
+
+def test_every_operation_that_is_described_is_tested(desk, capsys):
+    call_command("spectacular", "--format", "openapi-json")
+    paths = json.loads(capsys.readouterr().out)["paths"]
+    tested = {*(("GET", path) for path in READS), *_operations(desk), *OTHERS}
+
+    def shape(method, path):
+        names = ["" if part.startswith("{") else part for part in path.split("/")]
+        return method, *names
+
+    described = {
+        shape(method.upper(), path.removeprefix("/api/v1/"))
+        for path, operations in paths.items()
+        if path.startswith(("/api/v1/policies", "/api/v1/roles", "/api/v1/relationships"))
+        for method in operations
+    }
+    values = {"cap", "other", "freeze", "clerks", "1", desk.role.slug}
+    reached = {
+        shape(method, "/".join("{x}" if part in values else part for part in path.split("/")))
+        for method, path in tested
+    }
+    assert described == reached
 
 
 @pytest.mark.parametrize("group", GROUPS)

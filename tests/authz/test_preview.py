@@ -2,24 +2,27 @@
 
 import random
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from audit.models import Record
 from authz import services
 from authz.coverage import coverage
 from authz.decide import decide
 from authz.engine.types import SubjectKind
-from authz.models import Role
+from authz.models import FlowSession, Role
 from authz.preview import telling
 from governance.kernel import clock
+from governance.kernel.clock import uuid7
 from governance.kernel.errors import GovernanceError, Invalid, NotAllowed, NotFound
 from registry import changes as proposals
 from registry import services as register
 from registry.enums import ChangeState, GroupName
-from registry.models import AllowlistEntry, Clearance, Client, ProposedChange, Resource
+from registry.models import Agent, AllowlistEntry, Clearance, Client, ProposedChange, Resource
 from registry.reach import reach_of
 from registry.selectors import agents_for_reach
 from tests.factories.authz import (
@@ -89,6 +92,24 @@ class Office:
 @pytest.fixture
 def office():
     return Office()
+
+
+def in_clean_sessions(asks):
+    """Each with an empty memory, so that none hangs on what an earlier one read."""
+    now, found = timezone.now(), []
+    agents = {agent.slug: agent for agent in Agent.objects.all()}
+    for ask in asks:
+        if agent := agents.get(ask.agent):
+            opened = FlowSession.objects.create(
+                id=f"s-{uuid7(now).hex}",
+                agent=agent,
+                is_clean=True,
+                opened_at=now,
+                expires_at=now + timedelta(hours=1),
+            )
+            ask = replace(ask, session=opened.id)
+        found.append(ask)
+    return found
 
 
 def previewed(change, by, **span):
@@ -287,12 +308,12 @@ KINDS = [
 def test_a_preview_equals_what_then_happens(kind, office, security, second):
     change, make = kind(office, security)
     asks = office.asks()
-    before = decide(asks, office.desk.gateway_caller)
+    before = decide(in_clean_sessions(asks), office.desk.gateway_caller)
 
     preview = previewed(change, security)
     make()
     agree_all(second)
-    after = decide(asks, office.desk.gateway_caller)
+    after = decide(in_clean_sessions(asks), office.desk.gateway_caller)
 
     happened = {
         (was.id, *said(was), *said(now))
@@ -317,7 +338,7 @@ def test_a_preview_equals_what_then_happens(kind, office, security, second):
 
 def test_what_the_register_decides_otherwise_by_now_is_told_apart(office, security):
     text = f'forbid(principal, action == Muster::Action::"{office.read.name}", resource);'
-    asks = office.asks()
+    asks = in_clean_sessions(office.asks())
     before = decide(asks, office.desk.gateway_caller)
     office.desk.role.tools.remove(office.tool)
     Client.objects.update(version=7)

@@ -180,7 +180,7 @@ def test_what_cannot_be_judged_again_is_counted_with_its_reason(began, monkeypat
         cursor.execute("DELETE FROM audit.wrap WHERE record = %s", [erased.id])
         cursor.execute("SET ROLE muster_web")
     first, _ = replayed(began)
-    monkeypatch.setattr(engine, "VERSION", 2)
+    monkeypatch.setattr(engine, "VERSION", engine.VERSION + 1)
     second, found = replayed(began)
 
     assert (first.same, first.unjudgeable) == (1, {Reason.UNJUDGED: 1, Reason.ERASED: 1})

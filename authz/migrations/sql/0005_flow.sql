@@ -17,11 +17,11 @@ CREATE TRIGGER slice_changed AFTER UPDATE ON authz_flowsession
 CREATE FUNCTION authz_bump_carrier() RETURNS trigger
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $body$
 BEGIN
-    PERFORM registry_bump('agent:' || NEW.agent);
+    PERFORM registry_bump('agent:' || OLD.agent, 'agent:' || NEW.agent);
     RETURN NULL;
 END
 $body$;
-CREATE TRIGGER slice AFTER INSERT OR UPDATE ON authz_carried
+CREATE TRIGGER slice AFTER INSERT OR DELETE OR UPDATE ON authz_carried
     FOR EACH ROW EXECUTE FUNCTION authz_bump_carrier();
 
 DO $body$
