@@ -70,8 +70,8 @@ def decide(
     """Decide every question, in order, in one transaction.
 
     A question whose facts changed meanwhile is judged again by the new ones, three times at
-    the most without getting on; then it is refused as busy, on the record. `now` and `record` are given only where
-    the past is told again: a demo, a simulation. Raises `NotRecorded`.
+    the most without getting on; then it is refused as busy, on the record. `now` and `record`
+    are given only where the past is told again: a demo, a simulation. Raises `NotRecorded`.
     """
     return run(deciding(asks, caller, now=now), record)
 

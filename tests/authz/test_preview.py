@@ -99,16 +99,17 @@ def in_clean_sessions(asks):
     now, found = timezone.now(), []
     agents = {agent.slug: agent for agent in Agent.objects.all()}
     for ask in asks:
+        name = ""
         if agent := agents.get(ask.agent):
-            opened = FlowSession.objects.create(
-                id=f"s-{uuid7(now).hex}",
+            name = f"s-{uuid7(now).hex}"
+            FlowSession.objects.create(
+                id=name,
                 agent=agent,
                 is_clean=True,
                 opened_at=now,
                 expires_at=now + timedelta(hours=1),
             )
-            ask = replace(ask, session=opened.id)
-        found.append(ask)
+        found.append(replace(ask, session=name))
     return found
 
 
