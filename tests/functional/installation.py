@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
+
+from governance.runner import database, places, roles
+from governance.runner.postgres import Cluster
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 420
@@ -52,6 +56,21 @@ class Installation:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def as_web(self) -> psycopg.Connection[Any]:
+        """The database as the web process logs in."""
+        ours = places.choose(str(self.data))
+        found, logins = database.embedded(Cluster(ours)), roles.load_logins(ours.logins)
+        return found.connect(found.name, user="muster_web", password=logins["muster_web"])
+
+    def lift_limits(self, agent: str) -> None:
+        """Let an agent call as often as a test asks."""
+        with self.as_web() as connection:
+            connection.execute(
+                "UPDATE registry_agent SET rate_per_minute = 1000000, rate_per_hour = 10000000"
+                " WHERE slug = %s",
+                [agent],
+            )
+
     def token(self, client_id: str, secret: str) -> str:
         """An access token by client secret."""
         answer = httpx.post(
@@ -77,15 +96,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(*words: str) -> Iterator[Installation]:
-    """`./muster up WORDS`, ready, and stopped again at the end."""
+def running(*words: str, **more: str) -> Iterator[Installation]:
+    """`./muster up WORDS`, ready, and stopped again at the end; `more` of its environment."""
     with tempfile.TemporaryDirectory(prefix="muster-up-", ignore_cleanup_errors=True) as name:
         data, port = Path(name) / "data", free_port()
         command = [str(PROJECT / "muster"), "up", "--data", str(data), "--port", str(port), *words]
         log = Path(name) / "up.log"
         with log.open("wb") as output:
             child = subprocess.Popen(
-                command, env=environment(), stdout=output, stderr=subprocess.STDOUT
+                command, env=environment(**more), stdout=output, stderr=subprocess.STDOUT
             )
         installation = Installation(f"http://127.0.0.1:{port}", data)
         try:

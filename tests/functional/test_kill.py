@@ -16,14 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
-from governance.runner import database, places, roles, up
-from governance.runner.postgres import Cluster
+from governance.runner import places, up
 from governance.runner.supervisor import QUICK_DEATH
 from tests.functional.installation import Installation
 
@@ -164,16 +161,9 @@ def eventually(true: Callable[[], bool]) -> bool:
 # The record
 
 
-def as_web(demo: Installation) -> psycopg.Connection[Any]:
-    """The database as the web process logs in."""
-    ours = places.choose(str(demo.data))
-    found, logins = database.embedded(Cluster(ours)), roles.load_logins(ours.logins)
-    return found.connect(found.name, user="muster_web", password=logins["muster_web"])
-
-
 def unrecorded(demo: Installation, allowed: list[str]) -> set[str]:
     """The allows among these decisions that the record does not have as such."""
-    with as_web(demo) as connection:
+    with demo.as_web() as connection:
         rows = connection.execute(
             "SELECT id::text FROM audit.record WHERE id = ANY(%s::uuid[]) AND effect = 'allow'",
             [allowed],
@@ -182,7 +172,7 @@ def unrecorded(demo: Installation, allowed: list[str]) -> set[str]:
 
 
 def test_commits_are_waited_for(demo: Installation) -> None:
-    with as_web(demo) as connection:
+    with demo.as_web() as connection:
         settings = [
             connection.execute(f"SHOW {name}").fetchone()
             for name in ("synchronous_commit", "fsync")
@@ -199,6 +189,7 @@ def test_no_allow_is_received_that_is_not_on_the_record(
     chance, told = random.Random(seed), Told()
     print(f"seed {seed}")
     # The supervisor gives up on what keeps dying young, so each lives that long between kills.
+    demo.lift_limits("refund-desk")
     old_enough = dict.fromkeys((WEB, POSTGRES), 0.0)
 
     for kind in (WEB, POSTGRES) * ROUNDS:
