@@ -22,7 +22,7 @@ MAX_NAME_BYTES = 800
 MAX_SESSION = 200
 MAX_EVALUATIONS = 100
 MAX_INPUTS = 100
-TRUSTED, UNTRUSTED = "trusted", "untrusted"
+TRUSTS = TRUSTED, UNTRUSTED = "trusted", "untrusted"
 AGENT = "agent"
 TOOL = "tool"
 MCP_SERVER = "mcp_server"
@@ -106,7 +106,7 @@ def read_inputs(value: Json, path: str) -> tuple[Input, ...]:
 
 def _input(entry: Object, path: str) -> Input:
     trust = entry.get("trust", TRUSTED)
-    if trust not in (TRUSTED, UNTRUSTED):
+    if trust not in TRUSTS:
         raise BadRequest(f"{path}/trust must be {TRUSTED} or {UNTRUSTED}.")
     system = _named(entry["system"], f"{path}/system")
     resource = _named(entry.get("resource"), f"{path}/resource")

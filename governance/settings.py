@@ -276,6 +276,9 @@ SPECTACULAR_SETTINGS = {
         "Effect": "authz.api.serializers.EFFECTS",
         "PreviewState": "authz.api.whatif_serializers.PREVIEW_STATES",
         "ToolEffect": "registry.enums.ToolEffect",
+        "Tier": "registry.enums.Tier",
+        "Trust": "registry.enums.Trust",
+        "ReportedTrust": "authz.wire.TRUSTS",
     },
 }
 

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from authz.engine.types import Effect, Status
 from authz.outcomes import Result
 from authz.search.questions import DEFAULT_LIMIT, MAX_LIMIT, MAX_TOKEN
-from authz.wire import TRUSTED, UNTRUSTED, Semantic
+from authz.wire import TRUSTS, Semantic
 
 # Named in the settings, so that OpenAPI gives it a name.
 EFFECTS = [each.value for each in Effect]
@@ -197,7 +197,7 @@ class OutcomeRequest(serializers.Serializer[object]):
         child=serializers.CharField(max_length=255), max_length=1000, required=False
     )
     trust = serializers.ChoiceField(
-        choices=[TRUSTED, UNTRUSTED],
+        choices=TRUSTS,
         required=False,
         help_text="`untrusted` where the output may hold somebody else's words.",
     )

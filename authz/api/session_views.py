@@ -9,9 +9,9 @@ from rest_framework.request import Request
 
 from authz.api.serializers import Properties
 from authz.api.views import BEARER, PROBLEMS, REQUEST_ID, Wire
-from authz.wire import TRUSTED, UNTRUSTED
+from authz.wire import TRUSTS
 from governance.kernel.api import PROBLEM, Problem
-from governance.kernel.tiers import TIERS
+from registry.enums import Tier
 
 PLAN_HELP = (
     'A list of steps `{"tool", "parameters": {name: JSON Schema}}`, or '
@@ -22,7 +22,7 @@ PLAN_HELP = (
 class InputShape(serializers.Serializer[object]):
     system = serializers.CharField(max_length=800)
     resource = serializers.CharField(max_length=800, required=False)
-    trust = serializers.ChoiceField(choices=[TRUSTED, UNTRUSTED], required=False)
+    trust = serializers.ChoiceField(choices=TRUSTS, required=False)
     digest = serializers.CharField(required=False)
 
 
@@ -50,7 +50,7 @@ class SessionTold(serializers.Serializer[object]):
     session_id = serializers.CharField()
     agent = serializers.CharField()
     clean = serializers.BooleanField()
-    label = serializers.ChoiceField(choices=TIERS)  # type: ignore[assignment]
+    label = serializers.ChoiceField(choices=Tier.choices)  # type: ignore[assignment]
     tainted = serializers.BooleanField()
     categories = serializers.ListField(child=serializers.CharField())
     plan = Properties(allow_null=True)

@@ -332,7 +332,7 @@ def test_flush_records_what_waits_and_takes_nothing_more(login, auditor):
 
 
 def test_sixty_four_callers_on_a_loop_each_have_their_record(group, auditor, mark):
-    desk = make_desk()
+    desk = make_desk(agent_fields={"rate_per_minute": 1000, "rate_per_hour": 1000})
     caller = desk.caller
     decide([desk.ask()], caller)
     before = mark()

@@ -264,7 +264,10 @@ ADDRESSES = [
 
 
 # Tested in tests/authz.
-OF_OTHER_APPS = {"decisions", "previews", "simulations", "coverage"}
+OF_OTHER_APPS = {
+    *("decisions", "sessions", "policies", "roles", "relationships", "signatures"),
+    *("previews", "simulations", "coverage"),
+}
 
 
 @pytest.mark.parametrize(("method", "path"), ADDRESSES)
