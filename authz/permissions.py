@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from governance.kernel.errors import NotAllowed
+from registry.enums import GroupName
 from registry.models import Agent, Person
 from registry.permissions import OPERATORS, in_group
 
@@ -26,3 +27,9 @@ def check_can_propose_policies(by: Person) -> None:
     """Write policies, switch them off, say how things are related."""
     if not in_group(by, *OPERATORS):
         raise NotAllowed("Only security and platform admins may change policies.")
+
+
+def check_can_change_signatures(by: Person) -> None:
+    """Say which texts no parameter may hold."""
+    if not in_group(by, GroupName.SECURITY):
+        raise NotAllowed("Only security may change denied signatures.")

@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from authz import views
 from authz.api import session_views as session_api
+from authz.api import signatures as signature_api
 from authz.api import views as api
 
 urlpatterns = [
@@ -20,8 +21,11 @@ urlpatterns = [
     path("api/v1/sessions/<str:pk>/inputs", session_api.SessionInputs.as_view()),
     path("api/v1/sessions/<str:pk>/extract", session_api.SessionExtract.as_view()),
     path("api/v1/sessions/<str:pk>/end", session_api.SessionEnd.as_view()),
+    path("api/v1/signatures", signature_api.Signatures.as_view(), name="api_signatures"),
+    path("api/v1/signatures/<str:slug>", signature_api.OneSignature.as_view()),
     path("", include("authz.oauth.urls")),
     path("policies/", views.policies, name="policies"),
+    path("policies/signatures/", views.signatures, name="signatures"),
     path("policies/<str:slug>/", views.policy, name="policy"),
     path("roles/<str:slug>/", views.role, name="role"),
 ]

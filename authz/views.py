@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from authz.enums import PolicyState
-from authz.models import GovernedTool, Policy, Role, ToxicCombination
+from authz.models import GovernedTool, Policy, Role, Signature, ToxicCombination
 
 
 @login_required
@@ -26,6 +26,7 @@ def policies(request: HttpRequest) -> HttpResponse:
             person_count=Count("people", distinct=True),
         ),
         "toxic": ToxicCombination.objects.filter(is_active=True),
+        "signatures": Signature.objects.filter(is_active=True),
         "governed": set(GovernedTool.objects.values_list("tool", flat=True)),
     }
     return render(request, "authz/policies.html", context)
@@ -54,3 +55,10 @@ def role(request: HttpRequest, slug: str) -> HttpResponse:
         "governed": set(GovernedTool.objects.values_list("tool", flat=True)),
     }
     return render(request, "authz/role.html", context)
+
+
+@login_required
+@require_GET
+def signatures(request: HttpRequest) -> HttpResponse:
+    """The denied signatures, those switched off as well."""
+    return render(request, "authz/signatures.html", {"signatures": Signature.objects.all()})

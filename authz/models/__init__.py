@@ -1,10 +1,11 @@
-"""Roles, policies, relationships, the toxic catalogue, flow sessions and counters."""
+"""Roles, policies, relationships, catalogues, flow sessions and counters."""
 
 from authz.models.outcomes import ReportedOutcome
 from authz.models.policies import GovernedTool, Policy
 from authz.models.relationships import Relationship
 from authz.models.roles import Role
 from authz.models.sessions import Carried, FlowSession, Usage
+from authz.models.signatures import Signature
 from authz.models.toxic import ToxicCombination
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Relationship",
     "ReportedOutcome",
     "Role",
+    "Signature",
     "ToxicCombination",
     "Usage",
 ]
