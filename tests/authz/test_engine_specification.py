@@ -109,6 +109,7 @@ REACHED = {
     "parameters.schema",
     "parameters.narrowing",
     "parameters.resource_mismatch",
+    "parameters.denied_signature",
     "role.none",
     "policy.forbidden",
     "policy.no_permit",
