@@ -101,6 +101,8 @@ def _judged(resolved: Resolved, decision: Decision, now: datetime, hidden: bool)
         judged["detail"] = json.loads(json.dumps(decision.detail, default=_plain))
     if decision.label:
         judged["label"] = decision.label
+    if decision.obligations:
+        judged["obligations"] = json.loads(json.dumps(decision.obligations, default=_plain))
     if decision.observe:
         judged["observed"] = True
     if resolved.request.secret_path:

@@ -49,10 +49,10 @@ def parameters(case: Case) -> Step:
     if case.target.problem:
         parameter = str(case.tool.get("resource") or "")
         return refused(case, f"parameters.{case.target.problem}", parameter=parameter)
-    return _unsigned(case, case.tool)
+    return unsigned(case, case.tool)
 
 
-def _unsigned(case: Case, tool: Facts) -> Step:
+def unsigned(case: Case, tool: Facts) -> Step:
     """No text holds a denied signature; one that is broken refuses."""
     name = case.request.tool
     found = case.world.signatures.search_for(name, str(tool["effect"])).find(

@@ -43,7 +43,7 @@ _UNSEEN = {
 }
 _HIDDEN = re2.compile("[" + "".join(f"\\x{{{point:x}}}" for point in _UNSEEN) + "]")
 # These two have no alternatives to come back to, so that they take linear time.
-_RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{MIN_RUN},}}")
+_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 # NFKC writes each of these as 8 to 18 letters, which would be a way to make little into much.
 _SWELLING = ("\ufdfa", "\ufdfb")

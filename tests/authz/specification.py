@@ -336,14 +336,25 @@ def expected(case: Case) -> dict[str, Any]:
     statuses, effect, code = walk(case)
     tier = tier_of(case)
     observed = code_may_be_observed(case, code, tier)
+    told = raised(case, statuses, observed)
+    goes_on = effect == "allow" or observed
     return {
         "effect": "allow" if observed else effect,
         "code": code,
         "statuses": statuses,
         "observe": [effect, code] if observed else None,
         "tier": tier,
-        **raised(case, statuses, observed),
+        **told,
+        "obligations": obligations(case, tier, told["label"]) if goes_on else [],
     }
+
+
+def obligations(case: Case, tier: str, label: str) -> list[dict[str, str]]:
+    """Generated policies ask for nothing, so this is the label of what is read."""
+    if tool_of(case) is None or not places(case, "reads"):
+        return []
+    higher = max(TIERS.index(tier), TIERS.index(label) if label else 0)
+    return [{"kind": "label", "classification": TIERS[higher]}] if higher else []
 
 
 def walk(case: Case) -> tuple[list[str], str, str]:
