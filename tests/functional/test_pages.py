@@ -25,6 +25,7 @@ OWNER = [
     "/people/",
     "/policies/",
     "/policies/refunds-under-500/",
+    "/policies/signatures/",
     "/callers/",
     "/trail/",
     "/trail/?effect=deny",
@@ -37,6 +38,7 @@ SECURITY = [
     "/admin/registry/proposedchange/",
     "/admin/authz/role/",
     "/admin/authz/policy/add/",
+    "/admin/authz/signature/add/",
 ]
 # Colours fade into each other when the theme changes.
 SETTLE_MS = 400
