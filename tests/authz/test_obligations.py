@@ -7,7 +7,6 @@ import pytest
 from audit.explain import explanation
 from audit.leaf import parse_body
 from authz.engine import obligations
-from authz.models import Policy
 from registry.models import AllowlistEntry
 from tests.factories.authz import bearer, make_desk, make_person, make_policy
 
@@ -30,10 +29,13 @@ SENTENCES = (
 
 @pytest.fixture
 def desk():
-    desk = make_desk(tool_fields={"effect": "read"})
+    return make_desk(tool_fields={"effect": "read"})
+
+
+@pytest.fixture
+def _policy(desk):
     annotations = '@redact("/iban,/notes") @notify("dpo") @log("Reads <b>claims</b>.")'
     make_policy(f"{annotations} permit(principal, action, resource);", slug="claims")
-    return desk
 
 
 @pytest.fixture
@@ -52,6 +54,7 @@ def ask(client, desk, mark, records_after):
     return asked
 
 
+@pytest.mark.usefixtures("_policy")
 def test_obligations_are_answered_recorded_and_explained(ask):
     context, body = ask()
 
@@ -61,14 +64,13 @@ def test_obligations_are_answered_recorded_and_explained(ask):
     assert explanation(body).obligations == SENTENCES
 
 
-def test_call_without_any_keeps_none(ask):
-    Policy.objects.all().delete()
-
+def test_read_without_policies_is_labelled_all_the_same(ask):
     _, body = ask()
 
     assert body["judged"]["obligations"] == [LABEL]
 
 
+@pytest.mark.usefixtures("_policy")
 def test_decisions_page_shows_them_as_text(ask, client, settings):
     settings.MUSTER_APPROVER_MFA = False
     context, _ = ask()
@@ -80,6 +82,7 @@ def test_decisions_page_shows_them_as_text(ask, client, settings):
     assert "<li>Write down: Reads &lt;b&gt;claims&lt;/b&gt;.</li>" in page
 
 
+@pytest.mark.usefixtures("_policy")
 def test_whom_a_counter_stops_has_nothing_to_do(ask):
     AllowlistEntry.objects.update(rate_per_hour=0)
 
