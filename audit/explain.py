@@ -17,6 +17,7 @@ class Explanation:
     lede: str = ""
     walk: tuple[Mapping[str, Any], ...] = ()
     remedies: tuple[str, ...] = ()
+    obligations: tuple[str, ...] = ()
 
 
 _explainers: dict[str, Callable[[Body], Explanation]] = {}

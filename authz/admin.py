@@ -6,12 +6,14 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from authz import pages, selectors, services
 from authz.cases import with_emails
 from authz.enums import PolicyState
-from authz.models import Policy, Relationship, Role, ToxicCombination
+from authz.models import Policy, Relationship, Role, Signature, ToxicCombination
+from governance.kernel.errors import GovernanceError
 from registry import changes
 from registry.admin import Acting, LookedAt, ServiceAdmin
 from registry.people import signed_in
@@ -123,6 +125,35 @@ class ToxicCombinationAdmin(LookedAt):
     list_display = ["slug", "categories", "implied_tier", "is_active", "version"]
     list_filter = ["implied_tier", "is_active"]
     search_fields = ["slug", "reason"]
+
+
+@admin.register(Signature)
+class SignatureAdmin(ServiceAdmin):
+    """Texts that no parameter may hold. What lets more through waits for a second person."""
+
+    list_display = ["slug", "reason", "effects", "tools", "is_active"]
+    list_filter = ["is_active"]
+    search_fields = ["slug", "reason", "pattern"]
+    actions = ["take_out"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["slug"] if obj else []
+
+    def write(self, request: HttpRequest, obj: Any, given: dict[str, Any], *, change: bool) -> Any:
+        given.pop("slug", None)
+        return services.save_signature(slug=obj.slug, by=signed_in(request), **given)
+
+    @admin.action(description="Take out", permissions=["change"])
+    def take_out(self, request: HttpRequest, queryset: QuerySet[Signature]) -> None:
+        """Remove the chosen ones; those in force wait for a second person."""
+        for row in queryset:
+            try:
+                saved = services.remove_signature(slug=row.slug, by=signed_in(request))
+            except GovernanceError as error:
+                messages.error(request, f"{row.slug}: {error.message}")
+            else:
+                waits = [f"Waits for a second person: {each.summary}" for each in saved.proposed]
+                messages.warning(request, waits[0] if waits else f"{row.slug} was taken out.")
 
 
 @admin.register(Relationship)

@@ -14,15 +14,19 @@ class AuthzConfig(AppConfig):
         # Models are there from here on, not before.
         from audit import explain  # noqa: PLC0415
         from audit.enums import Kind  # noqa: PLC0415
-        from authz import toxic  # noqa: PLC0415
+        from authz import signatures, toxic  # noqa: PLC0415
         from authz.explain import explain_decision  # noqa: PLC0415
         from authz.services import policies, relationships, roles  # noqa: PLC0415
+        from authz.services import signatures as signature_services  # noqa: PLC0415
         from registry import changes, reach  # noqa: PLC0415
 
         explain.use(Kind.DECISION, explain_decision)
         reach.use_catalogue(toxic.catalogue)
         post_migrate.connect(
             toxic.plant_catalogue, sender=self, dispatch_uid="plant the toxic catalogue"
+        )
+        post_migrate.connect(
+            signatures.plant_signatures, sender=self, dispatch_uid="plant the signatures"
         )
         changes.register(
             roles.GRANTS_KIND,
@@ -47,6 +51,11 @@ class AuthzConfig(AppConfig):
             policies.ACTIVATION_KIND,
             policies.apply_activation,
             dropped=policies.drop_activation,
+            record_kind=Kind.POLICY,
+        )
+        changes.register(
+            signature_services.SIGNATURE_KIND,
+            signature_services.apply_signature,
             record_kind=Kind.POLICY,
         )
         changes.register(

@@ -202,6 +202,7 @@ def _counted_out(decision: Decision, written: Recorded, resolved: Resolved) -> D
         walk=stopped_at(decision.walk, Check(written.check), written.code),
         detail=detail,
         remedies=codes.remedies(written.code, detail),
+        obligations=(),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from audit.explain import Explanation
-from authz.engine import codes
+from authz.engine import codes, obligations
 from authz.engine.types import Check, Effect, Status
 
 _DECIDING = {Status.REFUSED, Status.HELD, Status.ERROR}
@@ -47,7 +47,16 @@ def explain_decision(body: Mapping[str, Any]) -> Explanation:
         remedies=tuple(
             text for each in codes.remedies(code, detail) if (text := codes.remedy_text(each))
         ),
+        obligations=_obligations(body),
     )
+
+
+def _obligations(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """What whoever went on had to do; nothing where a counter stopped them after all."""
+    judged = body["judged"]
+    if body.get("effect") != Effect.ALLOW and not judged.get("observed"):
+        return ()
+    return tuple(map(obligations.sentence, judged.get("obligations", ())))
 
 
 def _detail(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,3 +72,9 @@ def check_can_see_coverage(by: Person) -> None:
         raise NotAllowed(
             "Only security, the DPO, auditors and platform admins see what is covered by policies."
         )
+
+
+def check_can_change_signatures(by: Person) -> None:
+    """Say which texts no parameter may hold."""
+    if not in_group(by, GroupName.SECURITY):
+        raise NotAllowed("Only security may change denied signatures.")

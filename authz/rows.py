@@ -104,6 +104,8 @@ def judged_of(
         judged["detail"] = plain(decision.detail)
     if decision.label:
         judged["label"] = decision.label
+    if decision.obligations:
+        judged["obligations"] = json.loads(json.dumps(decision.obligations, default=_plain))
     if decision.observe:
         judged["observed"] = True
     if resolved.request.secret_path:

@@ -83,7 +83,12 @@ SELECT jsonb_build_object(
   'toxic', (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'slug', toxic.slug, 'categories', to_jsonb(toxic.categories), 'tier', toxic.implied_tier)
       ORDER BY toxic.slug), '[]')
-    FROM authz_toxiccombination AS toxic WHERE toxic.is_active))
+    FROM authz_toxiccombination AS toxic WHERE toxic.is_active),
+  'signatures', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+      'slug', signature.slug, 'pattern', signature.pattern,
+      'effects', to_jsonb(signature.effects), 'tools', to_jsonb(signature.tools))
+      ORDER BY signature.slug), '[]')
+    FROM authz_signature AS signature WHERE signature.is_active))
 """
 
 _AGENT = """

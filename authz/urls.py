@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from authz import policy_views, role_views, views
 from authz.api import session_views as session_api
+from authz.api import signatures as signature_api
 from authz.api import views as api
 
 urlpatterns = [
@@ -24,6 +25,8 @@ urlpatterns = [
     path("api/v1/sessions/<str:pk>/extract", session_api.SessionExtract.as_view()),
     path("api/v1/sessions/<str:pk>/end", session_api.SessionEnd.as_view()),
     path("api/v1/", include("authz.api.urls")),
+    path("api/v1/signatures", signature_api.Signatures.as_view(), name="api_signatures"),
+    path("api/v1/signatures/<str:slug>", signature_api.OneSignature.as_view()),
     path("", include("authz.oauth.urls")),
     path("", include("authz.whatif_urls")),
     path("policies/", views.policies, name="policies"),
@@ -31,6 +34,7 @@ urlpatterns = [
     path("policies/check/", policy_views.check, name="policy_check"),
     path("policies/words/", policy_views.words, name="policy_words"),
     path("policies/toxic/", views.toxic, name="toxic"),
+    path("policies/signatures/", views.signatures, name="signatures"),
     path("policies/<str:slug>/", policy_views.policy, name="policy"),
     path("policies/<str:slug>/edit/", policy_views.edit, name="policy_edit"),
     path("policies/<str:slug>/retire/", policy_views.retire, name="policy_retire"),

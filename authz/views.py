@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from authz import permissions, selectors
 from authz.enums import PolicyState
 from authz.forms import PolicyFilter
-from authz.models import Policy, ToxicCombination
+from authz.models import Policy, Signature, ToxicCombination
 from authz.selectors import Concern
 from governance.kernel import clock
 from registry.people import signed_in
@@ -63,3 +63,10 @@ def toxic(request: HttpRequest) -> HttpResponse:
     """The catalogue of data categories that are dangerous together."""
     context = {"toxic": ToxicCombination.objects.filter(is_active=True)}
     return render(request, "authz/toxic.html", context)
+
+
+@login_required
+@require_GET
+def signatures(request: HttpRequest) -> HttpResponse:
+    """The denied signatures, those switched off as well."""
+    return render(request, "authz/signatures.html", {"signatures": Signature.objects.all()})

@@ -42,7 +42,7 @@ class Group:
 
 _POLICY_PAGES = (
     *("policy", "policy_new", "policy_edit", "policy_version", "policy_retire", "policy_words"),
-    *("roles", "role", "role_new", "relationships", "relationship_new", "toxic"),
+    *("roles", "role", "role_new", "relationships", "relationship_new", "toxic", "signatures"),
 )
 _GROUPS = (
     Group(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from authz.engine.case import Case, not_applicable, passed, refused
 from authz.engine.schema import Finding
 from authz.engine.types import Check, Step
-from authz.engine.world import narrowing_of
+from authz.engine.world import Facts, narrowing_of
 
 
 def delegation(case: Case) -> Step:
@@ -34,7 +34,7 @@ def allowlist(case: Case) -> Step:
 
 
 def parameters(case: Case) -> Step:
-    """The tool's schema, the row's narrowing of it, no secrets, and one resource."""
+    """The tool's schema, the row's narrowing of it, no secrets, one resource, no signature."""
     request = case.request
     if case.tool is None:
         return refused(case, "parameters.unknown_tool")
@@ -49,7 +49,19 @@ def parameters(case: Case) -> Step:
     if case.target.problem:
         parameter = str(case.tool.get("resource") or "")
         return refused(case, f"parameters.{case.target.problem}", parameter=parameter)
-    return passed(Check.PARAMETERS)
+    return unsigned(case, case.tool)
+
+
+def unsigned(case: Case, tool: Facts) -> Step:
+    """No text holds a denied signature; one that is broken refuses."""
+    name = case.request.tool
+    found = case.world.signatures.search_for(name, str(tool["effect"])).find(
+        case.request.parameters
+    )
+    if found is None:
+        return passed(Check.PARAMETERS)
+    pointer = case.world.tool(name).schema.pointer(found.path)
+    return refused(case, "parameters.denied_signature", signature=found.slug, pointer=pointer)
 
 
 def _narrowing_findings(case: Case) -> tuple[Finding, ...]:

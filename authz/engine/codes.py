@@ -51,6 +51,8 @@ REMEDIES: dict[str, str] = {
     "add_to_allowlist": "Ask the owner to add the tool to the agent's allowlist.",
     "register_tool": "Register the tool, or correct its name.",
     "remove_secret": "Take the credential out, or declare the parameter as secret.",
+    "remove_text": "Take the text out that has the signature.",
+    "ask_signature_change": "Ask security to change the signature, or the tools that it is for.",
     "narrow_value": "Change the parameter so that its schema is met.",
     "match_resource": "Name the resource that the parameters name, or leave it out.",
     "grant_role": "Ask security for a role that grants the tool.",
@@ -218,10 +220,9 @@ _GIVEN = (
     ),
     Code(
         "parameters.denied_signature",
-        "{tool} may not be called like this. A parameter looks like an attack. "
-        "Take it out, or tell security.",
-        ("narrow_value", "tell_security"),
-        reserved=True,
+        "{tool} may not be called like this. What stands at {pointer} has the denied signature "
+        "{signature}. Take it out, or ask security to change the signature.",
+        ("remove_text", "ask_signature_change"),
     ),
     Code(
         "role.none",
@@ -400,6 +401,8 @@ _ABOUT = {
     "grant_role": ("tool", "granting"),
     "narrow_value": ("findings", "parameter"),
     "remove_secret": ("pointer",),
+    "remove_text": ("pointer", "signature"),
+    "ask_signature_change": ("signature",),
     "read_policy": ("policies",),
     "ask_policy_change": ("policies",),
     "read_lower": ("label", "destination"),

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cedarpy
 
 from authz.engine import names
 from authz.engine.cedar_text import PolicyError, PolicyTooLarge, Span, statements, tokens
+from authz.engine.obligations import fault_in
 from authz.engine.policies import parse
 from authz.engine.types import Json
 from authz.engine.world import World
@@ -40,7 +42,12 @@ def validate_policies(world: World, text: str) -> list[Problem]:
         sources = parse(text)
     except PolicyError as error:
         return [_syntax_problem(text, error)]
-    return sorted({*_unknown_roles(world, text, sources), *_meaning_problems(world, text)})
+    problems = {
+        *_unknown_roles(world, text, sources),
+        *_annotation_problems(text, sources),
+        *_meaning_problems(world, text),
+    }
+    return sorted(problems)
 
 
 def _problem(text: str, offset: int, message: str) -> Problem:
@@ -103,6 +110,28 @@ def _locate(text: str, span: Span, message: str, otherwise: int) -> int:
             if offset >= 0:
                 return offset
     return otherwise
+
+
+def _annotation_problems(text: str, sources: tuple[Json, ...]) -> Iterator[Problem]:
+    """Annotations that are unknown or not right, and those of a forbid, which nobody follows."""
+    for span, source in zip(statements(text), sources, strict=True):
+        for name, value in source.get("annotations", {}).items():
+            fault = fault_in(name, value)
+            if source["effect"] == "forbid":
+                fault = fault or f"@{name} stands at a forbid, which lets nobody go on."
+            if fault:
+                yield _problem(text, _annotation_at(text, span, name), fault)
+
+
+def _annotation_at(text: str, span: Span, name: str) -> int:
+    """Where the sign of an annotation stands."""
+    words = [match for match in tokens(text) if span.start <= match.start() < span.end]
+    places = (
+        sign.start()
+        for sign, word in pairwise(words)
+        if (sign.group(), word.group()) == ("@", name)
+    )
+    return next(places, span.start)
 
 
 def _unknown_roles(world: World, text: str, sources: tuple[Json, ...]) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import cedarpy
 
-from authz.engine import names
+from authz.engine import names, obligations
 from authz.engine.cedar_text import PolicyError, measure
 from authz.engine.reads import Reads, reads_of
 from authz.engine.types import Json
@@ -37,7 +37,8 @@ Roles = frozenset[str]
 class Statement:
     """One permit or forbid. `uid` is its name in the engine, `policy` the row that it came from.
 
-    `actions` None means any action; `kind` and `role` "" mean any principal.
+    `actions` None means any action; `kind` and `role` "" mean any principal. `asks` are the
+    obligations of a call that this permit lets go on.
     """
 
     uid: str
@@ -48,6 +49,7 @@ class Statement:
     actions: frozenset[str] | None
     kind: str
     role: str
+    asks: tuple[obligations.Obligation, ...]
 
     def concerns(self, actions: frozenset[str], kind: str, roles: Roles) -> bool:
         """Whether the scope lets this statement match such a call at all."""
@@ -64,7 +66,8 @@ class PolicySlice:
 
     `enforced` is None where nothing has to be asked. `watched` are the log-only ones, permits and
     forbids in a set each, so that those which apply are named whatever the others say.
-    `owners` maps each statement to its policy, `reads` is what all of them read of the context.
+    `owners` maps each statement to its policy, `reads` is what all of them read of the context,
+    `asks` maps those with obligations to these.
     """
 
     governed: bool
@@ -72,6 +75,7 @@ class PolicySlice:
     watched: tuple[Any, ...]
     owners: Mapping[str, str]
     reads: Reads
+    asks: Mapping[str, tuple[obligations.Obligation, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class PolicyIndex:
             watched=tuple(one for one in watched if one is not None),
             owners={one.uid: one.policy for one in concerned},
             reads=reads_of(one.source for one in concerned),
+            asks={one.uid: one.asks for one in concerned if one.asks},
         )
 
     def _set(self, statements: Sequence[Statement], *, ungoverned: bool = False) -> Any:
@@ -254,7 +259,16 @@ def _statement(document: Mapping[str, Json], source: Json, suffix: str) -> State
         actions=_actions(source["action"]),
         kind=kind,
         role=role,
+        asks=_asks(source),
     )
+
+
+def _asks(source: Json) -> tuple[obligations.Obligation, ...]:
+    """Unknown annotations ask for nothing; one that is known and not right is a broken policy."""
+    try:
+        return obligations.of_annotations(source.get("annotations") or {})
+    except ValueError as error:
+        raise PolicyError(str(error)) from error
 
 
 def _actions(scope: Mapping[str, Json]) -> frozenset[str] | None:

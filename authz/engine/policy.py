@@ -10,6 +10,7 @@ from typing import Any
 from authz.engine import cedar, names, question
 from authz.engine.case import Case, passed, refused
 from authz.engine.cedar import Question, Verdict
+from authz.engine.obligations import Obligation, distinct
 from authz.engine.policies import UNGOVERNED, PolicySlice
 from authz.engine.reads import EVERYTHING, Reads, kept
 from authz.engine.types import Check, Json, Status, Step
@@ -72,13 +73,19 @@ def _ruled(
         return passed(Check.POLICY, policies=[], governed=False, **watched)
     reasons = sorted({part.owners[uid] for uid in verdict.reasons if uid != UNGOVERNED})
     if verdict.is_allow:
-        return passed(Check.POLICY, policies=reasons, governed=part.governed, **watched)
+        asks = {"obligations": _asked_for(verdict, part)} if part.asks else {}
+        return passed(Check.POLICY, policies=reasons, governed=part.governed, **watched, **asks)
     if verdict.is_forbidden:
         return refused(case, "policy.forbidden", policies=reasons, **watched)
     if verdict.has_failed:
         failed = list(cedar.named_in(verdict.errors, part.owners))
         return refused(case, "policy.error", Status.ERROR, policies=failed, **watched)
     return refused(case, "policy.no_permit", policies=[], **watched)
+
+
+def _asked_for(verdict: Verdict, part: PolicySlice) -> list[Obligation]:
+    """What the permits that decided ask of whoever goes on."""
+    return distinct(each for uid in sorted(verdict.reasons) for each in part.asks.get(uid, ()))
 
 
 def _watched(asked: Question, part: PolicySlice) -> dict[str, Json]:

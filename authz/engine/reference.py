@@ -29,7 +29,7 @@ _ASKS: dict[Check, str] = {
     Check.CONSENT: "Has the user who is acted for granted this agent this tool?",
     Check.ALLOWLIST: "Is the tool in the agent's row, by exactly this name?",
     Check.PARAMETERS: "Do the parameters meet the tool's schema and the row's narrowing, carry "
-    "no credential, and name the resource that was asked about?",
+    "no credential and no denied signature, and name the resource that was asked about?",
     Check.ROLE: "Does a role of the agent, and of the user, grant the tool?",
     Check.POLICY: "Does no policy forbid the call, and does one permit it where policies govern "
     "the tool?",

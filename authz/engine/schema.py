@@ -73,13 +73,13 @@ class ParameterSchema:
         rule = next((part for part in reversed(error.schema_path) if part in _SENTENCES), "")
         rule = str(rule or error.kind.name)
         return Finding(
-            pointer=self._pointer(error.instance_path),
+            pointer=self.pointer(error.instance_path),
             rule=rule,
             sentence=_sentence(rule, error),
         )
 
-    def _pointer(self, path: Sequence[str | int]) -> str:
-        """Names that the caller made up are shown as `*`: they could hold anything."""
+    def pointer(self, path: Sequence[str | int]) -> str:
+        """A place. Names that the caller made up are shown as `*`: they could hold anything."""
         parts = (part if isinstance(part, int) or part in self.names else "*" for part in path)
         return "".join(f"/{_escape(str(part))}" for part in parts)
 

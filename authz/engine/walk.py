@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from authz.engine import checks, codes
+from authz.engine import checks, codes, obligations
 from authz.engine.case import Case
 from authz.engine.flow import flow
 from authz.engine.identity import identity
@@ -105,6 +105,7 @@ def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
     resource_type, resource_id, tier = _place(case)
     observe = _observed(case, effect, code, tier)
     label, reported, read = _raised(case, steps, observe)
+    goes_on = effect is Effect.ALLOW or observe is not None
     return Decision(
         effect=Effect.ALLOW if observe else effect,
         check=step.check.value if step else "",
@@ -114,6 +115,7 @@ def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
         policies=_gathered(steps, "policies"),
         log_only=_gathered(steps, "log_only"),
         remedies=codes.remedies(code, detail),
+        obligations=_obligations(case, steps, tier, label) if goes_on else (),
         flags=_gathered(steps, "flags"),
         resource_type=resource_type,
         resource_id=resource_id,
@@ -133,6 +135,24 @@ def _effect(step: Step | None) -> Effect:
 
 def _gathered(steps: Sequence[Step], name: str) -> tuple[str, ...]:
     return tuple(str(one) for step in steps if step.detail for one in step.detail.get(name, ()))
+
+
+def _obligations(
+    case: Case, steps: Sequence[Step], tier: str, label: str
+) -> tuple[Mapping[str, Json], ...]:
+    """What a call that goes on must do: label what it reads, and what its policies ask for."""
+    asked = (each for step in steps for each in step.detail.get("obligations", ()))
+    labels = obligations.label(tier, label) if _reads(case) else ()
+    return (*labels, *asked)
+
+
+def _reads(case: Case) -> bool:
+    try:
+        return bool(case.reads)
+    except _INTERRUPTIONS:
+        raise
+    except BaseException:  # the walk has said what failed
+        return False
 
 
 def _place(case: Case) -> tuple[str, str, str]:

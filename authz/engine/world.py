@@ -19,6 +19,7 @@ from authz.engine import cedar_schema, names, policies
 from authz.engine.projection import Fields, parameters_of
 from authz.engine.reads import EVERYTHING, Reads
 from authz.engine.schema import ParameterSchema, parameter_schema
+from authz.engine.signatures import SignatureIndex
 from authz.engine.types import Document, Json, Slice
 
 KEPT_WORLDS = 8
@@ -81,6 +82,7 @@ class World:
     relation_types: Mapping[str, Mapping[str, str]]
     policies: policies.PolicyIndex
     toxic: tuple[Facts, ...]
+    signatures: SignatureIndex
     _tools: dict[str, CompiledTool] = field(default_factory=dict)
     _open: dict[tuple[str, frozenset[str]], Any] = field(default_factory=dict)
     _whole: list[Any] = field(default_factory=list)
@@ -204,6 +206,7 @@ def compile_world(document: Document) -> World:
         relation_types=cedar_schema.relation_types(types, relations.seen),
         policies=policies.index(document.get("policies") or (), document.get("governed") or ()),
         toxic=tuple(document.get("toxic") or ()),
+        signatures=SignatureIndex(tuple(document.get("signatures") or ())),
     )
 
 

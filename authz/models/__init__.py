@@ -1,4 +1,4 @@
-"""Roles, policies and their previews, relationships, the toxic catalogue, flow sessions."""
+"""Roles, policies and their previews, relationships, catalogues, flow sessions, counters."""
 
 from authz.models.outcomes import ReportedOutcome
 from authz.models.policies import GovernedTool, Policy
@@ -6,6 +6,7 @@ from authz.models.previews import Preview, PreviewDifference
 from authz.models.relationships import Relationship
 from authz.models.roles import Role
 from authz.models.sessions import Carried, FlowSession, Usage
+from authz.models.signatures import Signature
 from authz.models.toxic import ToxicCombination
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Relationship",
     "ReportedOutcome",
     "Role",
+    "Signature",
     "ToxicCombination",
     "Usage",
 ]

@@ -20,9 +20,11 @@ from authz.services.previews import (
 )
 from authz.services.relationships import remove_relationship, save_relationship
 from authz.services.roles import change_role, save_role, set_agent_roles
+from authz.services.signatures import SignatureFields, remove_signature, save_signature
 
 __all__ = [
     "PolicyDraft",
+    "SignatureFields",
     "agree_policy",
     "ask_preview",
     "bootstrap_policies",
@@ -35,12 +37,14 @@ __all__ = [
     "propose_policy",
     "reject_policy",
     "remove_relationship",
+    "remove_signature",
     "restart_preview",
     "retire_policy",
     "run_preview",
     "save_draft",
     "save_relationship",
     "save_role",
+    "save_signature",
     "set_agent_roles",
     "withdraw_policy",
 ]

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from authz.cases import with_emails
 from authz.enums import PolicyState
-from authz.models import Policy, Relationship, Role
+from authz.models import Policy, Relationship, Role, Signature
 from lifecycle.apply.kinds import KINDS, PERSON_WORDS
 from registry.models import Agent, Gateway, Person, Reliance, ResourceType, System, Tool
 
@@ -298,6 +298,14 @@ def _relationships() -> Iterable[Fields]:
     return sorted(rows, key=lambda row: tuple(row[name] for name in key))
 
 
+def _signatures() -> Iterable[Fields]:
+    for one in Signature.objects.order_by("slug"):
+        yield {name: getattr(one, name) for name in KINDS["signatures"].fields} | {
+            "effects": sorted(one.effects),
+            "tools": sorted(one.tools),
+        }
+
+
 _READERS: dict[str, Callable[[], Iterable[Fields]]] = {
     "people": _people,
     "gateways": _gateways,
@@ -308,4 +316,5 @@ _READERS: dict[str, Callable[[], Iterable[Fields]]] = {
     "roles": _roles,
     "policies": _policies,
     "relationships": _relationships,
+    "signatures": _signatures,
 }

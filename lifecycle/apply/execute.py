@@ -42,6 +42,7 @@ PHASES: tuple[tuple[str, Carry], ...] = (
     ("agents", agents.bring_to_state),
     ("agents", clients.issue_for_agent),
     ("gateways", clients.issue_for_gateway),
+    ("signatures", authorization.save_signature),
     ("policies", authorization.save_policy),
     ("people", people.leave_own_groups),
 )

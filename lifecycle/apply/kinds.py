@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from authz.models import Policy, Relationship, Role
+from authz.models import Policy, Relationship, Role, Signature
 from lifecycle.apply import fields as f
 from lifecycle.apply.nodes import Node
-from registry.enums import AgentState, AttributeSource, GroupName
+from registry.enums import AgentState, AttributeSource, GroupName, ToolEffect
 from registry.models import (
     Agent,
     Agreement,
@@ -337,6 +337,20 @@ RELATIONSHIPS = Kind(
     fields={name: f.column(Relationship, name) for name in _TUPLE},
 )
 
+SIGNATURES = Kind(
+    "signatures",
+    key=("slug",),
+    required=("pattern", "reason"),
+    fields={
+        "slug": f.column(Signature, "slug"),
+        "pattern": f.column(Signature, "pattern"),
+        "reason": f.column(Signature, "reason"),
+        "effects": f.many(f.one_of(ToolEffect.values)),
+        "tools": f.columns(Signature, "tools"),
+        "is_active": f.column(Signature, "is_active"),
+    },
+)
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -349,5 +363,6 @@ KINDS: dict[str, Kind] = {
         AGENTS,
         POLICIES,
         RELATIONSHIPS,
+        SIGNATURES,
     )
 }

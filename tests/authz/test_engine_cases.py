@@ -43,6 +43,7 @@ def recorded(decision: Decision) -> dict[str, Any]:
         "policies": list(decision.policies),
         "log_only": list(decision.log_only),
         "flags": list(decision.flags),
+        "obligations": [dict(one) for one in decision.obligations],
         "remedies": [dict(one) for one in decision.remedies],
         "detail": dict(decision.detail),
         "resource": [decision.resource_type, decision.resource_id],

@@ -154,7 +154,7 @@ def problems(world: World, text: str) -> list[tuple[int, int, str]]:
 def test_valid_policy_has_no_problems(world: World) -> None:
     text = f"""
         // Refunds up to 500, in business hours, by those who own the account.
-        permit(
+        @notify("billing") @log("A refund.") @redact("/iban") permit(
             principal is Muster::Agent in Muster::Role::"desk",
             {REFUND},
             resource is Muster::Account

@@ -35,6 +35,7 @@ def engine_says(case: specification.Case, world: Slice | None) -> dict[str, Any]
         "observe": [observe.would.value, observe.code] if observe else None,
         "tier": decision.classification,
         **_raised(decision, case),
+        "obligations": [dict(one) for one in decision.obligations],
     }
 
 
@@ -109,6 +110,7 @@ REACHED = {
     "parameters.schema",
     "parameters.narrowing",
     "parameters.resource_mismatch",
+    "parameters.denied_signature",
     "role.none",
     "policy.forbidden",
     "policy.no_permit",

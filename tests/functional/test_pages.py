@@ -36,6 +36,7 @@ OWNER = [
     "/relationships/",
     "/simulator/",
     "/simulator/?agent=refund-desk&tool=refund.issue",
+    "/policies/signatures/",
     "/callers/",
     "/trail/",
     "/trail/?effect=deny",
@@ -66,6 +67,7 @@ SECURITY = [
     "/admin/authz/role/",
     "/admin/authz/policy/add/",
     "/admin/authz/policy/1/change/",
+    "/admin/authz/signature/add/",
 ]
 # Colours fade into each other when the theme changes.
 SETTLE_MS = 400

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from audit.errors import AuditUnavailable
-from authz.models import Policy, Relationship, Role
+from authz.models import Policy, Relationship, Role, Signature
 from governance.kernel.errors import Invalid
 from lifecycle.apply.execute import Outcome
 from lifecycle.apply.export import export_text
@@ -515,3 +515,25 @@ policies:
 
     assert Relationship.objects.filter(pk=there.pk).exists()
     assert len(next(iter(waiting(outcome).values()))) == 1
+
+
+def test_signatures_are_added_and_change_and_go_by_two(
+    loaded: Outcome, apply_text: Callable[..., Outcome]
+) -> None:
+    new = "{slug: cl-9, pattern: 'pay\\scl-9', reason: A trap., effects: [write, financial]}"
+    changed = new.replace("A trap.", "Bait.").replace("[write, financial]", "[write]")
+    gone = "{slug: chat-template, absent: true}"
+
+    added = apply_text(f"muster: 1\nsignatures: [{new}]", by_email=ADMIN)
+    again = apply_text(f"muster: 1\nsignatures: [{new}]", by_email=ADMIN)
+    waits = apply_text(f"muster: 1\nsignatures: [{changed}, {gone}]", by_email=ADMIN)
+
+    row = Signature.objects.get(slug="cl-9")
+    assert [step.verb for step in added.steps] == ["create"]
+    assert again.is_empty
+    assert [step.waits for step in waits.steps] == [
+        ["a second person must agree: Denied signature cl-9: other terms"],
+        ["a second person must agree: Denied signature chat-template: removed"],
+    ]
+    assert (row.effects, row.reason, row.is_active) == (["financial", "write"], "Bait.", True)
+    assert Signature.objects.filter(slug="chat-template").exists()

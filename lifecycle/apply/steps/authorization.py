@@ -47,6 +47,17 @@ def save_relationship(run: Run, step: Step) -> None:
     wait(step, change(by=run.by, alone=run.alone, **fields).proposed)
 
 
+def save_signature(run: Run, step: Step) -> None:
+    """A denied signature; one in force changes and goes when a second person agrees."""
+    slug = step.item.label
+    if step.verb == Verb.REMOVE:
+        saved = services.remove_signature(slug=slug, by=run.by, alone=run.alone)
+    else:
+        fields: Any = step.changed(("pattern", "reason", "effects", "tools", "is_active"))
+        saved = services.save_signature(slug=slug, by=run.by, alone=run.alone, **fields)
+    wait(step, saved.proposed)
+
+
 def save_policy(run: Run, step: Step) -> None:
     """A new version, which is active where that narrows; a removed one is retired.
 
