@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +25,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from audit.errors import NotRecordable, PayloadDamaged
+from governance.kernel.randomness import take
 
 KEY = 32
 NONCE = 12
@@ -45,12 +45,12 @@ class Sealed:
 
 def new_salt() -> bytes:
     """A salt for one payload field."""
-    return os.urandom(SALT)
+    return take(SALT)
 
 
 def new_key() -> bytes:
     """A key for one record or one holder."""
-    return os.urandom(KEY)
+    return take(KEY)
 
 
 def canonical(value: Any) -> bytes:
@@ -106,7 +106,7 @@ def digest(salt: bytes, raw: bytes) -> str:
 
 def seal_field(*, key: bytes, record: UUID, field: str, raw: bytes, salt: bytes) -> Sealed:
     """Encrypt the canonical bytes of one payload field under the record's key."""
-    nonce = os.urandom(NONCE)
+    nonce = take(NONCE)
     sealed = _cipher(key).encrypt(nonce, salt + raw, _field_data(record, field))
     return Sealed(field, nonce, sealed, digest(salt, raw))
 
@@ -147,7 +147,7 @@ def _field_data(record: UUID, field: str) -> bytes:
 
 
 def _wrap(outer: bytes, key: bytes, data: bytes) -> bytes:
-    nonce = os.urandom(NONCE)
+    nonce = take(NONCE)
     return nonce + _cipher(outer).encrypt(nonce, key, data)
 
 

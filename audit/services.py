@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, NoReturn, Required, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import Error, connection, transaction
@@ -105,12 +105,15 @@ def prepare_row(**entry: Unpack[Entry]) -> Row:
     Pure but for the holder's key, which is read from the database when this process has not seen
     it yet (see `holder_key`), and only when there is a payload.
     """
-    record_id = entry.get("id") or clock.uuid7()
-    wrap, sealed = _seal(record_id, entry)
+    record_id, parts = entry.get("id") or clock.uuid7(), _Parts()
+    wrap, sealed = _seal(record_id, entry, parts)
+    line1 = _line1(record_id, entry, {each.field: each.digest for each in sealed}, parts)
+    line2 = _line2(entry, parts)
+    parts.refuse_secrets()
     return {
         "id": str(record_id),
-        "line1": _line1(record_id, entry, {each.field: each.digest for each in sealed}),
-        **_line2(entry),
+        "line1": line1,
+        **line2,
         "wrap": wrap,
         "payload": [
             {"field": each.field, "nonce": each.nonce.hex(), "sealed": each.sealed.hex()}
@@ -233,7 +236,38 @@ def _keep_holder(holder: str) -> bytes:
     return payloads.unwrap_holder_key(kek=keys.kek(), holder=holder, wrapped=kept)
 
 
-def _seal(record_id: UUID, entry: Entry) -> tuple[dict[str, str] | None, list[Sealed]]:
+class _Parts:
+    """Everything that one row is to hold, in canonical form, looked through at once."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[str, Any, bytes]] = []
+
+    def take(self, part: str, value: Any) -> bytes:
+        """`value` in canonical form; it is looked through by `refuse_secrets`."""
+        raw = payloads.canonical(value)
+        self._parts.append((part, value, raw))
+        return raw
+
+    def refuse_secrets(self) -> None:
+        """Raises `SecretFound` with the place of the first credential in any part."""
+        if not is_suspect(b"\n".join(raw for _, _, raw in self._parts)):
+            return
+        for part, value, _ in self._parts:
+            if place := find_secret(value):
+                _refuse_secret((part + place[1:]).lstrip("."))
+
+
+def _refuse_secret(where: str) -> NoReturn:
+    raise SecretFound(
+        f"{where} holds what looks like a credential. Credentials are never recorded: remove it, "
+        "or declare the field secret.",
+        fields={where: ["This looks like a credential."]},
+    )
+
+
+def _seal(
+    record_id: UUID, entry: Entry, parts: _Parts
+) -> tuple[dict[str, str] | None, list[Sealed]]:
     payload = entry.get("payload")
     if not payload:
         return None, []
@@ -247,7 +281,7 @@ def _seal(record_id: UUID, entry: Entry) -> tuple[dict[str, str] | None, list[Se
             key=key,
             record=record_id,
             field=field,
-            raw=_without_secret(f"payload.{field}", value),
+            raw=parts.take(f"payload.{field}", value),
             salt=salts.get(field) or payloads.new_salt(),
         )
         for field, value in payload.items()
@@ -255,7 +289,7 @@ def _seal(record_id: UUID, entry: Entry) -> tuple[dict[str, str] | None, list[Se
     return {"holder": holder, "key": wrapped.hex()}, sealed
 
 
-def _line1(record_id: UUID, entry: Entry, digests: dict[str, str]) -> str:
+def _line1(record_id: UUID, entry: Entry, digests: dict[str, str], parts: _Parts) -> str:
     parent, asked = entry.get("parent"), dict(entry.get("asked", {}))
     if digests:
         asked["digests"] = digests
@@ -266,31 +300,18 @@ def _line1(record_id: UUID, entry: Entry, digests: dict[str, str]) -> str:
         "asked": asked,
         "judged": dict(entry.get("judged", {})),
     }
-    return _without_nul(_without_secret("", line)).decode()
+    return _without_nul(parts.take("", line)).decode()
 
 
-def _line2(entry: Entry) -> Settled:
+def _line2(entry: Entry, parts: _Parts) -> Settled:
     settled: Settled = {
         "effect": _column(entry, "effect"),
         "check": _column(entry, "check"),
         "code": _column(entry, "code"),
         "settled": entry.get("settled", {}),
     }
-    _without_nul(_without_secret("", settled))
+    _without_nul(parts.take("", settled))
     return settled
-
-
-def _without_secret(part: str, value: Any) -> bytes:
-    """`value` in canonical form, unless it holds a credential."""
-    raw = payloads.canonical(value)
-    if not is_suspect(raw) or (place := find_secret(value)) is None:
-        return raw
-    where = (part + place[1:]).lstrip(".")
-    raise SecretFound(
-        f"{where} holds what looks like a credential. Credentials are never recorded: remove it, "
-        "or declare the field secret.",
-        fields={where: ["This looks like a credential."]},
-    )
 
 
 def _without_nul(raw: bytes) -> bytes:

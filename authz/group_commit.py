@@ -31,7 +31,7 @@ from authz.errors import NotRecorded
 from authz.recorder import STATEMENT, STATEMENT_TIMEOUT, Judged, Recorded, Stale
 
 MAX_WAITING = 1024  # callers in the queue; the next one is refused
-MAX_ROWS = 256  # in one transaction
+MAX_ROWS = 64  # in one transaction, but never less than one caller has
 LONGEST_WAIT = 5.0  # seconds for a turn: what was judged longer ago would be stale
 GIVE_UP = 10.0  # seconds for an answer, whatever became of the database
 CONNECT_SECONDS = 3
@@ -192,6 +192,8 @@ class GroupCommit:
         if self._connection is None:
             opened = self._connect()
             opened.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'")
+            # Compiling the statement takes longer than running it.
+            opened.execute("SET jit = off")
             self._connection = opened
         return self._connection
 

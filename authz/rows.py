@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -187,4 +188,10 @@ def _resource(kind: str, resource_id: str, hidden: bool) -> str:
 def _resource_id(resource_id: str, hidden: bool) -> str:
     if not resource_id:
         return ""
-    return audit.index_resource(resource_id) if hidden else str(redact(resource_id))
+    return audit.index_resource(resource_id) if hidden else _shown(resource_id)
+
+
+# The same id stands in a row three times, and often in the next row too.
+@lru_cache(maxsize=1024)
+def _shown(resource_id: str) -> str:
+    return str(redact(resource_id))

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -106,7 +107,7 @@ class LeanRoute:
 
     async def _learn(self, scope: Scope, request: Plain) -> list[Header]:
         """The headers that Django's middleware adds, seen on an answer that needs nothing."""
-        said: list[Header] = []
+        said: list[Message] = []
         bodies: list[Message] = [{"type": "http.request", "body": b""}]
 
         async def receive() -> Message:
@@ -114,14 +115,16 @@ class LeanRoute:
             return bodies.pop() if bodies else await get_running_loop().create_future()
 
         async def send(message: Message) -> None:
-            said.extend(message.get("headers", ()))
+            said.append(message)
 
         asked = [(name, value) for name, value in scope["headers"] if name.lower() in ASKED_WITH]
         metadata = {"method": "GET", "path": METADATA, "headers": asked}
         await self._django({**scope, **metadata}, receive, send)
-        usual = [(name, value) for name, value in said if name.lower() not in OWN_HEADERS]
-        self._usual[request.secure] = [(name.lower(), value) for name, value in usual]
-        return self._usual[request.secure]
+        named = [(name.lower(), value) for name, value in said[0]["headers"]]
+        usual = [(name, value) for name, value in named if name not in OWN_HEADERS]
+        if said[0]["status"] == HTTPStatus.OK:
+            self._usual[request.secure] = usual
+        return usual
 
 
 def _called(function: Callable[[], Any]) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from uuid import UUID
+
+from governance.kernel.randomness import take
 
 
 def now() -> datetime:
@@ -15,7 +16,7 @@ def now() -> datetime:
 def uuid7(at: datetime | None = None) -> UUID:
     """A version 7 UUID (RFC 9562 section 5.7): 48 bits of milliseconds, 74 random bits."""
     milliseconds = int((at or now()).timestamp() * 1000) & (1 << 48) - 1
-    random = int.from_bytes(os.urandom(10)) & (1 << 74) - 1
+    random = int.from_bytes(take(10)) & (1 << 74) - 1
     value = (
         milliseconds << 80 | 7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & (1 << 62) - 1
     )

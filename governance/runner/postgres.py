@@ -36,6 +36,8 @@ STOP_SECONDS = 30
 READY_LINE = 7  # of postmaster.pid, from 0: "starting", "ready", "stopping"
 
 SETTINGS = {
+    # All that is asked is short: compiling it takes longer than running it.
+    "jit": "off",
     "listen_addresses": "",
     "logging_collector": "off",
     "log_timezone": "UTC",

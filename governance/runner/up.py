@@ -34,7 +34,6 @@ from governance.runner.places import PROJECT, CannotStart, Places
 from governance.runner.supervisor import DATABASE, Process, Supervisor
 
 READY_SECONDS = 90
-MOST_WEB_WORKERS = 2
 # ReDoc comes along with Swagger UI and is not used.
 COLLECT_STATIC = ("collectstatic", "--noinput", "-v0", "--ignore", "redoc")
 # The demo is loaded as the web process writes; these two make and use the append with a time.
@@ -320,7 +319,7 @@ def argv(name: str, *, host: str, port: int, data: Path) -> list[str]:
         "web": python(
             *("-m", "granian", "--interface", "asgi", "--no-ws", "--log-level", "warning"),
             *("--host", host, "--port", str(port)),
-            *("--workers", os.environ.get("MUSTER_WEB_WORKERS") or str(_web_workers())),
+            *("--workers", os.environ.get("MUSTER_WEB_WORKERS", "1")),
             *("--workers-kill-timeout", "10", "governance.asgi:application"),
         ),
         "worker": [
@@ -335,11 +334,6 @@ def argv(name: str, *, host: str, port: int, data: Path) -> list[str]:
         ],
     }
     return commands[name]
-
-
-def _web_workers() -> int:
-    """Judging takes one processor for each process: two use what a small machine has."""
-    return min(MOST_WEB_WORKERS, os.cpu_count() or 1)
 
 
 def _process(name: str, wanted: Wanted, installation: Installation) -> Process:
