@@ -37,7 +37,7 @@ _NOT_APPLICABLE = {
 
 def explain_decision(body: Mapping[str, Any]) -> Explanation:
     """Title, walk and remedies of a decision's record."""
-    detail = _detail(body)
+    detail = detail_of(body)
     code = str(body.get("code", ""))
     sentence = codes.message(code, detail)
     return Explanation(
@@ -50,7 +50,7 @@ def explain_decision(body: Mapping[str, Any]) -> Explanation:
     )
 
 
-def _detail(body: Mapping[str, Any]) -> dict[str, Any]:
+def detail_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """What a sentence needs, from the record's own columns and what was kept of the walk."""
     named = {name: body.get(name) for name in ("agent", "tool", "gateway")}
     detail = {name: value for name, value in named.items() if value}

@@ -99,13 +99,18 @@ def _judged(resolved: Resolved, decision: Decision, now: datetime, hidden: bool)
     if decision.detail:
         # Names no value that was sent; sentences are made of it whenever they are shown.
         judged["detail"] = json.loads(json.dumps(decision.detail, default=_plain))
-    if decision.label:
-        judged["label"] = decision.label
+    judged |= _run(decision)
     if decision.observe:
         judged["observed"] = True
     if resolved.request.secret_path:
         judged["credential_at"] = redact(resolved.request.secret_path)
     return judged
+
+
+def _run(decision: Decision) -> dict[str, Json]:
+    """What the run had read with this call, and which tiers the call itself reads and writes."""
+    named = {name: getattr(decision, name) for name in ("label", "tainted", "reads", "writes")}
+    return {name: value for name, value in named.items() if value}
 
 
 def _plain(value: object) -> Json:

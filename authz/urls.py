@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import include, path, register_converter
 
-from authz import views
+from authz import session_pages, views
 from authz.api import session_views as session_api
 from authz.api import views as api
+
+register_converter(session_pages.SessionName, "session")
 
 urlpatterns = [
     path("access/v1/evaluation", api.Evaluation.as_view(), name="evaluation"),
@@ -21,6 +23,8 @@ urlpatterns = [
     path("api/v1/sessions/<str:pk>/extract", session_api.SessionExtract.as_view()),
     path("api/v1/sessions/<str:pk>/end", session_api.SessionEnd.as_view()),
     path("", include("authz.oauth.urls")),
+    path("sessions/<session:name>/", session_pages.run, name="run"),
+    path("agents/<str:slug>/runs/", session_pages.agent_runs, name="agent_runs"),
     path("policies/", views.policies, name="policies"),
     path("policies/<str:slug>/", views.policy, name="policy"),
     path("roles/<str:slug>/", views.role, name="role"),
