@@ -61,10 +61,9 @@ class RunFilter(forms.Form):
 @require_GET
 def run(request: HttpRequest, name: str) -> HttpResponse:
     """One run: what it read, its label over time, what it wrote, where it stopped."""
-    person = signed_in(request)
-    scope = person.audit_scope()
-    session = _session(name, person, scope)
-    records = [] if "\0" in name else trail.of_session(name, scope=scope, most=MOST)
+    scope = signed_in(request).audit_scope()
+    session = _session(name, scope)
+    records = trail.of_session(name, scope=scope, most=MOST)
     if session is None and not records:
         raise Http404
     agents = _agents(records, session)
@@ -84,14 +83,12 @@ def run(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "authz/run.html", context)
 
 
-def _session(name: str, person: Person, scope: AuditScope) -> FlowSession | None:
+def _session(name: str, scope: AuditScope) -> FlowSession | None:
     """The session that was opened under this name, if the reader may see its agent's entries."""
     if not OPENED.fullmatch(name):
         return None
     found = FlowSession.objects.select_related("agent", "gateway").filter(pk=name).first()
-    if found is None or not (scope.everything or found.agent.slug in scope.agents):
-        return None
-    return found
+    return found if found and _covers(scope, found.agent) else None
 
 
 def _agents(records: Iterable[Record], session: FlowSession | None) -> list[str]:
@@ -168,7 +165,7 @@ def agent_runs(request: HttpRequest, slug: str) -> HttpResponse:
         "agent": agent,
         "form": form,
         "page": page,
-        "rows": rows_of(page.object_list, person.audit_scope()),
+        "rows": rows_of(agent, page.object_list, person.audit_scope()),
         "carried": carried_by(agent),
         "filtered": any(request.GET.get(field) for field in form.fields),
     }
@@ -191,25 +188,37 @@ def _filtered(
 def latest_runs(agent: Agent, person: Person) -> list[dict[str, Any]]:
     """The newest runs of an agent, for its page."""
     newest = FlowSession.objects.filter(agent=agent).order_by("-opened_at", "id")[:LATEST]
-    return rows_of(newest, person.audit_scope())
+    return rows_of(agent, newest, person.audit_scope())
 
 
-def rows_of(sessions: Iterable[FlowSession], scope: AuditScope) -> list[dict[str, Any]]:
-    """Rows of a table of runs, with their calls counted by one query for all."""
+def rows_of(
+    agent: Agent, sessions: Iterable[FlowSession], scope: AuditScope
+) -> list[dict[str, Any]]:
+    """Rows of a table of an agent's runs, their calls counted by one query for all.
+
+    Who may see the agent but not its entries sees no counts, which is not the same as none.
+    """
     found, now = list(sessions), clock.now()
-    if not found:
-        return []
-    since = min(session.opened_at for session in found)
-    counts = trail.effects_by_session([one.pk for one in found], since=since, scope=scope)
+    counts = _counts(found, scope) if _covers(scope, agent) else {}
     return [
-        {
-            "session": session,
-            "state": _state(session, now),
-            "calls": counts[session.pk].total(),
-            "stopped": counts[session.pk].total() - counts[session.pk]["allow"],
-        }
+        {"session": session, "state": _state(session, now), **counts.get(session.pk, {})}
         for session in found
     ]
+
+
+def _counts(sessions: Sequence[FlowSession], scope: AuditScope) -> dict[str, dict[str, int]]:
+    if not sessions:
+        return {}
+    since = min(session.opened_at for session in sessions)
+    found = trail.effects_by_session([one.pk for one in sessions], since=since, scope=scope)
+    return {
+        session: {"calls": effects.total(), "stopped": effects.total() - effects["allow"]}
+        for session, effects in found.items()
+    }
+
+
+def _covers(scope: AuditScope, agent: Agent) -> bool:
+    return scope.everything or agent.slug in scope.agents
 
 
 def carried_by(agent: Agent) -> list[dict[str, Any]]:

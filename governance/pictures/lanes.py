@@ -106,7 +106,8 @@ def ticks(span: Span, bottom: float) -> list[SafeString]:
     while at <= span.end:
         x = span.x(at)
         parts.append(element("line", class_="grid", x1=x, x2=x, y1=6, y2=bottom))
-        parts.append(text(_tick(at, step), x, bottom + 15, "mid"))
+        # In the middle of a word that stands at the edge, half of it would be cut off.
+        parts.append(text(_tick(at, step), x, bottom + 15, "mid" if x < RIGHT - 6 else "end"))
         at += dt.timedelta(seconds=step)
     return parts
 

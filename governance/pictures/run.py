@@ -174,7 +174,8 @@ def _taint(run: Run, span: Span, bottom: float) -> Iterator[SafeString]:
 def _label(run: Run, span: Span) -> Iterator[SafeString]:
     """The floor: level while the label stays, a step where it turns."""
     ends = [*(span.x(turn.at) for turn in run.turns[1:]), 1120.0]
-    for turn, end in zip(run.turns, ends, strict=True):
+    # The end of the picture closes the last one; without any there is nothing to close.
+    for turn, end in zip(run.turns, ends, strict=False):
         y = _floor(turn.tier)
         path = f"M{number(span.x(turn.at))} {number(y)}H{number(end)}"
         yield element("path", class_=f"flow {turn.tier}", d=path)
