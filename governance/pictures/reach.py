@@ -69,7 +69,11 @@ class Reach:
         )
         if not self.sinking:
             return said
-        verb = "Refused once it has read what lies higher" if self.refused else "Sinking below its reads"
+        verb = (
+            "Refused once it has read what lies higher"
+            if self.refused
+            else "Sinking below its reads"
+        )
         return f"{said} {verb}: {', '.join(self.sinking)}."
 
 

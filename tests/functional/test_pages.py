@@ -84,7 +84,7 @@ def test_page_is_accessible_at_every_width(
     check(demo, contexts[role], path)
 
 
-@pytest.mark.parametrize("links", FOLLOWED, ids=lambda links: " ".join(links))
+@pytest.mark.parametrize("links", FOLLOWED, ids=" ".join)
 def test_page_behind_a_link_is_accessible_at_every_width(
     demo: Installation, contexts: dict[str, BrowserContext], links: list[str]
 ) -> None:
