@@ -254,7 +254,7 @@ class Story:
             fixed = tuple((name, _fixed(rule)) for name, rule in step["parameters"].items())
             steps.setdefault(str(step["tool"]), []).append(fixed)
         since = self.tainted_at
-        after = [call for call in self.calls if since and call.record.at >= since]
+        after = [call for call in self.calls if since and call.record.at > since]
         through = Counter(call.record.tool for call in after if call.went_on)
         stopped = Counter(call.record.tool for call in self.outside)
         return [
