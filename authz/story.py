@@ -149,6 +149,15 @@ class Story:
         return [call for call in self.calls if not call.went_on]
 
     @property
+    def stopped(self) -> list[tuple[Call, int]]:
+        """The first call of each tool that stopped for a reason, and how many did."""
+        found: dict[tuple[str, str, str], list[Call]] = {}
+        for call in self.stops:
+            key = (call.record.effect, call.record.code, call.record.tool)
+            found.setdefault(key, []).append(call)
+        return [(calls[0], len(calls)) for calls in found.values()]
+
+    @property
     def tainted_at(self) -> datetime | None:
         """When untrusted input was read first; at its first call where it was carried over."""
         times = [call.record.at for call in self.calls if call.taints]

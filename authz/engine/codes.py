@@ -66,7 +66,7 @@ REMEDIES: dict[str, str] = {
     "pin_value": "Let the plan say which value {parameter} may have.",
     "list_value": "Ask the owner to list the value of {parameter} in the row.",
     "wait": "Wait until {until}.",
-    "ask_limit": "Ask the owner of {agent} for more than {limit} calls.",
+    "ask_limit": "Ask the owner of {agent} for more than {limit} calls each {window}.",
     "ask_again": "Ask again.",
     "tell_security": "Tell security: Muster could not judge this call.",
 }

@@ -31,6 +31,7 @@ from governance.pictures.svg import (
 _TOP, _BAND = 26.0, 54.0
 _READ, _WRITTEN = 16.0, 39.0
 _BEGIN, _SWING = 34.0, 26.0
+_SHORT = 1800.0
 _EFFECTS = (("allow", "allowed"), ("deny", "denied"), ("hold", "held"))
 
 
@@ -207,8 +208,7 @@ def _sinking(place: Place, x: float, y: float) -> list[SafeString]:
 
 def _counted(run: Run, span: Span) -> Iterator[SafeString]:
     """Allowed above a lane and the rest below it, so that no refusal is buried."""
-    minutes = -(-span.seconds // (60 * SLOTS))
-    slots = max(int(-(-span.seconds // (60 * minutes))), 1)
+    slots = _slots(span)
     width = (RIGHT - LEFT) / slots
     counts = Counter(
         (_height(each), each.effect == "allow", min(int((span.x(each.at) - LEFT) / width), slots))
@@ -217,3 +217,11 @@ def _counted(run: Run, span: Span) -> Iterator[SafeString]:
     most = max(counts.values())
     for (y, allowed, slot), count in sorted(counts.items()):
         yield stack(LEFT + slot * width, y, width - 1, count / most, allowed=allowed)
+
+
+def _slots(span: Span) -> int:
+    """Whole minutes, or several; a run of less than half an hour is cut as finely as it is long."""
+    if span.seconds < _SHORT:
+        return SLOTS
+    minutes = -(-span.seconds // (60 * SLOTS))
+    return int(-(-span.seconds // (60 * minutes)))

@@ -101,6 +101,6 @@ def test_used_up_rate_says_until_when_in_the_zone_of_the_reader():
     )
     assert told.remedies == (
         "Wait until Mon 23 Nov 2020, 14:41:00 CET.",
-        "Ask the owner of desk for more than 3 calls.",
+        "Ask the owner of desk for more than 3 calls each minute.",
     )
     assert [line["status"] for line in told.walk][9:] == ["refused", *["not_reached"] * 3]

@@ -223,6 +223,20 @@ def test_name_that_two_agents_used_keeps_their_runs_apart(office, page):
     assert heading(second) == "This run read confidential data and was never stopped"
 
 
+def test_same_stop_again_and_again_is_told_once(office, page):
+    session = office.open()
+    office.ask(office.archive, session)
+    for _ in range(3):
+        office.ask(office.chat, session, {"to": "#support"})
+
+    answer = page(f"/sessions/{session}/")
+
+    assert heading(answer) == "This run read confidential data and was stopped three times"
+    assert [(call.record.code, times) for call, times in story(answer).stopped] == [
+        ("flow.sinks", 3)
+    ]
+
+
 def test_nobody_else_sees_a_run(office, page):
     session = office.open()
     office.ask(office.chat, session, {"to": "#support"})

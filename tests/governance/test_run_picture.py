@@ -128,6 +128,12 @@ def test_run_of_a_crowd_counts_by_the_minute_and_buries_no_refusal():
     assert crowd.counts == [("internal", "denied: would write", 1), ("internal", "read", 600)]
 
 
+def test_short_run_of_a_crowd_is_cut_finely():
+    minute = Run(tuple(Place(at(n / 10), "internal", "allow") for n in range(600)), DUMP.turns)
+
+    assert classes(run_picture(minute))["mark-allow"] > 100
+
+
 def test_run_of_nothing_is_four_empty_bands():
     drawn = classes(run_picture(Run()))
 
