@@ -32,7 +32,7 @@ from registry.people import signed_in
 PAGE = 50
 LATEST = 5
 # More than this of one run is neither read nor drawn; the list below pages through all of it.
-MOST = 5_000
+MOST = 2_000
 _STATES = [("", "any"), ("open", "open"), ("ended", "ended")]
 _TAINTS = [("", "any"), ("yes", "with untrusted input"), ("no", "without")]
 

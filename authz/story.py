@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from audit.enums import Kind
@@ -144,11 +145,11 @@ class Story:
     calls: tuple[Call, ...]
     events: tuple[Event, ...]
 
-    @property
+    @cached_property
     def stops(self) -> list[Call]:
         return [call for call in self.calls if not call.went_on]
 
-    @property
+    @cached_property
     def stopped(self) -> list[tuple[Call, int]]:
         """The first call of each tool that stopped for a reason, and how many did."""
         found: dict[tuple[str, str, str], list[Call]] = {}
@@ -157,14 +158,14 @@ class Story:
             found.setdefault(key, []).append(call)
         return [(calls[0], len(calls)) for calls in found.values()]
 
-    @property
+    @cached_property
     def tainted_at(self) -> datetime | None:
         """When untrusted input was read first; at its first call where it was carried over."""
         times = [call.record.at for call in self.calls if call.taints]
         times += [event.record.at for event in self.events if event.asked.get("untrusted")]
         return min(times, default=None)
 
-    @property
+    @cached_property
     def turns(self) -> tuple[Turn, ...]:
         """The label over time: raised by what went on and by what was reported."""
         turns: list[Turn] = []
@@ -185,17 +186,17 @@ class Story:
             yield at, label
 
     def _labelling(self) -> Iterator[Call]:
-        """Calls whose label became the run's: those that went on, and the first of all."""
-        for number, call in enumerate(self.calls):
-            if call.label in TIERS and (call.went_on or not number):
+        """Calls whose label is the run's: what a stopped one would have read was not read."""
+        for call in self.calls:
+            if call.label in TIERS and (call.went_on or not call.reads):
                 yield call
 
-    @property
+    @cached_property
     def run(self) -> Run:
         places = tuple(place for call in self.calls for place in call.places())
         return Run(places, self.turns, self.tainted_at)
 
-    @property
+    @cached_property
     def read(self) -> str:
         """The highest tier that the run itself read; "" for nothing."""
         tiers = [call.reads for call in self.calls if call.went_on and call.reads]
@@ -230,7 +231,7 @@ class Story:
         ]
         return f"was {' and '.join(parts)}" if parts else "was never stopped"
 
-    @property
+    @cached_property
     def touched(self) -> list[Touched]:
         """By tool: the tiers that it reads and writes, and how often it went on."""
         counts: dict[tuple[str, str, str], Counter[bool]] = {}
@@ -244,7 +245,7 @@ class Story:
         """The extracts that were handed on."""
         return [event for event in self.events if event.did == "extract_handed"]
 
-    @property
+    @cached_property
     def outside(self) -> list[Call]:
         """What the plan, or its absence, held up."""
         return [call for call in self.calls if call.record.deciding_check == "taint"]

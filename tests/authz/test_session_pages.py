@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit.models import Record
+from authz import session_pages
 from authz.models import Carried, FlowSession
 from governance.kernel import clock
 from registry.enums import GroupName
@@ -114,6 +115,15 @@ def test_denied_read_raises_no_label(office, page):
 
     assert heading(answer) == "This run read nothing and was stopped once"
     assert answer.context["label"] == "public"
+    assert [turn.tier for turn in story(answer).turns] == ["public"]
+
+
+def test_denied_read_of_hostile_text_taints_nothing(office, page):
+    session = office.open()
+    office.desk.role.tools.remove(office.web)
+    office.ask(office.web, session, {"url": "https://one.example/"})
+
+    assert story(page(f"/sessions/{session}/")).tainted_at is None
 
 
 def test_untrusted_input_is_marked_from_the_call_that_read_it(office, page):
@@ -235,6 +245,18 @@ def test_same_stop_again_and_again_is_told_once(office, page):
     assert [(call.record.code, times) for call, times in story(answer).stopped] == [
         ("flow.sinks", 3)
     ]
+
+
+def test_long_run_is_drawn_from_its_beginning_and_listed_whole(office, page, monkeypatch):
+    monkeypatch.setattr(session_pages, "MOST", 2)
+    session = office.open()
+    for _ in range(3):
+        office.ask(office.archive, session)
+
+    answer = page(f"/sessions/{session}/")
+
+    assert (len(story(answer).calls), len(answer.context["rows"])) == (1, 3)
+    assert "Drawn and counted are the first 2 entries." in answer.content.decode()
 
 
 def test_nobody_else_sees_a_run(office, page):

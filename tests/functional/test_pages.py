@@ -72,7 +72,7 @@ FOLLOWED = [
     ["/agents/refund-desk/runs/", "th a[href^='/sessions/']"],
     ["/trail/?code=flow.sinks&agent=refund-desk", "td.mono a", "a[href^='/sessions/']"],
     ["/trail/?code=flow.sinks&agent=refund-desk", "td.mono a"],
-    ["/trail/?agent=support-copilot", "td.mono a", "a[href^='/sessions/']"],
+    ["/trail/?agent=support-copilot&kind=decision", "td.mono a", "a[href^='/sessions/']"],
 ]
 CASES = [("owner", path) for path in OWNER] + [("security", path) for path in SECURITY]
 
