@@ -35,7 +35,7 @@ class TrailForm(forms.Form):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
     )
-    session = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
+    session = forms.CharField(required=False, max_length=200, label="Run")
     check = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, cast
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, models, transaction
 from django.db.models import Q, QuerySet
 from psycopg.errors import QueryCanceled
 
@@ -144,6 +145,30 @@ def get_record(record_id: UUID | str, *, scope: AuditScope) -> Record:
         raise UnknownRecord() from error
     if found is None or not scope.covers(found):
         raise UnknownRecord()
+    return found
+
+
+def of_session(session: str, *, scope: AuditScope, most: int) -> list[Record]:
+    """What is recorded of one run, oldest first, no more than `most`."""
+    with limited_time():
+        return list(_found(TrailFilters(session=session), scope).order_by("at", "id")[:most])
+
+
+def effects_by_session(
+    sessions: Sequence[str], *, since: datetime, scope: AuditScope
+) -> dict[str, Counter[str]]:
+    """How often each of these runs was allowed, denied and held since `since`."""
+    with limited_time():
+        rows = (
+            scope.narrow(Record.objects.filter(session__in=sessions, kind=Kind.DECISION))
+            .filter(at__gte=since)
+            .order_by()
+            .values_list("session", "effect")
+            .annotate(many=models.Count("id"))
+        )
+        found: dict[str, Counter[str]] = {session: Counter() for session in sessions}
+        for session, effect, many in rows:
+            found[session][effect] += many
     return found
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from audit.explain import Explanation
 from authz.engine import codes, obligations
 from authz.engine.types import Check, Effect, Status
+from governance import words
 
 _DECIDING = {Status.REFUSED, Status.HELD, Status.ERROR}
 _VERB = {Effect.ALLOW: "allowed", Effect.DENY: "denied", Effect.HOLD: "held"}
@@ -37,7 +39,7 @@ _NOT_APPLICABLE = {
 
 def explain_decision(body: Mapping[str, Any]) -> Explanation:
     """Title, walk and remedies of a decision's record."""
-    detail = _detail(body)
+    detail = detail_of(body)
     code = str(body.get("code", ""))
     sentence = codes.message(code, detail)
     return Explanation(
@@ -59,13 +61,22 @@ def _obligations(body: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(map(obligations.sentence, judged.get("obligations", ())))
 
 
-def _detail(body: Mapping[str, Any]) -> dict[str, Any]:
+def detail_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """What a sentence needs, from the record's own columns and what was kept of the walk."""
     named = {name: body.get(name) for name in ("agent", "tool", "gateway")}
     detail = {name: value for name, value in named.items() if value}
     detail["who"] = body.get("agent") or "This person"
     settled = body.get("settled", {}).get(str(body.get("check", "")), {})
-    return {**detail, **body["judged"].get("detail", {}), **settled}
+    told = {**detail, **body["judged"].get("detail", {}), **settled}
+    return told | ({"until": _instant(told["until"])} if "until" in told else {})
+
+
+def _instant(value: object) -> str:
+    """A time as people read it; as it stands where it is none."""
+    try:
+        return words.instant(datetime.fromisoformat(str(value)), "second")
+    except ValueError:
+        return str(value)
 
 
 def walk_of(body: Mapping[str, Any]) -> list[list[str]]:
@@ -96,10 +107,19 @@ def _title(body: Mapping[str, Any], sentence: str) -> str:
 
 def _lede(body: Mapping[str, Any], sentence: str) -> str:
     rest = sentence.split(". ", 1)
-    told = rest[1] if len(rest) > 1 and body.get("effect") != Effect.ALLOW else ""
+    told = [rest[1]] if len(rest) > 1 and body.get("effect") != Effect.ALLOW else []
+    return " ".join([*told, *_besides(body)])
+
+
+def _besides(body: Mapping[str, Any]) -> Iterator[str]:
+    """What the sentence of the code leaves open."""
+    detail = body["judged"].get("detail", {})
+    if completed := detail.get("combinations"):
+        yield f"Together what it read counts as {detail.get('label')}: {', '.join(completed)}."
     if body["judged"].get("observed"):
-        told = f"{told} The row is in observe mode, so the caller was told to go on.".strip()
-    return told
+        yield "The row is in observe mode, so the caller was told to go on."
+    elif body.get("effect") == Effect.HOLD:
+        yield "Nobody can release a held call yet, so the caller was told not to go on."
 
 
 def _who(body: Mapping[str, Any]) -> str:

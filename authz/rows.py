@@ -103,8 +103,7 @@ def judged_of(
     if decision.detail:
         # Names no value that was sent; sentences are made of it whenever they are shown.
         judged["detail"] = plain(decision.detail)
-    if decision.label:
-        judged["label"] = decision.label
+    judged |= _run(decision)
     if decision.obligations:
         judged["obligations"] = json.loads(json.dumps(decision.obligations, default=_plain))
     if decision.observe:
@@ -112,6 +111,12 @@ def judged_of(
     if resolved.request.secret_path:
         judged["credential_at"] = redact(resolved.request.secret_path)
     return judged
+
+
+def _run(decision: Decision) -> dict[str, Json]:
+    """What the run had read with this call, and which tiers the call itself reads and writes."""
+    named = {name: getattr(decision, name) for name in ("label", "tainted", "reads", "writes")}
+    return {name: value for name, value in named.items() if value}
 
 
 def plain(detail: Mapping[str, Json]) -> dict[str, Json]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import include, path, register_converter
 
-from authz import policy_views, role_views, views
+from authz import policy_views, role_views, session_pages, views
 from authz.api import session_views as session_api
 from authz.api import signatures as signature_api
 from authz.api import views as api
+
+register_converter(session_pages.SessionName, "session")
 
 urlpatterns = [
     path("access/v1/evaluation", api.Evaluation.as_view(), name="evaluation"),
@@ -29,6 +31,8 @@ urlpatterns = [
     path("api/v1/signatures/<str:slug>", signature_api.OneSignature.as_view()),
     path("", include("authz.oauth.urls")),
     path("", include("authz.whatif_urls")),
+    path("sessions/<session:name>/", session_pages.run, name="run"),
+    path("agents/<str:slug>/runs/", session_pages.agent_runs, name="agent_runs"),
     path("policies/", views.policies, name="policies"),
     path("policies/new/", policy_views.edit, name="policy_new"),
     path("policies/check/", policy_views.check, name="policy_check"),

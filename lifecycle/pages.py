@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from audit.models import Record
 from audit.selectors import PageRequest, TrailFilters, parse_body, search
+from authz import session_pages
 from governance.kernel import clock
 from governance.pictures import Bucket
 from lifecycle.verdict import verdict_of
@@ -228,6 +229,8 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "dependents": agent.dependents.select_related("person", "dependent"),
         "client": client,
         "recent": recent_decisions(agent, person),
+        "runs": session_pages.latest_runs(agent, person),
+        "carried": session_pages.carried_by(agent),
         "may": controls(agent, person, str(reach.tier)),
         "processing": processing_of(agent),
         "clearance": agent.clearances.select_related("by").first(),

@@ -12,7 +12,10 @@ from registry.reach import Place, Reach
 def picture_of(name: str, reach: Reach) -> Picture:
     """One node a system and tier; what is written below what is read is drawn sinking."""
     return Picture(
-        agent=name or "your agent", reads=_nodes(reach.reads), writes=_nodes(reach.writes)
+        agent=name or "your agent",
+        reads=_nodes(reach.reads),
+        writes=_nodes(reach.writes),
+        refused=True,
     )
 
 

@@ -59,15 +59,16 @@ REMEDIES: dict[str, str] = {
     "read_policy": "Change the call so that the policy lets it through.",
     "ask_policy_change": "Ask security to change the policy.",
     "open_session": "Open a session and name it.",
-    "read_lower": "Read nothing above the tier of what is written.",
-    "write_higher": "Write to a place of the label's tier or above.",
+    "read_lower": "Read nothing above {destination} in the run that writes there.",
+    "write_higher": "Write to a place that is {label} or above.",
     "open_clean_session": "Ask through a gateway that opens a clean session for this run.",
     "correct_input": "Name a registered system in context.inputs.",
     "declare_plan": "Declare a plan for the session before it reads untrusted input.",
     "extend_plan": "Put the call into the plan of the next session, before it reads.",
-    "pin_value": "Let the plan say which value the parameter may have.",
-    "wait": "Wait until the window ends.",
-    "ask_limit": "Ask the owner for a higher limit.",
+    "pin_value": "Let the plan say which value {parameter} may have.",
+    "list_value": "Ask the owner to list the value of {parameter} in the row.",
+    "wait": "Wait until {until}.",
+    "ask_limit": "Ask the owner of {agent} for more than {limit} calls each {window}.",
     "ask_again": "Ask again.",
     "tell_security": "Tell security: Muster could not judge this call.",
 }
@@ -309,7 +310,7 @@ _GIVEN = (
         "taint.parameter",
         "{tool} waits for a human. {parameter} was taken from untrusted input and is not a value "
         "that the row lists. List it in the row.",
-        ("add_to_allowlist",),
+        ("list_value",),
         reason=APPROVAL_REQUIRED,
     ),
     Code(
@@ -351,7 +352,7 @@ CODES: dict[str, Code] = {one.code: one for one in (*_GIVEN, *_ERRORS)}
 
 
 class _Words(dict[str, str]):
-    """The words of a detail; what it does not say is `this`."""
+    """The words of a detail; what it does not say, or leaves empty, is `this`."""
 
     def __missing__(self, key: str) -> str:
         return "this"
@@ -368,7 +369,7 @@ def message(code: str, detail: Detail) -> str:
 
 
 def _words(detail: Detail) -> _Words:
-    words = _Words({name: _word(value) for name, value in detail.items()})
+    words = _Words({name: _word(value) for name, value in detail.items() if value != ""})
     findings = detail.get("findings")
     if findings:
         words["finding"] = " ".join(filter(None, (findings[0]["pointer"], findings[0]["sentence"])))
@@ -409,6 +410,7 @@ _ABOUT = {
     "write_higher": ("label",),
     "correct_input": ("pointer",),
     "pin_value": ("parameter",),
+    "list_value": ("agent", "tool", "parameter"),
     "wait": ("until",),
     "ask_limit": ("agent", "limit", "window", "scope"),
 }
@@ -420,4 +422,4 @@ def _about(kind: str, detail: Detail) -> dict[str, Json]:
 
 def remedy_text(remedy: Remedy) -> str:
     """The sentence of a remedy."""
-    return REMEDIES.get(str(remedy["kind"]), "")
+    return REMEDIES.get(str(remedy["kind"]), "").format_map(_words(remedy))

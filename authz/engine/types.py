@@ -177,9 +177,10 @@ class Observed:
 class Decision:
     """The verdict and the whole walk behind it (always thirteen steps, in order).
 
-    `label` is the tier of all that the run has read with this call. `reported` and `read` are
-    what raises its session: what the caller said, in any case, and what the call reads, if it
-    goes on.
+    `label` is the tier of all that the run has read with this call, and `tainted` says whether
+    any of it came from outside the trust boundary. `reads` is the highest tier that the call
+    reads, `writes` the lowest that it writes ("" for none). `reported` and `read` are what
+    raises its session: what the caller said, in any case, and what the call reads, if it goes on.
     """
 
     effect: Effect
@@ -196,6 +197,9 @@ class Decision:
     resource_id: str = ""
     classification: str = ""
     label: str = ""
+    tainted: bool = False
+    reads: str = ""
+    writes: str = ""
     reported: Reading = NOTHING
     read: Reading = NOTHING
     observe: Observed | None = None

@@ -6,6 +6,7 @@ The walk is pure: it reads nothing but its arguments, changes nothing, and does 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from authz.engine import checks, codes, obligations
@@ -28,7 +29,7 @@ from authz.engine.types import (
     Status,
     Step,
 )
-from governance.kernel.tiers import RESTRICTED
+from governance.kernel.tiers import RESTRICTED, rank
 
 CheckFunction = Callable[[Case], Step]
 
@@ -104,7 +105,7 @@ def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
     code, detail = (step.code, step.detail) if step else ("", {})
     resource_type, resource_id, tier = _place(case)
     observe = _observed(case, effect, code, tier)
-    label, reported, read = _raised(case, steps, observe)
+    run = _run(case, steps, observe)
     goes_on = effect is Effect.ALLOW or observe is not None
     return Decision(
         effect=Effect.ALLOW if observe else effect,
@@ -115,14 +116,17 @@ def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
         policies=_gathered(steps, "policies"),
         log_only=_gathered(steps, "log_only"),
         remedies=codes.remedies(code, detail),
-        obligations=_obligations(case, steps, tier, label) if goes_on else (),
+        obligations=_obligations(case, steps, tier, run.label) if goes_on else (),
         flags=_gathered(steps, "flags"),
         resource_type=resource_type,
         resource_id=resource_id,
         classification=tier,
-        label=label,
-        reported=reported,
-        read=read,
+        label=run.label,
+        tainted=run.tainted,
+        reads=run.reads,
+        writes=run.writes,
+        reported=run.reported,
+        read=run.read,
         observe=observe,
     )
 
@@ -165,22 +169,36 @@ def _place(case: Case) -> tuple[str, str, str]:
         return case.request.resource_type, case.request.resource_id, ""
 
 
-def _raised(
-    case: Case, steps: Sequence[Step], observe: Observed | None
-) -> tuple[str, Reading, Reading]:
-    """The label of the run with this call, what was reported, and what the call reads.
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a decision says of the run that its call belongs to; see `Decision`."""
 
-    Only an agent that is who it says has a run; where the facts cannot be read there is none.
-    """
+    label: str = ""
+    tainted: bool = False
+    reads: str = ""
+    writes: str = ""
+    reported: Reading = NOTHING
+    read: Reading = NOTHING
+
+
+def _run(case: Case, steps: Sequence[Step], observe: Observed | None) -> _Run:
+    """Only an agent that is who it says has a run; where the facts cannot be read there is none."""
     known = steps[0].status is Status.PASSED or observe is not None
     if not case.is_agent or case.agent is None or not known:
-        return "", NOTHING, NOTHING
+        return _Run()
     try:
-        return case.label, case.reported, reading_of(case.reads)
+        return _Run(
+            label=case.label,
+            tainted=case.after.untrusted,
+            reads=max((place.tier for place in case.reads), key=rank, default=""),
+            writes=min((place.tier for place in case.writes), key=rank, default=""),
+            reported=case.reported,
+            read=reading_of(case.reads),
+        )
     except _INTERRUPTIONS:
         raise
     except BaseException:  # the walk has said what failed
-        return "", NOTHING, NOTHING
+        return _Run()
 
 
 def _observed(case: Case, effect: Effect, code: str, tier: str) -> Observed | None:

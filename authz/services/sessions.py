@@ -129,13 +129,12 @@ def report_inputs(*, session_id: str, inputs: Sequence[Input], caller: Caller) -
     session = _own(session_id, caller)
     now = timekeeper.now()
     _check_open(session, now)
-    raise_session(session, reading_of_inputs(inputs, _world()), now)
-    _record(
-        session,
-        "inputs_reported",
-        caller,
-        told={"systems": sorted({each.system for each in inputs})},
-    )
+    found = reading_of_inputs(inputs, _world())
+    raise_session(session, found, now)
+    told: dict[str, Json] = {"systems": sorted({each.system for each in inputs})}
+    if found.untrusted:
+        told["untrusted"] = True
+    _record(session, "inputs_reported", caller, told=told)
     return session
 
 

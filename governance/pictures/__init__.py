@@ -10,6 +10,7 @@ from governance.pictures.bars import Bucket, bars, bars_label
 from governance.pictures.gauge import gauge
 from governance.pictures.lanes import Happening, lanes
 from governance.pictures.reach import Band, Reach, ReachNode, reach_bands, reach_picture
+from governance.pictures.run import Place, Run, Turn, run_picture
 from governance.pictures.walk import CHECKS, Step, steps_from, steps_of, walk_sentence, walk_strip
 
 __all__ = [
@@ -17,15 +18,19 @@ __all__ = [
     "Band",
     "Bucket",
     "Happening",
+    "Place",
     "Reach",
     "ReachNode",
+    "Run",
     "Step",
+    "Turn",
     "bars",
     "bars_label",
     "gauge",
     "lanes",
     "reach_bands",
     "reach_picture",
+    "run_picture",
     "steps_from",
     "steps_of",
     "walk_sentence",

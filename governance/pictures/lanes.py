@@ -12,9 +12,9 @@ from django.utils.safestring import SafeString
 
 from governance.pictures.svg import TIERS, element, joined, number, rect, shortened, text, tier_at
 
-_LEFT, _RIGHT, _TOP, _PITCH = 170.0, 1100.0, 12.0, 30.0
-_SINGLY = 400
-_SLOTS = 120
+LEFT, RIGHT, _TOP, _PITCH = 170.0, 1100.0, 12.0, 30.0
+SINGLY = 400
+SLOTS = 120
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
@@ -29,7 +29,9 @@ class Happening:
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
+    """The time that a picture shows, from its left edge to its right one."""
+
     start: dt.datetime
     end: dt.datetime
 
@@ -39,7 +41,7 @@ class _Span:
 
     def x(self, at: dt.datetime) -> float:
         share = (at - self.start).total_seconds() / self.seconds
-        return _LEFT + (_RIGHT - _LEFT) * min(max(share, 0.0), 1.0)
+        return LEFT + (RIGHT - LEFT) * min(max(share, 0.0), 1.0)
 
 
 def lanes(
@@ -49,14 +51,14 @@ def lanes(
 
     Up to 400 are drawn one by one; beyond that a bar's height is their number in its slot.
     """
-    span = _Span(start, end)
+    span = Span(start, end)
     order = _order(happenings)
     bottom = _TOP + _PITCH * max(len(order), 1)
     heights = {system: _TOP + _PITCH * (place + 0.5) for place, (system, _) in enumerate(order)}
-    parts = [*_ticks(span, bottom)]
+    parts = [*ticks(span, bottom)]
     for system, tier in order:
         parts += _lane(system, tier, heights[system])
-    draw = _singly if len(happenings) <= _SINGLY else _counted
+    draw = _singly if len(happenings) <= SINGLY else _counted
     parts += draw(happenings, span, heights)
     return element(
         "svg",
@@ -86,13 +88,13 @@ def _said(happenings: Sequence[Happening], systems: int) -> str:
 
 def _lane(system: str, tier: str, y: float) -> list[SafeString]:
     return [
-        element("line", class_="lane", x1=_LEFT, x2=1120, y1=y, y2=y),
+        element("line", class_="lane", x1=LEFT, x2=1120, y1=y, y2=y),
         tier_at(tier, 0, y - 9),
-        text(shortened(system, _LEFT - 34, 6.6), 26, y + 4, "dark"),
+        text(shortened(system, LEFT - 34, 6.6), 26, y + 4, "dark"),
     ]
 
 
-def _ticks(span: _Span, bottom: float) -> list[SafeString]:
+def ticks(span: Span, bottom: float) -> list[SafeString]:
     """At most seven, on round times of the reader's zone."""
     step = next((step for step in _STEPS if span.seconds / step <= 6), 86400)
     step = step if step < 86400 else 86400 * (int(span.seconds / 86400 / 6) + 1)
@@ -104,7 +106,8 @@ def _ticks(span: _Span, bottom: float) -> list[SafeString]:
     while at <= span.end:
         x = span.x(at)
         parts.append(element("line", class_="grid", x1=x, x2=x, y1=6, y2=bottom))
-        parts.append(text(_tick(at, step), x, bottom + 15, "mid"))
+        # In the middle of a word that stands at the edge, half of it would be cut off.
+        parts.append(text(_tick(at, step), x, bottom + 15, "mid" if x < RIGHT - 6 else "end"))
         at += dt.timedelta(seconds=step)
     return parts
 
@@ -116,13 +119,14 @@ def _tick(at: dt.datetime, step: int) -> str:
 
 
 def _singly(
-    happenings: Sequence[Happening], span: _Span, heights: dict[str, float]
+    happenings: Sequence[Happening], span: Span, heights: dict[str, float]
 ) -> list[SafeString]:
     ranked = sorted(happenings, key=lambda each: ("allow", "hold", "deny").index(each.effect))
-    return [_mark(each.effect, span.x(each.at), heights[each.system]) for each in ranked]
+    return [mark(each.effect, span.x(each.at), heights[each.system]) for each in ranked]
 
 
-def _mark(effect: str, x: float, y: float) -> SafeString:
+def mark(effect: str, x: float, y: float) -> SafeString:
+    """One decision: allowed is a bar, denied a cross, held a box."""
     if effect == "deny":
         path = f"M{number(x - 4)} {number(y - 4)}l8 8m0-8l-8 8"
         return element("path", class_="mark-deny", d=path)
@@ -132,22 +136,23 @@ def _mark(effect: str, x: float, y: float) -> SafeString:
 
 
 def _counted(
-    happenings: Sequence[Happening], span: _Span, heights: dict[str, float]
+    happenings: Sequence[Happening], span: Span, heights: dict[str, float]
 ) -> list[SafeString]:
     """Allowed and the rest in separate halves of a lane, so that a refusal is never buried."""
-    width = (_RIGHT - _LEFT) / _SLOTS
+    width = (RIGHT - LEFT) / SLOTS
     counts = Counter(
-        (each.system, each.effect == "allow", int((span.x(each.at) - _LEFT) / width))
+        (each.system, each.effect == "allow", int((span.x(each.at) - LEFT) / width))
         for each in happenings
     )
     most = max(counts.values(), default=1)
     return [
-        _stack(_LEFT + slot * width, heights[system], width - 1, count / most, allowed=allowed)
+        stack(LEFT + slot * width, heights[system], width - 1, count / most, allowed=allowed)
         for (system, allowed, slot), count in sorted(counts.items())
     ]
 
 
-def _stack(x: float, y: float, width: float, share: float, *, allowed: bool) -> SafeString:
+def stack(x: float, y: float, width: float, share: float, *, allowed: bool) -> SafeString:
+    """A number of decisions in a slot: allowed above the lane, the rest below it."""
     height = max(12 * share, 1.5)
     if allowed:
         return rect(x, y - height, width, height, class_="mark-allow")

@@ -10,6 +10,9 @@ from django.utils.safestring import SafeString
 
 from governance.pictures.svg import (
     TIERS,
+    crossed,
+    crossing,
+    curve,
     element,
     joined,
     number,
@@ -66,7 +69,11 @@ class Reach:
         )
         if not self.sinking:
             return said
-        verb = "Refused, because the data would sink" if self.refused else "Sinking below its reads"
+        verb = (
+            "Refused once it has read what lies higher"
+            if self.refused
+            else "Sinking below its reads"
+        )
         return f"{said} {verb}: {', '.join(self.sinking)}."
 
 
@@ -185,7 +192,7 @@ class _Plan:
     def reading(self) -> list[SafeString]:
         start, end = self.left + self.node, self.middle - self.me / 2
         return [
-            element("path", class_=f"flow {node.tier}", d=_curve(start, y, end, target))
+            element("path", class_=f"flow {node.tier}", d=curve(start, y, end, target))
             for (node, y), target in zip(
                 self.read_at, self._anchors(len(self.read_at)), strict=True
             )
@@ -200,7 +207,7 @@ class _Plan:
                 parts += self._sinking(start, source, y, sunk, sinking)
                 sunk += 1
             else:
-                path = _curve(start, source, self.right, y)
+                path = curve(start, source, self.right, y)
                 parts.append(element("path", class_=f"flow {self.reach.level}", d=path))
         return parts
 
@@ -250,19 +257,12 @@ class _Plan:
         share = 0.5 if count == 1 else place / (count - 1)
         bend = start + gap * (0.94 - 0.88 * share if many else 0.72 - 0.44 * share)
         top, height = self.tops[self.reach.level]
-        x = _crossing((start, source), (self.right, target), bend, top + height)
+        x = crossing((start, source), (self.right, target), bend, top + height)
         radius = 8 if not many and gap > 60 else 4.5
-        arm = radius * 0.375
-        cross = (
-            f"M{number(x - arm)} {number(top + height - arm)}"
-            f"l{number(2 * arm)} {number(2 * arm)}m0 {number(-2 * arm)}"
-            f"l{number(-2 * arm)} {number(2 * arm)}"
-        )
-        path = _curve(start, source, self.right, target, bend)
+        path = curve(start, source, self.right, target, bend)
         return [
             element("path", class_="flow sinks", d=path),
-            element("circle", class_="cross-ground", cx=x, cy=top + height, r=radius),
-            element("path", class_="cross", d=cross),
+            *crossed(x, top + height, radius),
         ]
 
     def _system(self, node: ReachNode, x: float, y: float) -> SafeString:
@@ -274,24 +274,3 @@ class _Plan:
             caption = shortened(node.caption, self.node - 14, 6.2)
             parts.append(text(caption, x + 10, y + 10.5, "cap"))
         return joined(parts)
-
-
-def _curve(x1: float, y1: float, x2: float, y2: float, bend: float | None = None) -> str:
-    by = (x1 + x2) / 2 if bend is None else bend
-    return (
-        f"M{number(x1)} {number(y1)}C{number(by)} {number(y1)} "
-        f"{number(by)} {number(y2)} {number(x2)} {number(y2)}"
-    )
-
-
-def _crossing(start: tuple[float, float], end: tuple[float, float], bend: float, y: float) -> float:
-    """Where the curve crosses a height, found by halving."""
-    low, high = 0.0, 1.0
-    for _ in range(24):
-        t = (low + high) / 2
-        if start[1] + (end[1] - start[1]) * (3 * t**2 - 2 * t**3) < y:
-            low = t
-        else:
-            high = t
-    t = (low + high) / 2
-    return (1 - t) ** 3 * start[0] + 3 * (1 - t) * t * bend + t**3 * end[0]

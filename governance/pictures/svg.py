@@ -60,5 +60,41 @@ def shortened(content: str, room: float, per_character: float = 7.2) -> str:
     return content if len(content) <= fits else content[: fits - 1] + "…"
 
 
+def curve(x1: float, y1: float, x2: float, y2: float, bend: float | None = None) -> str:
+    """A flow from left to right, level at both ends."""
+    by = (x1 + x2) / 2 if bend is None else bend
+    return (
+        f"M{number(x1)} {number(y1)}C{number(by)} {number(y1)} "
+        f"{number(by)} {number(y2)} {number(x2)} {number(y2)}"
+    )
+
+
+def crossing(start: tuple[float, float], end: tuple[float, float], bend: float, y: float) -> float:
+    """Where the curve crosses a height, found by halving."""
+    low, high = 0.0, 1.0
+    for _ in range(24):
+        t = (low + high) / 2
+        if start[1] + (end[1] - start[1]) * (3 * t**2 - 2 * t**3) < y:
+            low = t
+        else:
+            high = t
+    t = (low + high) / 2
+    return (1 - t) ** 3 * start[0] + 3 * (1 - t) * t * bend + t**3 * end[0]
+
+
+def crossed(x: float, y: float, radius: float) -> list[SafeString]:
+    """The cross on the line that a flow may not cross."""
+    arm = radius * 0.375
+    strokes = (
+        f"M{number(x - arm)} {number(y - arm)}"
+        f"l{number(2 * arm)} {number(2 * arm)}m0 {number(-2 * arm)}"
+        f"l{number(-2 * arm)} {number(2 * arm)}"
+    )
+    return [
+        element("circle", class_="cross-ground", cx=x, cy=y, r=radius),
+        element("path", class_="cross", d=strokes),
+    ]
+
+
 def _written(value: object) -> object:
     return number(value) if isinstance(value, int | float) else value

@@ -158,6 +158,12 @@ def lanes(
     return {"picture": pictures.lanes(tuple(happenings), start, end), "name": name}
 
 
+@register.inclusion_tag("parts/run.html")
+def run(run: pictures.Run, *, key: str = "run") -> dict[str, object]:
+    """What one run did: picture, its key, and the complete list."""
+    return {"run": run, "picture": pictures.run_picture(run, key=key)}
+
+
 @register.inclusion_tag("parts/gauge.html")
 def gauge(
     label: str,

@@ -20,6 +20,8 @@ OWNER = [
     "/agents/refund-desk/history/",
     "/agents/refund-desk/narrow/refund.issue/",
     "/agents/refund-desk/suspend/",
+    "/agents/refund-desk/runs/",
+    "/agents/refund-desk/runs/?taint=yes&state=open",
     "/systems/",
     "/systems/crm/",
     "/tools/",
@@ -40,6 +42,7 @@ OWNER = [
     "/callers/",
     "/trail/",
     "/trail/?effect=deny",
+    "/trail/?code=flow.sinks",
 ]
 SECURITY = [
     "/policies/",
@@ -95,6 +98,13 @@ def _signed_in(demo: Installation, browser: Browser, name: str) -> BrowserContex
     return context
 
 
+# Pages without an address that is known before: found by following links from one that is.
+FOLLOWED = [
+    ["/agents/refund-desk/runs/", "th a[href^='/sessions/']"],
+    ["/trail/?code=flow.sinks&agent=refund-desk", "td.mono a", "a[href^='/sessions/']"],
+    ["/trail/?code=flow.sinks&agent=refund-desk", "td.mono a"],
+    ["/trail/?agent=support-copilot&kind=decision", "td.mono a", "a[href^='/sessions/']"],
+]
 CASES = [("owner", path) for path in OWNER] + [("security", path) for path in SECURITY]
 
 
@@ -102,7 +112,27 @@ CASES = [("owner", path) for path in OWNER] + [("security", path) for path in SE
 def test_page_is_accessible_at_every_width(
     demo: Installation, contexts: dict[str, BrowserContext], role: str, path: str
 ) -> None:
-    page = contexts[role].new_page()
+    check(demo, contexts[role], path)
+
+
+@pytest.mark.parametrize("links", FOLLOWED, ids=" ".join)
+def test_page_behind_a_link_is_accessible_at_every_width(
+    demo: Installation, contexts: dict[str, BrowserContext], links: list[str]
+) -> None:
+    start, *rest = links
+    page = contexts["security"].new_page()
+    page.goto(demo.base_url + start)
+    for link in rest:
+        page.locator(link).first.click()
+    path = page.url.removeprefix(demo.base_url)
+    page.close()
+
+    check(demo, contexts["security"], path)
+
+
+def check(demo: Installation, context: BrowserContext, path: str) -> None:
+    """Axe in both themes, no scrolling sideways, nothing on the console."""
+    page = context.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     answer = page.goto(demo.base_url + path)

@@ -153,7 +153,7 @@ def test_reach_says_the_picture_in_words():
 def test_reach_says_refused_only_where_the_flow_is_checked():
     checked = Reach(DESK.agent, DESK.reads, DESK.writes, refused=True)
 
-    assert checked.sentence.endswith(" Refused, because the data would sink: mail-out.")
+    assert checked.sentence.endswith(" Refused once it has read what lies higher: mail-out.")
 
 
 def test_reach_picture_draws_what_sinks_dashed_and_crossed_on_the_line():
