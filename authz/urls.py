@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import include, path, register_converter
 
-from authz import policy_views, role_views, session_pages, views
+from authz import session_pages
 from authz.api import session_views as session_api
 from authz.api import signatures as signature_api
 from authz.api import views as api
+from authz.views import catalogues, policies, roles
 
 register_converter(session_pages.SessionName, "session")
 
@@ -30,30 +31,30 @@ urlpatterns = [
     path("api/v1/signatures", signature_api.Signatures.as_view(), name="api_signatures"),
     path("api/v1/signatures/<str:slug>", signature_api.OneSignature.as_view()),
     path("", include("authz.oauth.urls")),
-    path("", include("authz.whatif_urls")),
+    path("", include("authz.views.urls")),
     path("sessions/<session:name>/", session_pages.run, name="run"),
     path("agents/<str:slug>/runs/", session_pages.agent_runs, name="agent_runs"),
-    path("policies/", views.policies, name="policies"),
-    path("policies/new/", policy_views.edit, name="policy_new"),
-    path("policies/check/", policy_views.check, name="policy_check"),
-    path("policies/words/", policy_views.words, name="policy_words"),
-    path("policies/toxic/", views.toxic, name="toxic"),
-    path("policies/signatures/", views.signatures, name="signatures"),
-    path("policies/<str:slug>/", policy_views.policy, name="policy"),
-    path("policies/<str:slug>/edit/", policy_views.edit, name="policy_edit"),
-    path("policies/<str:slug>/retire/", policy_views.retire, name="policy_retire"),
-    path("policies/<str:slug>/<int:number>/", policy_views.version, name="policy_version"),
-    path("policies/<str:slug>/<int:number>/<str:word>/", policy_views.act, name="policy_act"),
-    path("roles/", role_views.roles, name="roles"),
-    path("roles/new/", role_views.new_role, name="role_new"),
-    path("roles/changes/<int:pk>/<str:word>/", role_views.decide, name="role_decide"),
-    path("roles/<str:slug>/", role_views.role, name="role"),
-    path("roles/<str:slug>/<str:word>/", role_views.change_role, name="role_change"),
-    path("relationships/", role_views.relationships, name="relationships"),
-    path("relationships/new/", role_views.new_relationship, name="relationship_new"),
+    path("policies/", catalogues.policies, name="policies"),
+    path("policies/new/", policies.edit, name="policy_new"),
+    path("policies/check/", policies.check, name="policy_check"),
+    path("policies/words/", policies.words, name="policy_words"),
+    path("policies/toxic/", catalogues.toxic, name="toxic"),
+    path("policies/signatures/", catalogues.signatures, name="signatures"),
+    path("policies/<str:slug>/", policies.policy, name="policy"),
+    path("policies/<str:slug>/edit/", policies.edit, name="policy_edit"),
+    path("policies/<str:slug>/retire/", policies.retire, name="policy_retire"),
+    path("policies/<str:slug>/<int:number>/", policies.version, name="policy_version"),
+    path("policies/<str:slug>/<int:number>/<str:word>/", policies.act, name="policy_act"),
+    path("roles/", roles.roles, name="roles"),
+    path("roles/new/", roles.new_role, name="role_new"),
+    path("roles/changes/<int:pk>/<str:word>/", roles.decide, name="role_decide"),
+    path("roles/<str:slug>/", roles.role, name="role"),
+    path("roles/<str:slug>/<str:word>/", roles.change_role, name="role_change"),
+    path("relationships/", roles.relationships, name="relationships"),
+    path("relationships/new/", roles.new_relationship, name="relationship_new"),
     path(
         "relationships/<int:pk>/remove/",
-        role_views.remove_relationship,
+        roles.remove_relationship,
         name="relationship_remove",
     ),
 ]

@@ -18,10 +18,10 @@ from authz import permissions, services, wire
 from authz.api import whatif_serializers as shapes
 from authz.coverage import coverage
 from authz.errors import BadRequest
+from authz.forms.simulator import sensible
 from authz.models import Preview
 from authz.preview import telling
 from authz.simulate import simulate
-from authz.simulator_forms import sensible
 from authz.tasks import set_off
 from governance.kernel.api import PROBLEM, Pages, Problem
 from governance.kernel.errors import NotFound, NotSignedIn

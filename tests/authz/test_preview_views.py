@@ -293,7 +293,7 @@ def test_the_curl_of_a_simulation_asks_the_same(page, desk):
     import json
     import shlex
 
-    from authz.simulator_views import curl_of
+    from authz.views.simulator import curl_of
     from authz.wire import read_evaluation
 
     body = desk.body(action={"name": desk.tool.name, "properties": {"claim": "it's 'so'"}})

@@ -160,8 +160,8 @@ DECLARE
     stale    jsonb;
     counted  jsonb;
     goes_on  boolean;
-    rows     jsonb := '[]';
-    answers  jsonb := '[]';
+    rows     jsonb[] := '{}';
+    answers  jsonb[] := '{}';
     recorded jsonb;
 BEGIN
     IF jsonb_path_exists(requests, '$[*].rates') THEN
@@ -215,7 +215,7 @@ BEGIN
             stale := '["now"]';
         END IF;
         IF stale IS NOT NULL THEN
-            answers := answers || jsonb_build_object('stale', stale);
+            answers := array_append(answers, jsonb_build_object('stale', stale));
             CONTINUE;
         END IF;
 
@@ -238,16 +238,16 @@ BEGIN
             PERFORM authz.raise_run(request -> 'flow' ->> 'agent', request -> 'flow' ->> 'session',
                                     request -> 'flow' -> 'read');
         END IF;
-        rows := rows || jsonb_build_array(line);
-        answers := answers || jsonb_build_object(
+        rows := array_append(rows, line);
+        answers := array_append(answers, jsonb_build_object(
             'effect', line ->> 'effect', 'check', line ->> 'check', 'code', line ->> 'code',
-            'settled', line -> 'settled');
+            'settled', line -> 'settled'));
     END LOOP;
 
-    recorded := audit.append(rows);
-    IF jsonb_array_length(recorded) IS DISTINCT FROM jsonb_array_length(rows) THEN
+    recorded := audit.append(to_jsonb(rows));
+    IF jsonb_array_length(recorded) IS DISTINCT FROM cardinality(rows) THEN
         RAISE EXCEPTION 'Not decided: % of % were recorded.',
-            jsonb_array_length(recorded), jsonb_array_length(rows);
+            jsonb_array_length(recorded), cardinality(rows);
     END IF;
     RETURN jsonb_build_object(
         'now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -259,7 +259,7 @@ BEGIN
                 SELECT e.value, e.n,
                        (count(*) FILTER (WHERE NOT e.value ? 'stale') OVER (ORDER BY e.n) - 1)::int
                            AS turn
-                FROM jsonb_array_elements(answers) WITH ORDINALITY AS e (value, n)
+                FROM unnest(answers) WITH ORDINALITY AS e (value, n)
             ) AS a
         )
     );

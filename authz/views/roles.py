@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from authz import permissions, selectors, services
 from authz.engine.names import PERSON_WORDS
-from authz.forms import RelationshipFilter, RelationshipForm, RoleFilter, RoleForm
+from authz.forms.policies import RelationshipFilter, RelationshipForm, RoleFilter, RoleForm
 from authz.models import GovernedTool, Relationship, Role
 from authz.services.relationships import ADDING_KIND, REMOVAL_KIND
 from authz.services.roles import GRANTS_KIND

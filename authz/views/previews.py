@@ -14,9 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from authz import permissions, services
 from authz.enums import PolicyState, PreviewState
-from authz.models import Policy, Preview, PreviewDifference, Role
-from authz.preview import telling
-from authz.preview_forms import (
+from authz.forms.previews import (
     AllowlistForm,
     PickForm,
     PolicyTextForm,
@@ -26,6 +24,8 @@ from authz.preview_forms import (
     SystemForm,
     written,
 )
+from authz.models import Policy, Preview, PreviewDifference, Role
+from authz.preview import telling
 from authz.tasks import set_off
 from governance.kernel import clock
 from governance.kernel.errors import GovernanceError

@@ -11,9 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from authz.preview_forms import written
+from authz.forms.previews import written
+from authz.forms.simulator import SimulatorForm
 from authz.simulate import Simulated, example_of, simulate
-from authz.simulator_forms import SimulatorForm
 from governance.kernel.errors import GovernanceError
 from registry.models import Tool
 from registry.people import signed_in

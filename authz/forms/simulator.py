@@ -9,8 +9,8 @@ from django import forms
 
 from authz.asks import Ask
 from authz.engine.types import SubjectKind
+from authz.forms.previews import object_in
 from authz.permissions import SIMULATORS
-from authz.preview_forms import object_in
 from authz.wire import MAX_NAME_BYTES, MAX_SESSION
 from registry.models import Agent, Gateway, Person, Tool
 from registry.permissions import in_group

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 
 from authz import permissions, selectors
 from authz.enums import PolicyState
-from authz.forms import PolicyFilter
+from authz.forms.policies import PolicyFilter
 from authz.models import Policy, Signature, ToxicCombination
 from authz.selectors import Concern
 from governance.kernel import clock

@@ -18,7 +18,7 @@ from authz.cases import with_emails, world_document
 from authz.engine.world import compile_world
 from authz.enums import PolicyState
 from authz.errors import DraftMoved
-from authz.forms import CaseFormSet, PolicyForm, WordsFilter, case_initial
+from authz.forms.policies import CaseFormSet, PolicyForm, WordsFilter, case_initial
 from authz.models import Policy
 from authz.vocabulary import vocabulary
 from governance.kernel.errors import GovernanceError
