@@ -260,8 +260,6 @@ ADDRESSES = [
     ("post", "agents/x/submit"), ("post", "agents/x/withdraw"), ("post", "agents/x/attest"),
     ("post", "agents/x/approve"), ("post", "agents/x/suspend"), ("post", "agents/x/resume"),
     ("post", "agents/x/secret"),
-    ("get", "signatures"), ("post", "signatures"), ("get", "signatures/x"),
-    ("patch", "signatures/x"), ("delete", "signatures/x"),
 ]  # fmt: skip
 
 
