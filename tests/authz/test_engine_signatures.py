@@ -105,6 +105,17 @@ def test_one_level_is_decoded_and_no_more() -> None:
     assert found_in(base64.b64encode(once).decode()) == ""
 
 
+@pytest.mark.parametrize(
+    ("pattern", "text"), [("BAD", "bad"), ("strasse", "Straße"), ("strasse", "STRASSE")]
+)
+def test_case_matters_neither_in_patterns_nor_in_texts(pattern: str, text: str) -> None:
+    assert search([{"slug": "s", "pattern": pattern}]).find([text]) == Found("s", (0,))
+
+
+def test_letters_that_stand_for_many_are_not_spelt_out() -> None:
+    assert search([{"slug": "s", "pattern": "."}]).find(["\ufdfa\ufdfb"]) is None
+
+
 def test_place_of_the_first_by_name_and_names_of_members_are_told() -> None:
     either = search([{"slug": "b", "pattern": "bad"}, {"slug": "a", "pattern": "evil"}])
 

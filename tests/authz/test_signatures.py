@@ -274,8 +274,31 @@ def test_rest_takes_out(page):
     assert Signature.objects.filter(slug="chat-template").exists()
 
 
-def test_rest_is_for_people_who_are_signed_in():
-    assert _call(Client(), "GET").status_code == 401
+OPERATIONS = [("GET", ""), ("POST", ""), ("GET", "/x"), ("PATCH", "/x"), ("DELETE", "/x")]
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_rest_is_for_people_who_are_signed_in(method, path):
+    answer = _call(Client(), method, path, {} if method in {"POST", "PATCH"} else None)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+
+
+@pytest.mark.parametrize(("method", "path"), [each for each in OPERATIONS if each[1]])
+def test_rest_finds_no_signature_that_is_not_there(page, method, path):
+    answer = _call(page, method, path, {} if method == "PATCH" else None)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_rest_lets_only_security_change_them(settings):
+    settings.MUSTER_APPROVER_MFA = False
+    client = Client()
+    client.force_login(make_person(groups=["auditor"]))
+
+    assert _call(client, "GET").status_code == 200
+    assert _call(client, "POST", body={"slug": "cl-9", **NEW}).status_code == 403
+    assert _call(client, "DELETE", "/chat-template").status_code == 403
 
 
 def test_page_lists_those_switched_off_as_well(page):
