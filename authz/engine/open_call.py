@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 
 from authz.engine.case import Case, passed, refused
+from authz.engine.checks import unsigned
 from authz.engine.policy import lacks_resource, policy_so_far
 from authz.engine.schema import parameter_schema
 from authz.engine.types import Check, Decision, Effect, Json, Mode, Request, Snapshot, Step
@@ -81,4 +82,4 @@ def _given_parameters(case: Case, lacking: frozenset[str]) -> Step:
             return refused(case, code)
     if case.target.problem and not lacks_resource(case, lacking):
         return refused(case, f"parameters.{case.target.problem}")
-    return passed(Check.PARAMETERS)
+    return unsigned(case, case.world.tools[case.request.tool])

@@ -257,3 +257,13 @@ def test_an_open_call_is_allowed_wherever_a_complete_one_is() -> None:
             assert decision.effect is Effect.ALLOW, (seed, request)
 
     assert min(counted.values()) > 100, counted
+
+
+def test_a_denied_signature_in_what_was_given_is_found() -> None:
+    docs = documents()
+    docs["world"]["signatures"] = [{"slug": "acme", "pattern": "acme", "effects": [], "tools": []}]
+    request = a_request(tool="crm.refund", parameters={"account": "ACME"})
+
+    decision, lacking = judge_open(request, snapshot(docs, request), NOW)
+
+    assert (decision.code, lacking) == ("parameters.denied_signature", {"amount"})
