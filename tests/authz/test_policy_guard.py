@@ -96,7 +96,6 @@ def test_loaded_fixture_is_refused(started, desk, ann, ben, tmp_path):
     [
         "// permit(\nforbid(principal, action, resource);",
         'forbid(principal, action, resource) when { context.effect == "permit(" };',
-        '@note("say \\"permit(\\" never")\nforbid(principal, action, resource);',
     ],
 )
 def test_what_only_mentions_a_permit_is_none(started, desk, ann, text):

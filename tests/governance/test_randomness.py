@@ -36,7 +36,8 @@ def test_a_page_ends_before_its_last_bytes_are_not_enough() -> None:
 def test_a_child_gives_out_others_than_its_parent() -> None:
     script = (
         "import os; from governance.kernel.randomness import take; take(1);"
-        "child = os.fork(); print(take(32).hex(), flush=True); child and os.wait()"
+        # One after the other, so that their lines do not mix.
+        "child = os.fork(); child and os.wait(); print(take(32).hex(), flush=True)"
     )
 
     said = subprocess.run(
