@@ -1,10 +1,11 @@
 """Revocation is immediate: four web processes, and no allow after the acknowledgement (promise 8).
 
-Clients ask without a pause while someone of security suspends the agent over REST and starts it
-again. Each client notes when its question began. None that began after the suspension was
-acknowledged may be allowed, whichever process answered it.
+Clients ask without a pause while someone of security suspends the agent over REST; the test
+itself starts it again. Each client notes when its question began. None that began after the
+suspension was acknowledged may be allowed, whichever process answered it.
 """
 
+import logging
 import os
 import threading
 import time
@@ -56,7 +57,10 @@ def ask(base_url: str, token: str, stop: threading.Event) -> list[Asked]:
     return found
 
 
-def test_nothing_that_begins_after_a_suspension_is_allowed(four: Installation) -> None:
+def test_nothing_that_begins_after_a_suspension_is_allowed(
+    four: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="httpx")  # else a line for each of thousands
     agent = next(each for each in four.demo["agents"] if each["id"] == AGENT)
     token, stop = four.token(agent["client_id"], agent["client_secret"]), threading.Event()
     ended: list[tuple[float, float]] = []
@@ -64,18 +68,23 @@ def test_nothing_that_begins_after_a_suspension_is_allowed(four: Installation) -
     with (
         httpx.Client(base_url=four.base_url, timeout=30, follow_redirects=True) as security,
         ThreadPoolExecutor(CLIENTS) as pool,
+        four.as_web() as database,
     ):
         sign_in(security, four)
         asking = [pool.submit(ask, four.base_url, token, stop) for _ in range(CLIENTS)]
         try:
             for _ in range(ROUNDS):
                 time.sleep(0.2)
-                _act(security, "suspend", {"reason": "a test"})
+                _suspend(security)
                 acknowledged = time.monotonic()
                 time.sleep(0.2)
                 # What is answered later may have met the agent started again.
                 ended.append((acknowledged, time.monotonic()))
-                _act(security, "resume", {})
+                # With its limits lifted nobody has cleared it, so no service starts it again.
+                database.execute(
+                    "UPDATE registry_agent SET state = 'active' WHERE slug = %s", [AGENT]
+                )
+                database.commit()
         finally:
             stop.set()
         asked = [each for one in asking for each in one.result()]
@@ -93,8 +102,10 @@ def test_nothing_that_begins_after_a_suspension_is_allowed(four: Installation) -
     assert min(len(allowed), len(refused)) > ROUNDS
 
 
-def _act(security: httpx.Client, word: str, body: dict[str, str]) -> None:
+def _suspend(security: httpx.Client) -> None:
     answer = security.post(
-        f"/api/v1/agents/{AGENT}/{word}", json=body, headers=write_headers(security)
+        f"/api/v1/agents/{AGENT}/suspend",
+        json={"reason": "a test"},
+        headers=write_headers(security),
     )
     assert answer.status_code == 200, answer.text
