@@ -186,12 +186,14 @@ def hand_extract(
     The value must be valid under an extract of the plan, which was declared before anything
     hostile was read, and which can hold no free text. How sensitive it is goes along.
     """
+    # Before they are locked: no one locks the runs of two agents.
+    named = [show_session(session_id=each, caller=caller) for each in (session_id, to)]
+    if named[0].agent_id != named[1].agent_id or named[0].pk == named[1].pk:
+        raise BadRequest("An extract goes to another session of the same agent.")
     source, target = _own(session_id, caller), _own(to, caller)
     now = timekeeper.now()
     for session in (source, target):
         _check_open(session, now)
-    if source.agent_id != target.agent_id or source.pk == target.pk:
-        raise BadRequest("An extract goes to another session of the same agent.")
     schema = (source.plan or {}).get("extracts", {}).get(name)
     if schema is None:
         raise BadRequest("The plan of this session declares no such extract.", code="no_extract")
@@ -226,16 +228,21 @@ def show_session(*, session_id: str, caller: Caller) -> FlowSession:
 
 
 def _own(session_id: str, caller: Caller) -> FlowSession:
-    """The session, locked; its agent's row must be active."""
+    """The session, locked; its agent's row must be active.
+
+    Locked as `authz.decide_batch` does it, or the two would wait for each other: first the
+    agent's runs, then the row of this one.
+    """
     _check_caller(caller)
-    session = _found(session_id, caller)
+    _one_at_a_time(_found(session_id, caller).agent.slug)
+    session = _found(session_id, caller, lock=True)
     guard.require_active(session.agent)
     return session
 
 
-def _found(session_id: str, caller: Caller) -> FlowSession:
+def _found(session_id: str, caller: Caller, *, lock: bool = False) -> FlowSession:
     rows = FlowSession.objects.select_related("agent__owner", "gateway").filter(pk=session_id)
-    if connection.in_atomic_block:
+    if lock:
         rows = rows.select_for_update(of=("self",))
     session = rows.first()
     if session is None or not (caller.is_gateway or session.agent.slug == caller.slug):

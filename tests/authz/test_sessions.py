@@ -557,6 +557,50 @@ def test_plan_and_hostile_read_at_once_leave_no_plan_after_it(office, open_sessi
         assert allowed is True or row.plan is not None
 
 
+@pytest.mark.parametrize("kind", ["plan", "inputs", "end", "extract"])
+def test_what_waits_for_a_decision_holds_nothing_that_it_needs(
+    office, open_session, post, login, kind
+):
+    """A decision locks an agent's runs and then a session's row; the other way round, each of
+    two would wait for what the other one holds."""
+    session = open_session(office.client)["session_id"]
+    other = open_session(office.client)["session_id"]
+    system = office.archive.system.slug
+    body = {
+        "plan": {"plan": []},
+        "inputs": {"inputs": [{"system": system, "trusted": True}]},
+        "end": {},
+        "extract": {"to": other, "extract": "total", "value": 1},
+    }[kind]
+
+    def act(_):
+        return post(f"{SESSIONS}/{session}/{kind}", body, office.client).status_code
+
+    with login("muster_web") as decision, ThreadPoolExecutor(1) as pool:
+        decision.execute("BEGIN")
+        decision.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('authz.run:' || %s, 0))",
+            [office.agent.slug],
+        )
+        told = pool.submit(at_once, 1, act)
+        while not _somebody_waits():
+            assert not told.done(), told.result()
+        decision.execute(
+            "SELECT FROM authz_flowsession WHERE id = %s FOR UPDATE NOWAIT", [session]
+        )
+        decision.execute("ROLLBACK")
+        assert told.result(10)[0] < 500
+
+
+def _somebody_waits():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return cursor.fetchone()[0] > 0
+
+
 # Rates
 
 
