@@ -317,7 +317,8 @@ def argv(name: str, *, host: str, port: int, data: Path) -> list[str]:
     celery = python("-m", "celery", "-A", "governance.celery:app")
     commands = {
         "web": python(
-            *("-m", "granian", "--interface", "asgi", "--no-ws", "--log-level", "warning"),
+            *("-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--no-ws"),
+            *("--log-level", "warning"),
             *("--host", host, "--port", str(port)),
             *("--workers", os.environ.get("MUSTER_WEB_WORKERS", "1")),
             *("--workers-kill-timeout", "10", "governance.asgi:application"),
