@@ -585,9 +585,7 @@ def test_what_waits_for_a_decision_holds_nothing_that_it_needs(
         told = pool.submit(at_once, 1, act)
         while not _somebody_waits():
             assert not told.done(), told.result()
-        decision.execute(
-            "SELECT FROM authz_flowsession WHERE id = %s FOR UPDATE NOWAIT", [session]
-        )
+        decision.execute("SELECT FROM authz_flowsession WHERE id = %s FOR UPDATE NOWAIT", [session])
         decision.execute("ROLLBACK")
         assert told.result(10)[0] < 500
 
