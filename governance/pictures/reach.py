@@ -15,7 +15,7 @@ from governance.pictures.svg import (
     curve,
     element,
     joined,
-    number,
+    picture,
     rect,
     shortened,
     text,
@@ -105,7 +105,6 @@ def reach_picture(reach: Reach, *, width: int = 760, key: str = "reach") -> Safe
     """The picture. `key` makes the id of its title unique on a page; under 600 px it is narrow."""
     plan = _Plan(_grouped(reach), float(width))
     parts = [
-        element("title", reach.sentence, id=f"{key}-t"),
         *plan.heads(),
         *plan.bands(),
         *plan.reading(),
@@ -113,14 +112,7 @@ def reach_picture(reach: Reach, *, width: int = 760, key: str = "reach") -> Safe
         *plan.nodes(),
         *plan.agent(),
     ]
-    return element(
-        "svg",
-        joined(parts),
-        class_="reach",
-        viewBox=f"0 0 {width} {number(plan.height)}",
-        role="img",
-        aria_labelledby=f"{key}-t",
-    )
+    return picture(key, reach.sentence, parts, class_="reach", width=width, height=plan.height)
 
 
 def _listed(nodes: Sequence[ReachNode]) -> str:

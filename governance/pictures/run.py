@@ -21,8 +21,8 @@ from governance.pictures.svg import (
     crossing,
     curve,
     element,
-    joined,
     number,
+    picture,
     rect,
     text,
     tier_at,
@@ -108,21 +108,13 @@ def run_picture(run: Run, *, key: str = "run") -> SafeString:
     bottom = _TOP + _BAND * len(TIERS)
     draw = _counted if run.many else _singly
     parts = [
-        element("title", run.sentence, id=f"{key}-t"),
         *_bands(),
         *ticks(span, bottom),
         *_taint(run, span, bottom),
         *_label(run, span),
         *draw(run, span),
     ]
-    return element(
-        "svg",
-        joined(parts),
-        class_="chart run",
-        viewBox=f"0 0 1120 {number(bottom + 20)}",
-        role="img",
-        aria_labelledby=f"{key}-t",
-    )
+    return picture(key, run.sentence, parts, class_="chart run", width=1120, height=bottom + 20)
 
 
 def _span_of(run: Run) -> Span:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -30,6 +32,26 @@ def element(name: str, content: str = "", /, **attributes: object) -> SafeString
 def joined(parts: list[SafeString]) -> SafeString:
     """Elements after each other."""
     return format_html_join("", "{}", ((part,) for part in parts))
+
+
+def picture(
+    key: str,
+    sentence: str,
+    parts: Iterable[SafeString],
+    *,
+    class_: str,
+    width: float,
+    height: float,
+) -> SafeString:
+    """The whole: `sentence` is its title, whose id `key` makes unique on a page."""
+    return element(
+        "svg",
+        joined([element("title", sentence, id=f"{key}-t"), *parts]),
+        class_=class_,
+        viewBox=f"0 0 {number(width)} {number(height)}",
+        role="img",
+        aria_labelledby=f"{key}-t",
+    )
 
 
 def text(content: str, x: float, y: float, class_: str | None = None) -> SafeString:
