@@ -71,6 +71,8 @@ def _asked(request: Request, caller: Caller, hidden: bool) -> dict[str, Json]:
         asked["chain"] = list(request.chain)
     if request.untrusted:
         asked["untrusted"] = list(request.untrusted)
+    if request.approval:
+        asked["approval"] = request.approval
     if caller.token:
         asked["caller"] |= {"jti": caller.token.jti, "version": caller.token.client_version}
     return asked | {

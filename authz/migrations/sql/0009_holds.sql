@@ -47,7 +47,7 @@ BEGIN
     ORDER BY r.until DESC LIMIT 1;
     IF FOUND THEN
         RETURN jsonb_build_object(
-            'id', released.hold_id, 'release', released.id, 'merged', true,
+            'id', released.hold_id, 'digest', its_digest, 'release', released.id, 'merged', true,
             'until', authz.instant(released.until), 'expires_at', authz.instant(released.until));
     END IF;
 
@@ -57,7 +57,7 @@ BEGIN
       AND h.expires_at > at
     RETURNING h.* INTO found;
     IF FOUND THEN
-        RETURN jsonb_build_object('id', found.id, 'merged', true,
+        RETURN jsonb_build_object('id', found.id, 'digest', its_digest, 'merged', true,
                                   'expires_at', authz.instant(found.expires_at));
     END IF;
     -- Its time was over and nobody has said so yet: the sweep will, and this is a new one.
@@ -111,7 +111,7 @@ BEGIN
         its_barred, its_asked, at, at + make_interval(secs => (hold ->> 'seconds')::float8),
         1, at, false, 'open', '', '')
     RETURNING * INTO found;
-    RETURN jsonb_build_object('id', found.id, 'merged', false,
+    RETURN jsonb_build_object('id', found.id, 'digest', its_digest, 'merged', false,
                               'expires_at', authz.instant(found.expires_at));
 END
 $body$;
@@ -164,7 +164,7 @@ BEGIN
     IF (given.until > clock_timestamp()) IS NOT TRUE THEN
         RETURN '{"refused": "expired"}';
     END IF;
-    RETURN jsonb_build_object('release', given.id, 'hold', given.hold_id);
+    RETURN jsonb_build_object('release', given.id, 'hold', given.hold_id, 'digest', given.digest);
 END
 $body$;
 
@@ -187,7 +187,7 @@ END
 $body$;
 
 -- Where a held request ends: it goes on by a release, waits as a hold, or is refused. Answers
--- what replaces effect, check, code and settled of `line`. Nothing is used up yet: see
+-- `line` with what replaces its effect, check, code and settled. Nothing is used up yet: see
 -- `take_release`, which is called when nothing else refuses.
 CREATE FUNCTION authz.settle_hold(line jsonb, request jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $body$
@@ -197,10 +197,15 @@ BEGIN
     IF jsonb_typeof(request -> 'approval') = 'object' THEN
         found := authz.check_release(request -> 'approval');
         IF found ? 'release' THEN
-            RETURN jsonb_set(line, '{settled,release}', found) || '{"effect": "allow"}';
+            RETURN jsonb_set(line, '{settled,release}', found)
+                || '{"effect": "allow", "check": "", "code": ""}';
         END IF;
-        RETURN jsonb_set(line, '{settled,gate}', found) || jsonb_build_object(
-            'effect', 'deny', 'check', 'gate', 'code', 'gate.release_' || (found ->> 'refused'));
+        IF found ->> 'refused' IN ('unknown', 'pending') THEN
+            RETURN jsonb_set(line, '{settled,gate}', found) || jsonb_build_object(
+                'effect', 'deny', 'check', 'gate', 'code', 'gate.release_' || (found ->> 'refused'));
+        END IF;
+        -- It was for something else, or is over: this is a new question.
+        line := jsonb_set(line, '{settled,approval}', found);
     END IF;
     IF jsonb_typeof(request -> 'hold') IS DISTINCT FROM 'object' THEN
         RAISE EXCEPTION 'Not decided: it is held, and what is to be held is not named.'
