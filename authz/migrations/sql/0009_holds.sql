@@ -27,7 +27,7 @@ DECLARE
     its_groups text[];
     its_barred text[];
     its_asked text[];
-    found public.authz_hold;
+    waits public.authz_hold;
     released public.authz_release;
     waiting bigint;
     alike bigint;
@@ -55,10 +55,10 @@ BEGIN
     SET times_asked = least(h.times_asked + 1, 2147483647), asked_at = at
     WHERE h.agent = its_agent AND h.digest = its_digest AND h.state = 'open' AND NOT h.overdue
       AND h.expires_at > at
-    RETURNING h.* INTO found;
+    RETURNING h.* INTO waits;
     IF FOUND THEN
-        RETURN jsonb_build_object('id', found.id, 'digest', its_digest, 'merged', true,
-                                  'expires_at', authz.instant(found.expires_at));
+        RETURN jsonb_build_object('id', waits.id, 'digest', its_digest, 'merged', true,
+                                  'expires_at', authz.instant(waits.expires_at));
     END IF;
     -- Its time was over and nobody has said so yet: the sweep will, and this is a new one.
     UPDATE public.authz_hold AS h SET overdue = true
@@ -110,9 +110,9 @@ BEGIN
         ARRAY(SELECT jsonb_array_elements_text(coalesce(hold -> 'agents', '[]'))),
         its_barred, its_asked, at, at + make_interval(secs => (hold ->> 'seconds')::float8),
         1, at, false, 'open', '', '')
-    RETURNING * INTO found;
-    RETURN jsonb_build_object('id', found.id, 'digest', its_digest, 'merged', false,
-                              'expires_at', authz.instant(found.expires_at));
+    RETURNING * INTO waits;
+    RETURN jsonb_build_object('id', waits.id, 'digest', its_digest, 'merged', false,
+                              'expires_at', authz.instant(waits.expires_at));
 END
 $body$;
 
