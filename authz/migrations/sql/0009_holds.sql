@@ -302,6 +302,12 @@ BEGIN
         observed := (request ->> 'observed')::boolean IS TRUE;
         IF line ->> 'effect' = 'hold' AND NOT observed THEN
             line := authz.settle_hold(line, request);
+        ELSIF line ->> 'effect' = 'allow' AND request ? 'approval' AND NOT observed THEN
+            -- Nothing holds it (any more): the release that came is used up all the same.
+            counted := authz.check_release(request -> 'approval');
+            IF counted ? 'release' THEN
+                line := jsonb_set(line, '{settled,release}', counted);
+            END IF;
         END IF;
         goes_on := line ->> 'effect' = 'allow' OR observed;
         IF goes_on AND request ? 'rates' THEN
