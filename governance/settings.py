@@ -287,6 +287,10 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "Effect": "authz.api.serializers.EFFECTS",
+        "CheckStatus": "authz.api.serializers.CHECK_STATUSES",
+        "HoldState": "authz.enums.HoldState",
+        "TaskStatus": "authz.api.access_views.STATUSES",
+        "CallbackEvent": "authz.access_tasks.EVENTS",
         "PreviewState": "authz.api.whatif_serializers.PREVIEW_STATES",
         "ToolEffect": "registry.enums.ToolEffect",
         "Tier": "registry.enums.Tier",

@@ -166,6 +166,7 @@ class ToolOut(serializers.ModelSerializer[Tool]):
             "resource_parameter",
             "secret_parameters",
             "on_taint",
+            "gates",
             "cost_minor",
             "currency",
             "version",
@@ -188,6 +189,7 @@ class ToolIn(serializers.Serializer[Any]):
         child=serializers.CharField(max_length=100), required=False, max_length=50
     )
     on_taint = serializers.ChoiceField(choices=OnTaint.choices, required=False, allow_blank=True)
+    gates = serializers.DictField(required=False)
     cost_minor = serializers.IntegerField(required=False, min_value=0, max_value=10**12)
     currency = serializers.CharField(max_length=3, required=False)
     accesses = AccessShape(many=True, required=False)
@@ -205,6 +207,7 @@ class EntryShape(serializers.Serializer[Any]):
     rate_per_minute = serializers.IntegerField(read_only=True)
     rate_per_hour = serializers.IntegerField(read_only=True)
     write_quota_per_hour = serializers.IntegerField(read_only=True)
+    gates = serializers.DictField(read_only=True)
 
 
 class AgentOut(serializers.ModelSerializer[Agent]):
@@ -311,6 +314,7 @@ class EntryIn(serializers.Serializer[Any]):
     write_quota_per_hour = serializers.IntegerField(
         required=False, allow_null=True, min_value=0, max_value=10**8
     )
+    gates = serializers.DictField(required=False, help_text="Absent: those that there are stay.")
 
 
 class ReasonIn(serializers.Serializer[Any]):

@@ -34,6 +34,7 @@ TOOL = (
     "resource_parameter",
     "secret_parameters",
     "on_taint",
+    "gates",
     "cost_minor",
     "currency",
 )
