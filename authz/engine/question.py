@@ -19,6 +19,8 @@ from authz.engine.world import CompiledTool, Entity, Facts, Thing, World
 
 MAX_ANCESTORS = 64
 BUSINESS_HOURS = range(8, 18)
+# What of the context changes with the time of day.
+TIMED = frozenset({"now", "local"})
 
 
 def uid(kind: str, identity: str) -> dict[str, str]:
@@ -194,18 +196,25 @@ def instant(now: datetime) -> dict[str, Json]:
 
 
 def context_of(
-    *, request: Request, tool: CompiledTool, target: Target, tier: str, now: datetime, zone: str
+    *,
+    request: Request,
+    tool: CompiledTool,
+    target: Target,
+    tier: str,
+    now: datetime,
+    zone: str,
+    timed: bool = True,
 ) -> dict[str, Json]:
-    """What a policy can read under `context`."""
+    """What a policy can read under `context`; without the time of day unless it is `timed`."""
     context: dict[str, Json] = {
-        "now": instant(now),
-        "local": local_time(now, zone),
         "system": _reference(names.SYSTEM, str(tool.document["system"])),
         "effect": str(tool.document["effect"]),
         "tier": tier_rank(tier),
         "resource": target.id,
         "parameters": tool.parameters.project(request.parameters, {}),
     }
+    if timed:
+        context["now"], context["local"] = instant(now), local_time(now, zone)
     if request.gateway:
         context["gateway"] = request.gateway
     if request.kind is SubjectKind.AGENT and request.user:
