@@ -180,9 +180,13 @@ def _entity(
     return {"uid": uid(kind, identity), "attrs": attributes, "parents": parents}
 
 
-def local_time(now: datetime, zone: str) -> dict[str, Json]:
+def zone_named(zone: str) -> tzinfo:
+    """The zone of this name, UTC for none; `ZoneInfoNotFoundError` for one that does not exist."""
+    return UTC if zone in ("", "UTC") else ZoneInfo(zone)
+
+
+def local_time(now: datetime, place: tzinfo) -> dict[str, Json]:
     """The hour, the ISO weekday, and whether it is Monday to Friday from 8 to 18 o'clock there."""
-    place: tzinfo = UTC if zone in ("", "UTC") else ZoneInfo(zone)
     there = now.astimezone(place)
     weekday = there.isoweekday()
     business = weekday <= 5 and there.hour in BUSINESS_HOURS
@@ -206,6 +210,7 @@ def context_of(
     timed: bool = True,
 ) -> dict[str, Json]:
     """What a policy can read under `context`; without the time of day unless it is `timed`."""
+    place = zone_named(zone)
     context: dict[str, Json] = {
         "system": _reference(names.SYSTEM, str(tool.document["system"])),
         "effect": str(tool.document["effect"]),
@@ -214,7 +219,7 @@ def context_of(
         "parameters": tool.parameters.project(request.parameters, {}),
     }
     if timed:
-        context["now"], context["local"] = instant(now), local_time(now, zone)
+        context["now"], context["local"] = instant(now), local_time(now, place)
     if request.gateway:
         context["gateway"] = request.gateway
     if request.kind is SubjectKind.AGENT and request.user:
