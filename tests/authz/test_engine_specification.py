@@ -126,6 +126,14 @@ REACHED = {
     "taint.address",
     "taint.parameter",
     "taint.denied",
+    "gate.amount",
+    "gate.amount_unknown",
+    "gate.currency",
+    "gate.records",
+    "gate.records_unknown",
+    "gate.destructive",
+    "gate.grant",
+    "gate.domain",
 }
 
 

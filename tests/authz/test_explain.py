@@ -61,14 +61,14 @@ def test_toxic_combination_is_told_where_it_raised_the_label():
         ("taint.parameter", "Ask the owner to list the value of to in the row."),
     ],
 )
-def test_hold_is_told_as_held_although_the_caller_was_told_no(code, remedy):
+def test_hold_is_told_as_held(code, remedy):
     told = explain_decision(body(code, "hold", "held", parameter="to"))
 
     assert told.title == "Held: chat.post waits for a human"
     assert told.lede.endswith(
-        "Nobody can release a held call yet, so the caller was told not to go on."
+        "It waits for a human, so the caller was told not to go on before that."
     )
-    assert told.remedies == (remedy,)
+    assert told.remedies == ("Ask for an approval, and ask again with it.", remedy)
     assert [line["check"] for line in told.walk if line["status"] == "held"] == ["taint"]
 
 
