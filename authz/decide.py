@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import Error
 
 from audit.errors import NotRecordable
-from authz import group_commit, refusals, runs, snapshot, timekeeper
+from authz import counting, group_commit, refusals, runs, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, blot, clean
 from authz.engine import codes
@@ -162,7 +162,7 @@ def _judged(cleaned: Clean, caller: Caller, now: datetime, given: Decision | Non
         slices=resolved.revisions,
         now=None if given else now,
         flow=None if given else runs.raised(resolved, decision, now),
-        rates=None if given else runs.counted(resolved, decision),
+        count=None if given else counting.counted(resolved, decision),
         observed=decision.observe is not None,
     )
     return _Turn(cleaned, resolved, decision, judged)
@@ -199,11 +199,20 @@ def _counted_out(decision: Decision, written: Recorded, resolved: Resolved) -> D
         effect=Effect(written.effect),
         check=written.check,
         code=written.code,
-        walk=stopped_at(decision.walk, Check(written.check), written.code),
+        walk=_counted_walk(decision.walk, written),
         detail=detail,
         remedies=codes.remedies(written.code, detail),
         obligations=(),
     )
+
+
+def _counted_walk(walk: Sequence[Step], written: Recorded) -> tuple[Step, ...]:
+    """The walk with the counter that decided; a hold lets it go on."""
+    check = Check(written.check)
+    if written.effect == Effect.HOLD:
+        held = Step(check, Status.HELD, written.code)
+        return tuple(held if step.check is check else step for step in walk)
+    return stopped_at(walk, check, written.code)
 
 
 def stopped_at(walk: Sequence[Step], check: Check, code: str) -> tuple[Step, ...]:

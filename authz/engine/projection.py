@@ -185,6 +185,13 @@ def unavailable_parameters(tool: Mapping[str, Json]) -> list[str]:
     return sorted(set(declared) - set(parameters_of(tool).members))
 
 
+def amount_of(tool: Mapping[str, Json]) -> Money:
+    """How the tool's declared amount is read."""
+    schema = tool.get("schema")
+    declared = _properties(schema) if isinstance(schema, Mapping) else {}
+    return _money(declared.get(str(tool.get("amount") or "")), str(tool.get("currency") or ""))
+
+
 def _money(schema: Json, currency: str) -> Money:
     unit = schema.get("x-muster-unit") if isinstance(schema, Mapping) else ""
     return Money(currency=currency, minor=unit == "minor")

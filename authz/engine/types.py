@@ -95,7 +95,7 @@ class Request:
     `chain` names the agents through whom the call was handed on, nearest first.
     `session_opened` says that the session's name is one that Muster gave.
     `inputs` is what the run has read besides, `untrusted` the parameters that the caller says it
-    took from hostile input.
+    took from hostile input. `estimate` is what it expects the call to cost: minor units, currency.
     """
 
     kind: SubjectKind
@@ -122,6 +122,7 @@ class Request:
     chain: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     untrusted: tuple[str, ...] = ()
+    estimate: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
