@@ -36,7 +36,8 @@ class Ask:
 
     `inputs` is what was sent under that name, `read` those of them that name a system; `untrusted`
     are the parameters that the caller took from hostile input; `plan` is one for the session;
-    `estimate` is what the call is expected to cost, in minor units of a currency.
+    `estimate` is what the call is expected to cost, in minor units of a currency; `approval` is
+    the id of the release that the caller says it has.
     """
 
     kind: SubjectKind
@@ -60,3 +61,4 @@ class Ask:
     untrusted: tuple[str, ...] = ()
     plan: Mapping[str, Any] | None = None
     estimate: tuple[int, str] | None = None
+    approval: str = ""

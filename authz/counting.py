@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
+from authz.engine.case import Case
+from authz.engine.gate import sums_of
+from authz.engine.money import worth_in
 from authz.engine.quota import QUOTA, records_of
 from authz.engine.rate import limits_of, limits_of_system
 from authz.engine.spend import cost_of, rates_of
-from authz.engine.types import Decision, Document, Effect, Status, SubjectKind
+from authz.engine.types import Decision, Document, Effect, Mode, Status, SubjectKind
 from authz.resolve import Resolved
 from governance.kernel.tiers import RESTRICTED
 
@@ -47,6 +51,11 @@ class Count:
     def __iter__(self) -> Iterator[Cell]:
         return iter(self.cells)
 
+    @property
+    def may_hold(self) -> bool:
+        """Whether a counter can make the call wait for a human."""
+        return any(cell.place == HOUR_RECORDS for cell in self.cells)
+
     def document(self, counters: Mapping[str, int]) -> dict[str, Json]:
         """The part of the batch function's argument; `counters` says where each key stands."""
         told: dict[str, Json] = {"agent": self.agent, "tool": self.tool, "breaker": self.breaker}
@@ -73,6 +82,19 @@ def counted(resolved: Resolved, decision: Decision) -> Count | None:
     listed = request.tool in agent.document["allowlist"]
     cells = tuple(_cells(resolved, agent.document)) if _counts(decision) and listed else ()
     return Count(request.agent, request.tool, cells, breaker)
+
+
+def summed(resolved: Resolved, decision: Decision, now: datetime) -> list[dict[str, Json]]:
+    """What a call adds to sums under gates, and how currencies stand to theirs."""
+    request, agent = resolved.request, resolved.snapshot.agent
+    if request.kind is not SubjectKind.AGENT or agent is None or not _counts(decision):
+        return []
+    world = resolved.snapshot.world.document
+    entry = agent.document["allowlist"].get(request.tool) or {}
+    if not ((world["tools"].get(request.tool) or {}).get("gates") or entry.get("gates")):
+        return []
+    sums = sums_of(Case(request, resolved.snapshot, now, Mode.ENFORCE))
+    return [{**one, "worth": worth_in(one["currency"], rates_of(world))} for one in sums]
 
 
 def _counts(decision: Decision) -> bool:

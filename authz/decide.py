@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import Error
 
 from audit.errors import NotRecordable
-from authz import counting, group_commit, refusals, runs, snapshot, timekeeper
+from authz import counting, group_commit, holding, refusals, runs, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, blot, clean
 from authz.engine import codes
@@ -157,15 +157,30 @@ def _judged(cleaned: Clean, caller: Caller, now: datetime, given: Decision | Non
         decision=decision,
         now=now,
     )
-    judged = Judged(
-        row=row,
-        slices=resolved.revisions,
-        now=None if given else now,
-        flow=None if given else runs.raised(resolved, decision, now),
-        count=None if given else counting.counted(resolved, decision),
-        observed=decision.observe is not None,
-    )
+    judged = Judged(row=row, slices=resolved.revisions, now=None)
+    if not given:
+        judged = replace(judged, now=now, **_parts(resolved, decision, now))
     return _Turn(cleaned, resolved, decision, judged)
+
+
+def _parts(resolved: Resolved, decision: Decision, now: datetime) -> dict[str, Any]:
+    """What the record's transaction settles besides: the run, counters, sums, holds."""
+    count = counting.counted(resolved, decision)
+    sums = counting.summed(resolved, decision, now)
+    observed = decision.observe is not None
+    hold, approval = holding.parts_of(resolved, decision, now)
+    if hold is None and not observed and (sums or (count and count.may_hold)):
+        # A counter may hold what the walk lets pass.
+        hold = holding.hold_of(resolved, decision, now)
+        approval = holding.approval_of(resolved, hold)
+    return {
+        "flow": runs.raised(resolved, decision, now),
+        "count": count,
+        "sums": sums,
+        "observed": observed,
+        "hold": hold,
+        "approval": approval,
+    }
 
 
 def _mismatch(resolved: Resolved) -> Decision | None:
@@ -185,8 +200,21 @@ def _secret_parameters(ask: Ask) -> Sequence[str]:
 def _answer(turn: _Turn, written: Recorded) -> Answer:
     decision = turn.decision
     if decision.observe is None and written.code != decision.code:
-        decision = _counted_out(decision, written, turn.resolved)
+        settle = _released if written.effect == Effect.ALLOW else _counted_out
+        decision = settle(decision, written, turn.resolved)
     return Answer(written.id, written.at, turn.clean.ask, turn.resolved, decision, written.settled)
+
+
+def _released(decision: Decision, written: Recorded, _: Resolved) -> Decision:
+    """What was held goes on, by a release that was used up with the record."""
+    return replace(
+        decision,
+        effect=Effect(written.effect),
+        check=written.check,
+        code=written.code,
+        detail={},
+        remedies=(),
+    )
 
 
 def _counted_out(decision: Decision, written: Recorded, resolved: Resolved) -> Decision:

@@ -27,6 +27,7 @@ _PASSED = {
     Check.RATE: "Within the calls a minute and an hour",
     Check.SPEND: "What it may cost lies within the spend cap",
     Check.QUOTA: "The records that it changes lie within the quota of the hour",
+    Check.GATE: "Nothing in it needs a human's word",
 }
 _NOT_APPLICABLE = {
     Check.DELEGATION: "None used",
@@ -38,6 +39,7 @@ _NOT_APPLICABLE = {
     Check.RATE: "A person has no limits here",
     Check.SPEND: "A person has no spend cap here",
     Check.QUOTA: "The row sets no quota for this tool",
+    Check.GATE: "A person chose this call",
 }
 
 
@@ -126,7 +128,9 @@ def _besides(body: Mapping[str, Any]) -> Iterator[str]:
     if body["judged"].get("observed"):
         yield "The row is in observe mode, so the caller was told to go on."
     elif body.get("effect") == Effect.HOLD:
-        yield "Nobody can release a held call yet, so the caller was told not to go on."
+        yield "It waits for a human, so the caller was told not to go on before that."
+    elif "release" in body.get("settled", {}):
+        yield "A human had approved exactly this, once; that approval is used up by it."
 
 
 def _who(body: Mapping[str, Any]) -> str:

@@ -31,7 +31,8 @@ class Judged:
 
     `flow` raises its run (see `authz.runs`), `count` is what it counts against (see
     `authz.counting`), `sums` what it adds to under a gate, `observed` says that the caller goes on
-    whatever is decided.
+    whatever is decided. `hold` is what waits where it ends as a hold, `approval` the release by
+    which it may go on (see `authz.holding`).
     """
 
     row: Row
@@ -41,6 +42,8 @@ class Judged:
     count: Count | None = None
     sums: Sequence[Mapping[str, Any]] = ()
     observed: bool = False
+    hold: Mapping[str, Any] | None = None
+    approval: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ def _asked(request: Request, caller: Caller, hidden: bool) -> dict[str, Json]:
         asked["estimate"] = list(request.estimate)
     if request.untrusted:
         asked["untrusted"] = list(request.untrusted)
+    if request.approval:
+        asked["approval"] = request.approval
     if caller.token:
         asked["caller"] |= {"jti": caller.token.jti, "version": caller.token.client_version}
     return asked | {

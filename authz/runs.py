@@ -13,7 +13,8 @@ from typing import Any
 from django.conf import settings
 
 from authz.engine.reading import NOTHING, Reading, reading_in
-from authz.engine.types import Decision, Document, Effect
+from authz.engine.types import Decision, Document
+from authz.engine.walk import may_go_on
 from authz.resolve import Resolved
 
 Json = Any
@@ -25,7 +26,7 @@ def raised(resolved: Resolved, decision: Decision, now: datetime) -> dict[str, J
     if agent is None:
         return None
     session = _own_session(resolved)
-    read = decision.read if decision.effect is Effect.ALLOW else NOTHING
+    read = decision.read if may_go_on(decision.effect, resolved.request) else NOTHING
     parts = {
         name: {**reading.document(), "until": until}
         for name, reading in (("reported", decision.reported), ("read", read))

@@ -7,6 +7,7 @@ subject), that of tool gateways (a person is the subject, the agent stands in th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,7 +30,10 @@ TOOL = "tool"
 MCP_SERVER = "mcp_server"
 MAX_CHAIN = 8
 TOOL_ACTIONS = frozenset({"tools/call", "invoke"})
+UNREADABLE = "unreadable"
 DEFAULTS = ("subject", "action", "resource", "context")
+
+_APPROVAL = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 Json = Any
 Object = Mapping[str, Json]
@@ -82,6 +86,7 @@ def read_evaluation(body: Json) -> Ask:
         untrusted=_untrusted(_member(context, "provenance"), called["parameters"]),
         plan=_plan(context.get("plan")),
         estimate=_estimate(context.get("estimate")),
+        approval=_approval(context.get("approval")),
     )
 
 
@@ -102,6 +107,16 @@ def read_currency(value: Json, path: str) -> str:
     if not letters or len(value) != 3:
         raise BadRequest(f"{path} must be three capital letters, such as EUR.")
     return str(value)
+
+
+def _approval(value: Json) -> str:
+    """The id of an approval; one that is no id of ours stands as `UNREADABLE`."""
+    if value is None:
+        return ""
+    named = _object(value, "context.approval").get("id")
+    if not isinstance(named, str):
+        raise BadRequest("context.approval.id must be a string.")
+    return named.lower() if _APPROVAL.fullmatch(named) else UNREADABLE
 
 
 def _plan(value: Json) -> Object | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from authz.engine.case import Case, not_applicable, passed, refused
 from authz.engine.money import UnknownCurrency, convert
 from authz.engine.projection import amount_of
-from authz.engine.types import Check, Document, Json, Request, Step
+from authz.engine.types import Check, Document, Request, Step
 
 
 def spend(case: Case) -> Step:
@@ -38,7 +38,7 @@ def cost_of(request: Request, tool: Document, agent: Document, rates: Mapping[st
     """
     into = str(agent["limits"].get("currency") or "EUR")
     ceiling = int(tool.get("cost_minor") or 0)
-    largest = convert(ceiling, str(tool.get("cost_currency") or into), into, rates)
+    largest = convert(ceiling, str(tool.get("money") or into), into, rates)
     if request.estimate is not None:
         largest = max(largest, convert(*request.estimate, into, rates))
     if tool.get("amount_is_cost"):
@@ -47,13 +47,14 @@ def cost_of(request: Request, tool: Document, agent: Document, rates: Mapping[st
 
 
 def _amount(request: Request, tool: Document, into: str, rates: Mapping[str, str]) -> int:
-    """The amount parameter; one that is absent says nothing, one below nothing costs nothing."""
-    name = str(tool.get("amount") or "")
-    value: Json = request.parameters.get(name)
-    if not name or value is None:
-        return 0
-    declared = str(tool.get("currency") or "")
-    given = request.parameters.get(declared) if declared else None
-    currency = given if isinstance(given, str) else into
-    amount: int = amount_of(tool).project(value, {declared: currency})
-    return convert(max(amount, 0), currency, into, rates)
+    """The amount of a purchase; one that does not say what it costs is no cost, but an error."""
+    amount = abs(amount_of(tool, request.parameters))
+    return convert(amount, _currency(request, tool), into, rates)
+
+
+def _currency(request: Request, tool: Document) -> str:
+    named = str(tool.get("currency") or "")
+    value = request.parameters.get(named) if named else None
+    if value is None:
+        return str(tool.get("money") or "")
+    return value if isinstance(value, str) else ""

@@ -96,6 +96,7 @@ class Request:
     `session_opened` says that the session's name is one that Muster gave.
     `inputs` is what the run has read besides, `untrusted` the parameters that the caller says it
     took from hostile input. `estimate` is what it expects the call to cost: minor units, currency.
+    `approval` is the release that the caller says it has, "" for none.
     """
 
     kind: SubjectKind
@@ -123,6 +124,7 @@ class Request:
     inputs: tuple[Input, ...] = ()
     untrusted: tuple[str, ...] = ()
     estimate: tuple[int, str] | None = None
+    approval: str = ""
 
 
 @dataclass(frozen=True, slots=True)

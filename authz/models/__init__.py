@@ -1,5 +1,15 @@
-"""Roles, policies and their previews, relationships, catalogues, flow sessions, limits."""
+"""Roles, policies and their previews, relationships, catalogues, flow sessions, limits, holds."""
 
+from authz.models.holds import (
+    AccessRequest,
+    Callback,
+    Hold,
+    HoldEdit,
+    HoldVote,
+    KnownDomain,
+    Release,
+    RequestedHold,
+)
 from authz.models.limits import Counter, Movement, Page, Reservation, Stop
 from authz.models.outcomes import ReportedOutcome
 from authz.models.policies import GovernedTool, Policy
@@ -12,11 +22,17 @@ from authz.models.signatures import Signature
 from authz.models.toxic import ToxicCombination
 
 __all__ = [
+    "AccessRequest",
+    "Callback",
     "Carried",
     "Counter",
     "CurrencyRate",
     "FlowSession",
     "GovernedTool",
+    "Hold",
+    "HoldEdit",
+    "HoldVote",
+    "KnownDomain",
     "Meter",
     "ModelPrice",
     "Movement",
@@ -25,7 +41,9 @@ __all__ = [
     "Preview",
     "PreviewDifference",
     "Relationship",
+    "Release",
     "ReportedOutcome",
+    "RequestedHold",
     "Reservation",
     "Role",
     "Signature",

@@ -109,8 +109,9 @@ DECLARE
 BEGIN
     IF jsonb_path_exists(batch, '$.requests[*] ? (exists(@.hold) || exists(@.approval))') THEN
         PERFORM authz.lock_holds(ARRAY(
-            SELECT DISTINCT e.value ->> 'agent' FROM jsonb_array_elements(batch -> 'requests') AS e
-            WHERE e.value ?| '{hold,approval}' ORDER BY 1));
+            SELECT coalesce(e.value -> 'hold' ->> 'agent', e.value -> 'approval' ->> 'agent')
+            FROM jsonb_array_elements(batch -> 'requests') AS e
+            WHERE e.value ? 'hold' OR e.value ? 'approval'));
     END IF;
     IF cardinality(counters) > 0 THEN
         INSERT INTO public.authz_counter (key)
@@ -513,11 +514,18 @@ $body$;
 -- What is reserved for the hold that an approval releases; NULL for nothing.
 CREATE FUNCTION authz.money_of_approval(approval jsonb, who text)
 RETURNS public.authz_reservation
-LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT v FROM public.authz_reservation AS v
-    WHERE v.agent = who AND v.ended = '' AND false;
-END;
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    checked constant jsonb := authz.check_release(approval);
+    found   public.authz_reservation;
+BEGIN
+    IF checked ? 'hold' THEN
+        SELECT * INTO found FROM public.authz_reservation AS v
+        WHERE v.decision = (checked ->> 'hold')::uuid AND v.agent = who AND v.ended = '';
+    END IF;
+    RETURN found;
+END
+$body$;
 
 -- Take money back into, or out of, the windows that it was counted in, if they still run.
 CREATE FUNCTION authz.move_spent(who text, in_day bigint, in_month bigint, amount bigint)
@@ -559,6 +567,18 @@ BEGIN
     RETURN true;
 END
 $body$;
+
+-- A hold that ends without running gives its money back, whoever ends it.
+CREATE FUNCTION authz.free_money_of_hold() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM authz.free_reservation(NEW.id);
+    RETURN NULL;
+END
+$body$;
+CREATE TRIGGER free_money AFTER UPDATE OF state ON public.authz_hold
+    FOR EACH ROW WHEN (OLD.state = 'open' AND NEW.state NOT IN ('open', 'approved'))
+    EXECUTE FUNCTION authz.free_money_of_hold();
 
 -- Nobody said what it cost: it counts at the ceiling for good. Whether it was still open.
 CREATE FUNCTION authz.time_out_reservation(decided uuid, at timestamptz) RETURNS boolean
@@ -640,7 +660,7 @@ BEGIN
         'authz.told_of(text[], int[], int[], bigint[], bigint[], jsonb)',
         'authz.weigh_sums(jsonb, timestamptz)', 'authz.money_of_approval(jsonb, text)', 'authz.count_denials(text[], bigint[], bigint)',
         'authz.move_spent(text, bigint, bigint, bigint)', 'authz.lock_reservation(uuid)',
-        'authz.free_reservation(uuid)', 'authz.time_out_reservation(uuid, timestamptz)',
+        'authz.free_reservation(uuid)', 'authz.free_money_of_hold()', 'authz.time_out_reservation(uuid, timestamptz)',
         'authz.settle(uuid, text, bigint)']::regprocedure[]
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', ours);
