@@ -26,6 +26,7 @@ from authz.errors import NotRecorded
 from authz.recorder import Judged, Recorded, Stale
 from authz.resolve import Resolved, resolve
 from authz.rows import row_of
+from authz.services import stops
 from authz.snapshot import WORLD
 from authz.work import Look, Record, Work, run
 from governance.kernel import clock
@@ -100,9 +101,20 @@ def _deciding(asks: Sequence[Ask], caller: Caller, now: datetime | None) -> Work
                 _renew(written)
             else:
                 answers[n] = _answer(turn, written)
+        if stopped := _stopped(turns, recorded):
+            yield Look(partial(stops.suspend_stopped, stopped))
         # A question of the same batch may be what changed the facts: that is no try.
         tries += all(n not in answers for n in waiting)
     return [answers[n] for n in range(len(asks))]
+
+
+def _stopped(turns: Sequence[_Turn], recorded: Sequence[Recorded | Stale]) -> set[str]:
+    """The agents that a limit has stopped with these records."""
+    return {
+        turn.resolved.request.agent
+        for turn, written in zip(turns, recorded, strict=True)
+        if isinstance(written, Recorded) and written.stopped
+    }
 
 
 def refuse(ask: Ask, caller: Caller, code: str) -> Answer:

@@ -130,3 +130,10 @@ class PreviewRunning(Conflict):
     """This preview runs already. Wait for its result."""
 
     code = "preview_running"
+
+
+class UnknownPrice(GovernanceError):
+    """What this cost cannot be worked out. Ask security to set its price, and report again."""
+
+    code = "unknown_price"
+    status = 409

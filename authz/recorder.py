@@ -125,6 +125,10 @@ def _request(each: Judged, facts: Mapping[str, int], counters: Mapping[str, int]
         asked["flow"] = each.flow
     if each.observed:
         asked["observed"] = True
+    if each.hold:
+        asked["hold"] = each.hold
+    if each.approval:
+        asked["approval"] = each.approval
     if each.sums:
         asked["sums"] = each.sums
     if each.count is not None:

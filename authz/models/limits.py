@@ -6,8 +6,13 @@ order: counters by key, then what hangs on them.
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Self
+
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Sum
+
+from authz.models.holds import Release
 
 
 class Counter(models.Model):
@@ -32,6 +37,23 @@ class Counter(models.Model):
         return self.key
 
 
+class ReservationQuerySet(models.QuerySet["Reservation"]):
+    """Reads of reservations."""
+
+    def due(self, now: datetime) -> Self:
+        """Those that count at the ceiling from now on, the longest due first."""
+        return self.filter(ended="", is_held=False, due_at__lte=now).order_by("due_at")
+
+    def unused(self, now: datetime) -> Self:
+        """Those of holds that were released and did not run in time."""
+        over = Release.objects.filter(used_by__isnull=True, until__lte=now)
+        return self.filter(ended="", is_held=True, decision__in=over.values("hold"))
+
+    def open_of(self, agent: str) -> int:
+        """How much of an agent's money is reserved and neither settled nor free."""
+        return self.filter(ended="", agent=agent).aggregate(sum=Sum("amount_minor"))["sum"] or 0
+
+
 class Reservation(models.Model):
     """Money of an agent that one decision may cost: reserved with it, settled by its outcome."""
 
@@ -51,6 +73,8 @@ class Reservation(models.Model):
     at = models.DateTimeField()
     due_at = models.DateTimeField(help_text="From then on it counts at the ceiling.")
     ended = models.CharField(max_length=10, choices=Ended.choices, blank=True)
+
+    objects = ReservationQuerySet.as_manager()
 
     class Meta:
         indexes = [
@@ -77,17 +101,15 @@ class Reservation(models.Model):
 class Movement(models.Model):
     """What one allowed call moved under a gate: gates hold on sums of these.
 
-    `family` is the owner of the agent, whose agents count together; `recipient` is a hash.
+    `family` is the owner of the agent, whose agents count together, whoever is paid.
     """
 
     decision = models.UUIDField(primary_key=True)
     family = models.CharField(max_length=40)
     tool = models.CharField(max_length=120)
-    recipient = models.CharField(max_length=64, blank=True)
     agent = models.CharField(max_length=60)
-    amount_minor = models.BigIntegerField(default=0)
-    currency = models.CharField(max_length=3, blank=True)
-    records = models.BigIntegerField(default=0)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
     at = models.DateTimeField()
 
     class Meta:

@@ -251,7 +251,7 @@ BEGIN
                                               'code', summed -> 'code');
             END IF;
         END IF;
-        IF effect = 'hold' AND NOT watched AND (r.hold IS NOT NULL OR r.approval IS NOT NULL) THEN
+        IF effect = 'hold' AND NOT watched THEN
             -- One question to a human for all that holds; a release answers it.
             line := authz.settle_hold(
                 r."row" || changed || jsonb_build_object('settled', settled),
@@ -277,7 +277,7 @@ BEGIN
             END IF;
             -- A held call uses up calls and reserves money, once for all that were merged into
             -- one hold; records and sums count when it runs.
-            again := NOT goes_on AND settled -> 'hold' -> 'merged' = 'true';
+            again := NOT goes_on AND (settled -> 'hold' -> 'merged' = 'false') IS NOT TRUE;
             FOR i IN 1 .. cardinality(r.slots) LOOP
                 IF goes_on OR r.places[i] <= 2 OR (r.places[i] >= 4 AND NOT again) THEN
                     used[r.slots[i]][r.places[i]] := used[r.slots[i]][r.places[i]] + r.adds[i];
@@ -299,11 +299,10 @@ BEGIN
         END IF;
         IF r.sums IS NOT NULL AND goes_on THEN
             INSERT INTO public.authz_movement
-                (decision, family, tool, recipient, agent, amount_minor, currency, at)
-            SELECT (r."row" ->> 'id')::uuid, s.family, s.tool, coalesce(s.recipient, ''), r.agent,
-                   s.amount, s.currency, turn
+                (decision, family, tool, agent, amount_minor, currency, at)
+            SELECT (r."row" ->> 'id')::uuid, s.family, s.tool, r.agent, s.amount, s.currency, turn
             FROM jsonb_to_recordset(r.sums) AS s (
-                family text, tool text, recipient text, amount bigint, currency text)
+                family text, tool text, amount bigint, currency text)
             LIMIT 1;
         END IF;
         IF jsonb_typeof(r.flow -> 'reported') = 'object' THEN
@@ -441,10 +440,10 @@ END
 $body$;
 
 -- Sums under gates: what the agents of one owner moved with one tool in the last hours, this call
--- included. Each of `sums` is {"family", "tool", "recipient", "amount", "currency", "above",
--- "hours", "worth": {currency: how many minor units of this one's currency one of its own is}}.
+-- included. Each of `sums` is {"family", "tool", "amount", "currency", "above", "hours",
+-- "worth": {currency: how many minor units of this one's currency one of its own is}}.
 -- Answers {"sum", "above", "currency", "hours"}, with "code" where a human must be asked.
-CREATE FUNCTION authz.weigh_sums(sums jsonb, at timestamptz) RETURNS jsonb
+CREATE FUNCTION authz.weigh_sums(sums jsonb, turn timestamptz) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     gate  record;
@@ -462,7 +461,7 @@ BEGIN
         INTO total, lost
         FROM public.authz_movement AS m
         WHERE m.family = gate.family AND m.tool = gate.tool
-          AND m.at > at - make_interval(hours => gate.hours);
+          AND m.at > turn - make_interval(hours => gate.hours);
         total := ceil(coalesce(total, 0)) + gate.amount;
         told := jsonb_build_object('sum', total, 'above', gate.above, 'currency', gate.currency,
                                    'hours', gate.hours);
