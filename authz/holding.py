@@ -22,6 +22,7 @@ from authz.engine.gate import FINANCIAL, GRANT, Terms, gates_of, is_restricted, 
 from authz.engine.gate import terms_of as terms_of_gate
 from authz.engine.types import Check, Decision, Effect, Mode, Request, Status, Step
 from authz.resolve import Resolved
+from authz.rows import hides_resources, resource_id_of
 from governance.kernel import keys
 
 Json = Any
@@ -32,10 +33,13 @@ def parts_of(
     resolved: Resolved, decision: Decision, now: datetime
 ) -> tuple[Facts | None, Facts | None]:
     """The parts `hold` and `approval` of a judged request; see `authz.decide_batch`."""
-    if decision.effect is not Effect.HOLD:
+    if decision.effect is Effect.DENY or decision.observe is not None:
+        return None, None
+    held = decision.effect is Effect.HOLD
+    if not held and not (resolved.request.approval and resolved.request.agent):
         return None, None
     hold = hold_of(resolved, decision, now)
-    return hold, approval_of(resolved, hold)
+    return hold if held else None, approval_of(resolved, hold)
 
 
 def approval_of(resolved: Resolved, hold: Facts) -> Facts | None:
@@ -69,7 +73,7 @@ def hold_of(resolved: Resolved, decision: Decision, now: datetime) -> dict[str, 
             tool_version=tool["version"],
             parameters={**request.parameters, **sealed},
             resource_type=decision.resource_type,
-            resource_id=decision.resource_id,
+            resource_id=resource_id_of(decision.resource_id, hides_resources(resolved, decision)),
         ),
         "shape": _shape(request, steps),
         "sealed": sealed,
@@ -126,8 +130,8 @@ def digest_of(
         "parameters": dict(parameters),
         "resource": {"type": resource_type, "id": resource_id},
     }
-    raw = b"muster approval\n" + canonical(said)
-    return hmac.new(keys.index_key(), raw, hashlib.sha256).hexdigest()
+    key = keys.derived("approval digest")
+    return hmac.new(key, canonical(said), hashlib.sha256).hexdigest()
 
 
 def _shape(request: Request, steps: list[Step]) -> str:

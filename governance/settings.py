@@ -235,6 +235,11 @@ MUSTER_RELEASE_MINUTES = env.int("MUSTER_RELEASE_MINUTES", default=60)
 MUSTER_OPEN_HOLDS = env.int("MUSTER_OPEN_HOLDS", default=1000)
 MUSTER_OPEN_HOLD_SHAPES = env.int("MUSTER_OPEN_HOLD_SHAPES", default=20)
 
+# Out: what may be called inside a network, as host:port, and a bundle of further roots.
+
+MUSTER_EGRESS_ALLOWED = frozenset(env.list("MUSTER_EGRESS_ALLOWED", default=[]))
+MUSTER_EGRESS_CA = env.str("MUSTER_EGRESS_CA", default="")
+
 # Static files
 
 STATIC_URL = "/static/"

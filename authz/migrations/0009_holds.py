@@ -44,6 +44,7 @@ class Migration(migrations.Migration):
                 ("key", models.CharField(blank=True, max_length=255, null=True)),
                 ("body", models.CharField(max_length=64)),
                 ("made_at", models.DateTimeField()),
+                ("is_bundle", models.BooleanField(default=False)),
                 ("callback", models.BooleanField(default=False)),
                 ("state", models.CharField(blank=True, max_length=512)),
                 (

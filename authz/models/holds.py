@@ -242,6 +242,7 @@ class AccessRequest(models.Model):
     key = models.CharField(max_length=255, null=True, blank=True)
     body = models.CharField(max_length=64)
     made_at = models.DateTimeField()
+    is_bundle = models.BooleanField(default=False)
     holds = models.ManyToManyField(Hold, through="RequestedHold", related_name="requests")
     callback = models.BooleanField(default=False)
     state = models.CharField(max_length=512, blank=True)

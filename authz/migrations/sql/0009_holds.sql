@@ -27,7 +27,7 @@ DECLARE
     its_groups text[];
     its_barred text[];
     its_asked text[];
-    found public.authz_hold;
+    waits public.authz_hold;
     released public.authz_release;
     waiting bigint;
     alike bigint;
@@ -55,10 +55,10 @@ BEGIN
     SET times_asked = least(h.times_asked + 1, 2147483647), asked_at = at
     WHERE h.agent = its_agent AND h.digest = its_digest AND h.state = 'open' AND NOT h.overdue
       AND h.expires_at > at
-    RETURNING h.* INTO found;
+    RETURNING h.* INTO waits;
     IF FOUND THEN
-        RETURN jsonb_build_object('id', found.id, 'digest', its_digest, 'merged', true,
-                                  'expires_at', authz.instant(found.expires_at));
+        RETURN jsonb_build_object('id', waits.id, 'digest', its_digest, 'merged', true,
+                                  'expires_at', authz.instant(waits.expires_at));
     END IF;
     -- Its time was over and nobody has said so yet: the sweep will, and this is a new one.
     UPDATE public.authz_hold AS h SET overdue = true
@@ -110,9 +110,9 @@ BEGIN
         ARRAY(SELECT jsonb_array_elements_text(coalesce(hold -> 'agents', '[]'))),
         its_barred, its_asked, at, at + make_interval(secs => (hold ->> 'seconds')::float8),
         1, at, false, 'open', '', '')
-    RETURNING * INTO found;
-    RETURN jsonb_build_object('id', found.id, 'digest', its_digest, 'merged', false,
-                              'expires_at', authz.instant(found.expires_at));
+    RETURNING * INTO waits;
+    RETURN jsonb_build_object('id', waits.id, 'digest', its_digest, 'merged', false,
+                              'expires_at', authz.instant(waits.expires_at));
 END
 $body$;
 
@@ -302,6 +302,12 @@ BEGIN
         observed := (request ->> 'observed')::boolean IS TRUE;
         IF line ->> 'effect' = 'hold' AND NOT observed THEN
             line := authz.settle_hold(line, request);
+        ELSIF line ->> 'effect' = 'allow' AND request ? 'approval' AND NOT observed THEN
+            -- Nothing holds it (any more): the release that came is used up all the same.
+            counted := authz.check_release(request -> 'approval');
+            IF counted ? 'release' THEN
+                line := jsonb_set(line, '{settled,release}', counted);
+            END IF;
         END IF;
         goes_on := line ->> 'effect' = 'allow' OR observed;
         IF goes_on AND request ? 'rates' THEN
