@@ -275,11 +275,11 @@ BEGIN
                     used[r.slots[money]][5] := used[r.slots[money]][5] - kept.amount_minor;
                 END IF;
             END IF;
-            -- A held call uses up calls and reserves money, once for all that were merged into
-            -- one hold; records and sums count when it runs.
+            -- A held call reserves money, once for all that were merged into one hold; calls,
+            -- records and sums count when it runs.
             again := NOT goes_on AND (settled -> 'hold' -> 'merged' = 'false') IS NOT TRUE;
             FOR i IN 1 .. cardinality(r.slots) LOOP
-                IF goes_on OR r.places[i] <= 2 OR (r.places[i] >= 4 AND NOT again) THEN
+                IF goes_on OR (r.places[i] >= 4 AND NOT again) THEN
                     used[r.slots[i]][r.places[i]] := used[r.slots[i]][r.places[i]] + r.adds[i];
                 END IF;
             END LOOP;
