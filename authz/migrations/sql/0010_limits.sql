@@ -18,7 +18,7 @@ CREATE TRIGGER slice_emptied AFTER TRUNCATE ON public.authz_currencyrate
 
 -- The numbers of the minute, hour, day and month (UTC) that an instant lies in.
 CREATE FUNCTION authz.windows(at timestamptz) RETURNS bigint[]
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT ARRAY[
         floor(extract(epoch FROM at) / 60)::bigint,
@@ -80,9 +80,14 @@ DECLARE
     counters constant text[] := ARRAY(SELECT jsonb_array_elements_text(batch -> 'counters'));
     world    constant int := array_position(facts, 'global');
     current  bigint[];
+    -- What most calls count: one of an agent without other limits, which may cost something.
+    plain    constant int[] := '{1,2,4}';
+    many     constant int := cardinality(counters);
+    locked   text[];
     used     bigint[];
     this     bigint[];
     turn     timestamptz;
+    seconds  bigint;
     r        record;
     effect   text;
     line     jsonb;
@@ -106,6 +111,7 @@ DECLARE
     patience bigint[] := '{}';
     stopped  text[] := '{}';
     recorded jsonb;
+    i        int;
 BEGIN
     IF jsonb_path_exists(batch, '$.requests[*] ? (exists(@.hold) || exists(@.approval))') THEN
         PERFORM authz.lock_holds(ARRAY(
@@ -113,14 +119,24 @@ BEGIN
             FROM jsonb_array_elements(batch -> 'requests') AS e
             WHERE e.value ? 'hold' OR e.value ? 'approval'));
     END IF;
-    IF cardinality(counters) > 0 THEN
-        INSERT INTO public.authz_counter (key)
-        SELECT k.key FROM unnest(counters) AS k (key)
-        WHERE NOT EXISTS (SELECT FROM public.authz_counter AS c WHERE c.key = k.key)
-        ORDER BY k.key COLLATE "C"
-        ON CONFLICT DO NOTHING;
-        PERFORM FROM public.authz_counter AS c WHERE c.key = ANY (counters)
-        ORDER BY c.key FOR UPDATE;
+    IF many > 0 THEN
+        IF (SELECT count(*) FROM public.authz_counter AS c WHERE c.key = ANY (counters)) < many THEN
+            INSERT INTO public.authz_counter (key)
+            SELECT k.key FROM unnest(counters) AS k (key)
+            WHERE NOT EXISTS (SELECT FROM public.authz_counter AS c WHERE c.key = k.key)
+            ORDER BY k.key COLLATE "C"
+            ON CONFLICT DO NOTHING;
+        END IF;
+        -- The counters come in this order too, so that each stands in the place of its key.
+        SELECT array_agg(ARRAY[c.minute_calls, c.hour_calls, c.hour_records, c.day_spent,
+                               c.month_spent, c.minute, c.hour, c.day, c.month]),
+               array_agg(c.key)
+        INTO used, locked
+        FROM (SELECT * FROM public.authz_counter AS c WHERE c.key = ANY (counters)
+              ORDER BY c.key FOR UPDATE) AS c;
+        IF locked IS DISTINCT FROM counters THEN
+            RAISE EXCEPTION 'Not decided: a counter is missing.' USING ERRCODE = 'no_data_found';
+        END IF;
     END IF;
     IF jsonb_path_exists(batch, '$.requests[*].flow') THEN
         -- One run of an agent after the other, whichever rows each of them raises.
@@ -132,22 +148,20 @@ BEGIN
     -- From here on everything is locked that the batch counts. Each statement of a VOLATILE
     -- function sees all that was committed before it. A clock that was set back opens no window.
     turn := clock_timestamp();
-    this := authz.windows(turn);
-    IF cardinality(counters) > 0 THEN
-        SELECT array_agg(ARRAY[
-                   CASE WHEN c.minute >= this[1] THEN c.minute_calls ELSE 0 END,
-                   CASE WHEN c.hour >= this[2] THEN c.hour_calls ELSE 0 END,
-                   CASE WHEN c.hour >= this[2] THEN c.hour_records ELSE 0 END,
-                   CASE WHEN c.day >= this[3] THEN c.day_spent ELSE 0 END,
-                   CASE WHEN c.month >= this[4] THEN c.month_spent ELSE 0 END] ORDER BY k.n)
-        INTO used
-        FROM unnest(counters) WITH ORDINALITY AS k (key, n)
-        JOIN public.authz_counter AS c ON c.key = k.key;
-        IF array_length(used, 1) IS DISTINCT FROM cardinality(counters) THEN
-            RAISE EXCEPTION 'Not decided: a counter is missing.' USING ERRCODE = 'no_data_found';
-        END IF;
-    END IF;
-    current := authz.revisions_of(facts);
+    seconds := floor(extract(epoch FROM turn));
+    this := ARRAY[seconds / 60, seconds / 3600, seconds / 86400,
+                  extract(year FROM turn AT TIME ZONE 'UTC')::bigint * 12
+                  + extract(month FROM turn AT TIME ZONE 'UTC')::bigint - 1];
+    FOR i IN 1 .. many LOOP
+        -- Places 6 to 9 are the windows that the first five were counted in.
+        IF used[i][6] < this[1] THEN used[i][1] := 0; END IF;
+        IF used[i][7] < this[2] THEN used[i][2] := 0; used[i][3] := 0; END IF;
+        IF used[i][8] < this[3] THEN used[i][4] := 0; END IF;
+        IF used[i][9] < this[4] THEN used[i][5] := 0; END IF;
+    END LOOP;
+    SELECT array_agg(coalesce(s.revision, 0) ORDER BY f.n) INTO current
+    FROM unnest(facts) WITH ORDINALITY AS f (key, n)
+    LEFT JOIN public.registry_slice AS s ON s.key = f.key;
 
     FOR r IN
         SELECT * FROM jsonb_to_recordset(batch -> 'requests') AS e (
@@ -284,8 +298,17 @@ BEGIN
                 END IF;
             END LOOP;
             tallied := true;
-            settled := settled
-                || authz.told_of(counters, r.slots, r.places, r.adds, used, settled);
+            IF r.places = plain AND settled = '{}' THEN
+                i := r.slots[1];
+                settled := jsonb_build_object(
+                    'rate', jsonb_build_object('used', jsonb_build_object(
+                        'agent', ARRAY[used[i][1], used[i][2]])),
+                    'spend', jsonb_build_object(
+                        'reserved', r.adds[3], 'used', ARRAY[used[i][4], used[i][5]]));
+            ELSE
+                settled := settled
+                    || authz.told_of(counters, r.slots, r.places, r.adds, used, settled);
+            END IF;
             IF money IS NOT NULL AND r.adds[money] > 0 AND NOT again THEN
                 INSERT INTO public.authz_reservation
                     (decision, agent, amount_minor, day, month, is_held, at, due_at, ended)
