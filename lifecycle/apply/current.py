@@ -115,6 +115,8 @@ def _system(system: System) -> Fields:
         "trust": system.trust,
         "personal_resource_ids": system.personal_resource_ids,
         "provider": system.provider,
+        "rate_per_minute": system.rate_per_minute,
+        "rate_per_hour": system.rate_per_hour,
         "owner": system.owner.email.lower() if system.owner else None,
         "resources": sorted(
             (
@@ -172,6 +174,7 @@ def _tool(tool: Tool) -> Fields:
         ),
         "cost_minor": tool.cost_minor,
         "currency": tool.currency,
+        "amount_is_cost": tool.amount_is_cost,
     }
 
 
@@ -191,6 +194,7 @@ PLAIN_OF_AGENTS = (
     "rate_per_minute",
     "rate_per_hour",
     "spend_cap_minor",
+    "spend_cap_month_minor",
     "currency",
     "lawful_basis",
     "data_subjects",

@@ -152,6 +152,8 @@ SYSTEMS = Kind(
         "trust": f.column(System, "trust"),
         "personal_resource_ids": f.column(System, "personal_resource_ids"),
         "provider": f.column(System, "provider"),
+        "rate_per_minute": f.column(System, "rate_per_minute"),
+        "rate_per_hour": f.column(System, "rate_per_hour"),
         "owner": f.to("people", optional=True),
         "resources": f.keyed(
             {
@@ -213,6 +215,7 @@ TOOLS = Kind(
         ),
         "cost_minor": f.column(Tool, "cost_minor"),
         "currency": f.column(Tool, "currency"),
+        "amount_is_cost": f.column(Tool, "amount_is_cost"),
     },
 )
 
@@ -288,6 +291,7 @@ AGENTS = Kind(
         "rate_per_minute": f.column(Agent, "rate_per_minute"),
         "rate_per_hour": f.column(Agent, "rate_per_hour"),
         "spend_cap_minor": f.column(Agent, "spend_cap_minor"),
+        "spend_cap_month_minor": f.column(Agent, "spend_cap_month_minor"),
         "currency": f.column(Agent, "currency"),
         "credentials": f.keyed(
             {

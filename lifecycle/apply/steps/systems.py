@@ -21,6 +21,8 @@ SYSTEM = (
     "trust",
     "personal_resource_ids",
     "provider",
+    "rate_per_minute",
+    "rate_per_hour",
 )
 TOOL = (
     "title",
@@ -36,6 +38,7 @@ TOOL = (
     "on_taint",
     "cost_minor",
     "currency",
+    "amount_is_cost",
 )
 
 
