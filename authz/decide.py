@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import Error
 
 from audit.errors import NotRecordable
-from authz import counting, group_commit, holding, refusals, runs, snapshot, timekeeper
+from authz import counting, holding, recorder, refusals, runs, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, blot, clean
 from authz.engine import codes
@@ -66,7 +66,7 @@ def decide(
     caller: Caller,
     *,
     now: datetime | None = None,
-    record: Record = group_commit.record,
+    record: Record = recorder.record,
 ) -> list[Answer]:
     """Decide every question, in order, in one transaction.
 
@@ -119,7 +119,7 @@ def _stopped(turns: Sequence[_Turn], recorded: Sequence[Recorded | Stale]) -> se
 
 def refuse(ask: Ask, caller: Caller, code: str) -> Answer:
     """Refuse a question that no check can judge, on the record. Raises `NotRecorded`."""
-    return run(refusing(ask, caller, code), group_commit.record)
+    return run(refusing(ask, caller, code), recorder.record)
 
 
 def refusing(ask: Ask, caller: Caller, code: str) -> Work[Answer]:

@@ -136,10 +136,6 @@ DATABASES = {
     }
 }
 
-# Decisions of requests that come at once are committed at once. Commands and tests decide one by
-# one, on Django's own connection.
-MUSTER_GROUP_COMMIT = MUSTER_PROCESS == "web"
-
 # People who sign in
 
 AUTH_USER_MODEL = "registry.Person"
@@ -301,6 +297,10 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "Effect": "authz.api.serializers.EFFECTS",
+        "CheckStatus": "authz.api.serializers.CHECK_STATUSES",
+        "HoldState": "authz.enums.HoldState",
+        "TaskStatus": "authz.api.access_views.STATUSES",
+        "CallbackEvent": "authz.access_tasks.EVENTS",
         "PreviewState": "authz.api.whatif_serializers.PREVIEW_STATES",
         "ToolEffect": "registry.enums.ToolEffect",
         "Tier": "registry.enums.Tier",
@@ -368,5 +368,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("MUSTER_LOG_LEVEL", default="INFO")},
-    "loggers": {"django.server": {"level": "WARNING"}},
+    # An address that is called may carry a token.
+    "loggers": {"django.server": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
 }

@@ -252,14 +252,28 @@ class NarrowForm(forms.Form):
         label="Records written an hour", required=False, min_value=0
     )
 
+    gates = forms.CharField(
+        label="When a call waits for a human",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "class": "mono"}),
+        help_text='Such as {"amount": {"above": 50000, "currency": "EUR"}, "domains": true}. '
+        "Besides what the tool itself says. Empty: nothing more.",
+    )
+
     def clean_narrowing(self) -> dict[str, Any]:
-        text = str(self.cleaned_data["narrowing"]).strip()
+        return self._object("narrowing", "A narrowing")
+
+    def clean_gates(self) -> dict[str, Any]:
+        return self._object("gates", "What is said of gates")
+
+    def _object(self, name: str, what: str) -> dict[str, Any]:
+        text = str(self.cleaned_data[name]).strip()
         try:
             value = json.loads(text) if text else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValidationError(f"This is not JSON: {error}.") from error
         if not isinstance(value, dict):
-            raise ValidationError("A narrowing is a JSON object.")
+            raise ValidationError(f"{what} is a JSON object.")
         return value
 
 

@@ -225,6 +225,7 @@ def narrow(request: HttpRequest, slug: str, tool: str) -> HttpResponse:
         "rate_per_minute": entry.rate_per_minute,
         "rate_per_hour": entry.rate_per_hour,
         "write_quota_per_hour": entry.write_quota_per_hour,
+        "gates": json.dumps(entry.gates, indent=2) if entry.gates else "",
     }
     form = NarrowForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():

@@ -289,4 +289,5 @@ def _digest(agent: Agent, reach: Reach) -> str:
 
 def _entry(entry: AllowlistEntry) -> list[Any]:
     limits = [entry.rate_per_minute, entry.rate_per_hour, entry.write_quota_per_hour]
-    return [entry.tool.version, entry.narrowing, limits]
+    # Absent while there are none, as they were before there was such a thing.
+    return [entry.tool.version, entry.narrowing, limits, *([entry.gates] if entry.gates else [])]

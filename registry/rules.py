@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from governance.kernel import json_schema, tiers
+from registry import gates
 from registry.enums import (
     AgentState,
     Employment,
@@ -142,6 +143,7 @@ def widened_tool(before: Facts, after: Facts) -> list[str]:
     found += _parameters_lost(before, after)
     if lost := sorted(set(before["secret_parameters"]) - set(after["secret_parameters"])):
         found.append(f"{', '.join(lost)} would be recorded.")
+    found += gates.loosened(before.get("gates", {}), after.get("gates", {}))
     if _ON_TAINT[after["on_taint"]] < _ON_TAINT[before["on_taint"]]:
         found.append("After untrusted input it would be held where it was refused.")
     if {*map(tuple, before["accesses"])} != {*map(tuple, after["accesses"])}:
@@ -195,7 +197,8 @@ def widened_entry(schema: Facts, before: Facts | None, after: Facts) -> list[str
     if before["narrowing"] != after["narrowing"] and not json_schema.covers(old, new):
         found.append("Its parameters may take values that they could not take before.")
     raised = [limit for limit in ENTRY_LIMITS if _is_above(after[limit], before[limit])]
-    return found + [f"{limit.replace('_', ' ')} rises." for limit in raised]
+    found += [f"{limit.replace('_', ' ')} rises." for limit in raised]
+    return found + gates.loosened(before.get("gates", {}), after.get("gates", {}))
 
 
 def _is_above(new: int | None, old: int | None) -> bool:

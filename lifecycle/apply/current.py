@@ -165,6 +165,7 @@ def _tool(tool: Tool) -> Fields:
         "resource_parameter": tool.resource_parameter,
         "secret_parameters": sorted(tool.secret_parameters),
         "on_taint": tool.on_taint,
+        "gates": tool.gates,
         "accesses": sorted(
             (
                 {"system": one.system.slug, "resource": one.resource, "direction": one.direction}
@@ -248,6 +249,7 @@ def _allowlist(agent: Agent) -> list[Fields]:
             "rate_per_minute": one.rate_per_minute,
             "rate_per_hour": one.rate_per_hour,
             "write_quota_per_hour": one.write_quota_per_hour,
+            "gates": one.gates,
         }
         for one in agent.allowlist.all()
     ]

@@ -203,6 +203,7 @@ TOOLS = Kind(
         "resource_parameter": f.column(Tool, "resource_parameter"),
         "secret_parameters": f.columns(Tool, "secret_parameters"),
         "on_taint": f.column(Tool, "on_taint"),
+        "gates": f.json,
         "accesses": f.keyed(
             {
                 "system": f.to("systems"),
@@ -278,6 +279,7 @@ AGENTS = Kind(
                 "rate_per_minute": f.column(AllowlistEntry, "rate_per_minute"),
                 "rate_per_hour": f.column(AllowlistEntry, "rate_per_hour"),
                 "write_quota_per_hour": f.column(AllowlistEntry, "write_quota_per_hour"),
+                "gates": f.json,
             },
             key=("tool",),
             defaults={
@@ -285,6 +287,7 @@ AGENTS = Kind(
                 "rate_per_minute": None,
                 "rate_per_hour": None,
                 "write_quota_per_hour": None,
+                "gates": {},
             },
             short="tool",
         ),

@@ -174,6 +174,7 @@ class ToolOut(serializers.ModelSerializer[Tool]):
             "resource_parameter",
             "secret_parameters",
             "on_taint",
+            "gates",
             "cost_minor",
             "amount_is_cost",
             "currency",
@@ -197,6 +198,7 @@ class ToolIn(serializers.Serializer[Any]):
         child=serializers.CharField(max_length=100), required=False, max_length=50
     )
     on_taint = serializers.ChoiceField(choices=OnTaint.choices, required=False, allow_blank=True)
+    gates = serializers.DictField(required=False)
     cost_minor = serializers.IntegerField(required=False, min_value=0, max_value=10**12)
     amount_is_cost = serializers.BooleanField(required=False)
     currency = serializers.CharField(max_length=3, required=False)
@@ -215,6 +217,7 @@ class EntryShape(serializers.Serializer[Any]):
     rate_per_minute = serializers.IntegerField(read_only=True)
     rate_per_hour = serializers.IntegerField(read_only=True)
     write_quota_per_hour = serializers.IntegerField(read_only=True)
+    gates = serializers.DictField(read_only=True)
 
 
 class AgentOut(serializers.ModelSerializer[Agent]):
@@ -325,6 +328,7 @@ class EntryIn(serializers.Serializer[Any]):
     write_quota_per_hour = serializers.IntegerField(
         required=False, allow_null=True, min_value=0, max_value=10**8
     )
+    gates = serializers.DictField(required=False, help_text="Absent: those that there are stay.")
 
 
 class ReasonIn(serializers.Serializer[Any]):

@@ -64,6 +64,7 @@ class ToolFields(TypedDict, total=False):
     resource_parameter: str
     secret_parameters: Sequence[str]
     on_taint: str
+    gates: Json
     cost_minor: int
     currency: str
     amount_is_cost: bool
@@ -111,3 +112,4 @@ class EntryFields(TypedDict):
     rate_per_minute: int | None
     rate_per_hour: int | None
     write_quota_per_hour: int | None
+    gates: Json

@@ -36,6 +36,7 @@ TOOL = (
     "resource_parameter",
     "secret_parameters",
     "on_taint",
+    "gates",
     "cost_minor",
     "currency",
     "amount_is_cost",
