@@ -102,7 +102,7 @@ def _deciding(asks: Sequence[Ask], caller: Caller, now: datetime | None) -> Work
             else:
                 answers[n] = _answer(turn, written)
         if stopped := _stopped(turns, recorded):
-            yield Look(partial(stops.suspend_stopped, stopped))
+            yield Look(partial(stops.suspend_at_once, stopped))
         # A question of the same batch may be what changed the facts: that is no try.
         tries += all(n not in answers for n in waiting)
     return [answers[n] for n in range(len(asks))]
