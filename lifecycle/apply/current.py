@@ -11,7 +11,16 @@ from django.db.models import QuerySet
 
 from authz.cases import with_emails
 from authz.enums import PolicyState
-from authz.models import Policy, Relationship, Role, Signature
+from authz.models import (
+    CurrencyRate,
+    Meter,
+    ModelPrice,
+    Policy,
+    Relationship,
+    Role,
+    Signature,
+)
+from authz.services.prices import plain_number
 from lifecycle.apply.kinds import KINDS, PERSON_WORDS
 from registry.models import Agent, Gateway, Person, Reliance, ResourceType, System, Tool
 
@@ -312,6 +321,27 @@ def _signatures() -> Iterable[Fields]:
         }
 
 
+def _currencies() -> Iterable[Fields]:
+    for rate in CurrencyRate.objects.order_by("currency"):
+        yield {"currency": rate.currency, "worth": plain_number(rate.worth)}
+
+
+def _model_prices() -> Iterable[Fields]:
+    """The newest price of each model: earlier ones belong to this installation alone."""
+    newest = ModelPrice.objects.order_by("provider", "model", "-valid_from")
+    for price in newest.distinct("provider", "model"):
+        yield _as_text(price, KINDS["model_prices"].fields)
+
+
+def _meters() -> Iterable[Fields]:
+    for meter in Meter.objects.order_by("slug"):
+        yield _as_text(meter, KINDS["meters"].fields)
+
+
+def _as_text(row: ModelPrice | Meter, names: Iterable[str]) -> Fields:
+    return {name: plain_number(getattr(row, name)) for name in names}
+
+
 _READERS: dict[str, Callable[[], Iterable[Fields]]] = {
     "people": _people,
     "gateways": _gateways,
@@ -323,4 +353,7 @@ _READERS: dict[str, Callable[[], Iterable[Fields]]] = {
     "policies": _policies,
     "relationships": _relationships,
     "signatures": _signatures,
+    "currencies": _currencies,
+    "model_prices": _model_prices,
+    "meters": _meters,
 }

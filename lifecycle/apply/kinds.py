@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from authz.models import Policy, Relationship, Role, Signature
+from authz.models import (
+    CurrencyRate,
+    Meter,
+    ModelPrice,
+    Policy,
+    Relationship,
+    Role,
+    Signature,
+)
 from lifecycle.apply import fields as f
 from lifecycle.apply.nodes import Node
 from registry.enums import AgentState, AttributeSource, GroupName, ToolEffect
@@ -358,6 +366,36 @@ SIGNATURES = Kind(
     },
 )
 
+CURRENCIES = Kind(
+    "currencies",
+    key=("currency",),
+    required=("worth",),
+    stays="A rate stays: without one, amounts in the currency are held.",
+    fields={
+        "currency": f.column(CurrencyRate, "currency"),
+        "worth": f.column(CurrencyRate, "worth"),
+    },
+)
+
+MODEL_PRICES = Kind(
+    "model_prices",
+    key=("provider", "model"),
+    required=("input_minor", "output_minor"),
+    stays="A price stays, so that costs can be worked out again. Write the new one.",
+    fields={
+        name: f.column(ModelPrice, name)
+        for name in ("provider", "model", "input_minor", "output_minor", "currency")
+    },
+)
+
+METERS = Kind(
+    "meters",
+    key=("slug",),
+    required=("unit_minor",),
+    stays="A meter stays, since records name it.",
+    fields={name: f.column(Meter, name) for name in ("slug", "title", "unit_minor", "currency")},
+)
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -371,5 +409,8 @@ KINDS: dict[str, Kind] = {
         POLICIES,
         RELATIONSHIPS,
         SIGNATURES,
+        CURRENCIES,
+        MODEL_PRICES,
+        METERS,
     )
 }
