@@ -214,6 +214,20 @@ MUSTER_CARRY_HOURS = {
     tier: env.int(f"MUSTER_CARRY_HOURS_{tier.upper()}", default=24)
     for tier in ("public", "internal", "confidential", "restricted")
 }
+# How many denials in an hour stop an agent, by the tier of its row; 0 for never.
+MUSTER_BREAKER_DENIALS = {
+    tier: env.int(f"MUSTER_BREAKER_DENIALS_{tier.upper()}", default=200)
+    for tier in ("public", "internal", "confidential", "restricted")
+}
+# Above these limits the owner's own word is not enough for an agent. Money in minor units.
+MUSTER_CEILINGS = {
+    "rate_per_minute": env.int("MUSTER_CEILING_CALLS_MINUTE", default=600),
+    "rate_per_hour": env.int("MUSTER_CEILING_CALLS_HOUR", default=6_000),
+    "spend_cap_minor": env.int("MUSTER_CEILING_SPEND_DAY", default=50_000),
+    "spend_cap_month_minor": env.int("MUSTER_CEILING_SPEND_MONTH", default=1_000_000),
+}
+# After how long what was reserved and never reported on counts as spent.
+MUSTER_RESERVATION_MINUTES = env.int("MUSTER_RESERVATION_MINUTES", default=60)
 MUSTER_SESSION_HOURS = env.int("MUSTER_SESSION_HOURS", default=24)
 
 # Holds: how long an action waits for a human, how long its approval is good for, and how many

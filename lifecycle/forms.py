@@ -64,6 +64,9 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
     spend_cap = forms.DecimalField(
         label="Spend a day", min_value=0, max_digits=12, decimal_places=2
     )
+    spend_cap_month = forms.DecimalField(
+        label="Spend a month", min_value=0, max_digits=12, decimal_places=2, required=False
+    )
 
     class Meta:
         model = Agent
@@ -127,6 +130,8 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial["roles"] = list(self.instance.roles.values_list("pk", flat=True))
             cap = self.instance.spend_cap_minor
             self.initial["spend_cap"] = None if cap is None else f"{cap / 100:.2f}"
+            month = self.instance.spend_cap_month_minor
+            self.initial["spend_cap_month"] = None if month is None else f"{month / 100:.2f}"
 
     def _choices(self) -> None:
         tools = self.fields["tools"]
@@ -210,8 +215,9 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
     def facts(self) -> dict[str, Any]:
         """The fields of the row, in the units of the register."""
         asked = {name: self.cleaned_data[name] for name in self.Meta.fields if name != "slug"}
-        cap = self.cleaned_data["spend_cap"]
-        asked["spend_cap_minor"] = None if cap is None else int(cap * 100)
+        for name in ("spend_cap", "spend_cap_month"):
+            cap = self.cleaned_data[name]
+            asked[f"{name}_minor"] = None if cap is None else int(cap * 100)
         return asked
 
     def systems(self) -> list[dict[str, Any]]:

@@ -136,7 +136,7 @@ def _show(form: AgentForm, error: GovernanceError) -> None:
     """An error of a service beside the fields that it names, or above the form."""
     told = False
     for name, sentences in error.fields.items():
-        field = {"spend_cap_minor": "spend_cap"}.get(name, name)
+        field = name.removesuffix("_minor")
         for sentence in sentences:
             form.add_error(field if field in form.fields else None, sentence)
             told = True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from governance.kernel.errors import NotAllowed
-from registry import rules
+from registry import ceilings, rules
 from registry.enums import GroupName
 from registry.models import Agent, Clearance, Person, System
 
@@ -179,6 +179,12 @@ def check_can_attest_agent(agent: Agent, tier: str, by: Person) -> None:
     _require(
         rules.owner_attests(tier),
         f"{agent.slug} is {tier}: security must clear it, the owner's word is not enough.",
+    )
+    over = ceilings.above(agent)
+    _require(
+        not over,
+        f"{agent.slug} asks for {', '.join(over)}: security must clear it, the owner's word "
+        "is not enough above the ceilings of this installation.",
     )
     _require(_is(by, agent.owner), f"Only its owner {agent.owner} may attest {agent.slug}.")
 

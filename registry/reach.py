@@ -277,6 +277,7 @@ def _digest(agent: Agent, reach: Reach) -> str:
         "model_provider": reach.model_provider,
         "limits": [agent.rate_per_minute, agent.rate_per_hour, agent.spend_cap_minor],
         "currency": agent.currency,
+        **({"month": agent.spend_cap_month_minor} if agent.spend_cap_month_minor else {}),
         "entries": {entry.tool.name: _entry(entry) for entry in agent.allowlist.all()},
         "places": [
             [place.direction, place.system, place.resource, place.tier, list(place.categories)]

@@ -121,6 +121,9 @@ def widened_system(before: Facts, after: Facts) -> dict[str, str]:
         found["environment"] = "It would no longer count as production."
     if before["personal_resource_ids"] and not after["personal_resource_ids"]:
         found["personal_resource_ids"] = "Its resource ids would be recorded in clear."
+    for limit, words in (("rate_per_minute", "a minute"), ("rate_per_hour", "an hour")):
+        if _is_above(after[limit], before[limit]):
+            found[limit] = f"It would take more calls {words}."
     return found
 
 
@@ -150,13 +153,16 @@ def widened_tool(before: Facts, after: Facts) -> list[str]:
 
 def _parameters_lost(before: Facts, after: Facts) -> list[str]:
     """Limits and gates watch what a parameter stands for; they would watch it no more."""
-    return [
+    lost = [
         f"{before[field]} is no longer its {field.removesuffix('_parameter')}."
         for field in (
             f"{name}_parameter" for name in ("amount", "currency", "count", "recipient", "resource")
         )
         if before[field] and before[field] != after[field]
     ]
+    if before["amount_is_cost"] and not after["amount_is_cost"]:
+        lost.append("Its amount is no longer what it costs.")
+    return lost
 
 
 def widened_agent(before: Facts, after: Facts) -> list[str]:
@@ -166,6 +172,9 @@ def widened_agent(before: Facts, after: Facts) -> list[str]:
         for limit in LIMITS
         if limit in after and (after[limit] is None or after[limit] > (before[limit] or 0))
     ]
+    month = "spend_cap_month_minor"
+    if month in after and _is_above(after[month], before[month]):
+        raised.append(month)
     found = [f"{limit.replace('_', ' ')} rises." for limit in raised]
     for field, words in (
         ("pattern", "It would act under another identity pattern."),

@@ -44,7 +44,14 @@ from registry.signals import reach_changed
 FIELDS_KIND = "agent.fields"
 ENTRY_KIND = "agent.allowlist"
 # What a live row may not change without a review when it widens.
-GUARDED = (*rules.LIMITS, "pattern", "isolated_runs", "model_provider", "currency")
+GUARDED = (
+    *rules.LIMITS,
+    "spend_cap_month_minor",
+    "pattern",
+    "isolated_runs",
+    "model_provider",
+    "currency",
+)
 
 
 class _MustWait(Exception):

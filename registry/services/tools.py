@@ -38,6 +38,7 @@ DEFINITION = (
     *(f"{name}_parameter" for name in PARAMETERS),
     "secret_parameters",
     "on_taint",
+    "amount_is_cost",
     "gates",
 )
 

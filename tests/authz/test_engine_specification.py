@@ -134,6 +134,8 @@ REACHED = {
     "gate.destructive",
     "gate.grant",
     "gate.domain",
+    "spend.currency",
+    "spend.error",
 }
 
 

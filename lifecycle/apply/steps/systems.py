@@ -21,6 +21,8 @@ SYSTEM = (
     "trust",
     "personal_resource_ids",
     "provider",
+    "rate_per_minute",
+    "rate_per_hour",
 )
 TOOL = (
     "title",
@@ -37,6 +39,7 @@ TOOL = (
     "gates",
     "cost_minor",
     "currency",
+    "amount_is_cost",
 )
 
 
