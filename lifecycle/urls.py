@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import path
 
 from lifecycle import views
+from lifecycle.notices import views as notices
+from lifecycle.sweeps import views as sweeps
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -22,4 +24,11 @@ urlpatterns = [
     path("agents/<str:slug>/secret/", views.new_secret, name="agent_secret"),
     path("agents/<str:slug>/suspend/", views.suspend, name="agent_suspend"),
     path("agents/<str:slug>/resume/", views.resume, name="agent_resume"),
+    path("notices/", notices.notices, name="notices"),
+    path("notices/read/", notices.read, name="notices_read"),
+    path("notices/channels/", notices.channels, name="channels"),
+    path("notices/channels/<uuid:channel_id>/", notices.remove_channel, name="channel_remove"),
+    path("notices/again/<int:delivery_id>/", notices.try_again, name="notice_again"),
+    path("mail/", notices.mails, name="mails"),
+    path("sweeps/", sweeps.sweeps, name="sweeps"),
 ]
