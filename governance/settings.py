@@ -317,6 +317,7 @@ MUSTER_SWEEPS = {
     "notices": 20.0,
     "previews": 6 * 3600.0,
     "runs": 6 * 3600.0,
+    "suspensions": 15.0,
 }
 # Every periodic job of the installation stands here and nowhere else.
 CELERY_BEAT_SCHEDULE = {

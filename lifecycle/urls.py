@@ -7,6 +7,7 @@ from django.urls import path
 from lifecycle import views
 from lifecycle.notices import views as notices
 from lifecycle.sweeps import views as sweeps
+from lifecycle.switch import views as switch
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -31,4 +32,7 @@ urlpatterns = [
     path("notices/again/<int:delivery_id>/", notices.try_again, name="notice_again"),
     path("mail/", notices.mails, name="mails"),
     path("sweeps/", sweeps.sweeps, name="sweeps"),
+    path("suspended/", switch.suspended, name="suspended"),
+    path("suspended/many/", switch.suspend_many, name="suspend_many"),
+    path("suspended/many/<int:pk>/", switch.suspension, name="suspension"),
 ]

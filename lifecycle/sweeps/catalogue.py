@@ -11,6 +11,8 @@ from authz import services as authorization
 from lifecycle.models import SweepRun
 from lifecycle.notices import services as notices
 from lifecycle.sweeps.registry import Key, Sweep, register
+from lifecycle.switch import selectors as switch
+from lifecycle.switch.services import handle_order
 
 
 def register_all() -> None:
@@ -52,6 +54,12 @@ SWEEPS = (
     ),
     Sweep(
         "previews", "Deletes previews of changes that are too old.", _old_previews, _forget_preview
+    ),
+    Sweep(
+        "suspensions",
+        "Stops what an order to suspend many has not stopped yet.",
+        switch.due_of_orders,
+        handle_order,
     ),
     Sweep("runs", "Shortens the log of the sweeps.", _old_runs, _forget_run),
 )
