@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from django.contrib import admin
 from django.urls import path
 
 from lifecycle import views
+from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
 from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
@@ -25,6 +27,9 @@ urlpatterns = [
     path("agents/<str:slug>/secret/", views.new_secret, name="agent_secret"),
     path("agents/<str:slug>/suspend/", views.suspend, name="agent_suspend"),
     path("agents/<str:slug>/resume/", views.resume, name="agent_resume"),
+    path("inbox/", inbox.inbox, name="inbox"),
+    path("inbox/<str:key>/<slug:word>/", inbox.answer, name="inbox_answer"),
+    path("admin/inbox/", admin.site.admin_view(inbox.inbox_in_admin), name="admin_inbox"),
     path("notices/", notices.notices, name="notices"),
     path("notices/read/", notices.read, name="notices_read"),
     path("notices/channels/", notices.channels, name="channels"),

@@ -34,12 +34,15 @@
 
   const press = (event) => {
     if (keysOff() || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    /* On a link or a button, Enter is its own. */
+    if (event.key === "Enter" && event.target.closest?.("a, button, summary, [tabindex]")?.matches("a, button, summary")) return;
     const key = CSS.escape(event.key.toLowerCase());
     const target = document.querySelector(`main [data-key="${key}"]:not([disabled])`)
       ?? document.querySelector(`[data-key="${key}"]:not([disabled])`);
     if (!target) return;
     event.preventDefault();
-    if (target.matches("input, textarea, select")) target.focus();
+    /* What is marked so is reached by its key, and set off by a second one. */
+    if (target.matches("input, textarea, select, [data-key-focus]")) target.focus();
     else target.click();
   };
 
