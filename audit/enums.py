@@ -14,6 +14,7 @@ class Kind(models.TextChoices):
     ADMIN = "admin", "Administration"
     PAYLOAD_READ = "payload_read", "Payload read"
     SESSION = "session", "Flow session"
+    HOLD = "hold", "Hold"
     SYSTEM = "system", "System"
 
 

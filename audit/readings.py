@@ -109,6 +109,36 @@ def start_reading(
     return Reading(recorded, bounded, tuple(fields), count, found)
 
 
+def open_entries(
+    records: Sequence[Record], *, fields: Sequence[str], by: str, reason: str
+) -> list[Opened]:
+    """The payloads of these entries, for `by` (a pid, or what the record calls a part of Muster).
+
+    Recorded as one reading that names them all, and committed before the first is opened: it
+    may not run inside another transaction. Who may read them, the caller has checked.
+    """
+    if not records:
+        return []
+    one = records[0] if len(records) == 1 else None
+    with transaction.atomic(durable=True):
+        services.record(
+            kind=Kind.PAYLOAD_READ,
+            actor=by,
+            agent=records[0].agent,
+            user=one.user if one else "",
+            tool=records[0].tool,
+            parent=one.id if one else None,
+            asked={
+                "did": "payloads_read",
+                "reason": reason,
+                "fields": list(fields),
+                "entries": len(records),
+                **({} if one else {"of": [str(record.id) for record in records]}),
+            },
+        )
+    return _opened(records, fields, _Holders())
+
+
 def _told(filters: TrailFilters) -> dict[str, str]:
     given = {name: value for name, value in asdict(filters).items() if value}
     return {

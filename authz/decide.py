@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import Error
 
 from audit.errors import NotRecordable
-from authz import group_commit, refusals, runs, snapshot, timekeeper
+from authz import group_commit, holding, refusals, runs, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, blot, clean
 from authz.engine import codes
@@ -157,6 +157,7 @@ def _judged(cleaned: Clean, caller: Caller, now: datetime, given: Decision | Non
         decision=decision,
         now=now,
     )
+    hold, approval = (None, None) if given else holding.parts_of(resolved, decision, now)
     judged = Judged(
         row=row,
         slices=resolved.revisions,
@@ -164,6 +165,8 @@ def _judged(cleaned: Clean, caller: Caller, now: datetime, given: Decision | Non
         flow=None if given else runs.raised(resolved, decision, now),
         rates=None if given else runs.counted(resolved, decision),
         observed=decision.observe is not None,
+        hold=hold,
+        approval=approval,
     )
     return _Turn(cleaned, resolved, decision, judged)
 
@@ -185,8 +188,21 @@ def _secret_parameters(ask: Ask) -> Sequence[str]:
 def _answer(turn: _Turn, written: Recorded) -> Answer:
     decision = turn.decision
     if decision.observe is None and written.code != decision.code:
-        decision = _counted_out(decision, written, turn.resolved)
+        settle = _released if written.effect == Effect.ALLOW else _counted_out
+        decision = settle(decision, written, turn.resolved)
     return Answer(written.id, written.at, turn.clean.ask, turn.resolved, decision, written.settled)
+
+
+def _released(decision: Decision, written: Recorded, _: Resolved) -> Decision:
+    """What was held goes on, by a release that was used up with the record."""
+    return replace(
+        decision,
+        effect=Effect(written.effect),
+        check=written.check,
+        code=written.code,
+        detail={},
+        remedies=(),
+    )
 
 
 def _counted_out(decision: Decision, written: Recorded, resolved: Resolved) -> Decision:

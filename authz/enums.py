@@ -18,3 +18,13 @@ class PreviewState(TextChoices):
     RUNNING = "running", "running"
     DONE = "done", "done"
     FAILED = "failed", "failed"
+
+
+class HoldState(TextChoices):
+    """What became of a hold; it leaves `open` once and goes nowhere after that."""
+
+    OPEN = "open", "waiting"
+    APPROVED = "approved", "approved"
+    REJECTED = "rejected", "rejected"
+    CANCELLED = "cancelled", "cancelled"
+    EXPIRED = "expired", "expired"

@@ -130,3 +130,99 @@ class PreviewRunning(Conflict):
     """This preview runs already. Wait for its result."""
 
     code = "preview_running"
+
+
+class UnknownHold(NotFound):
+    """There is no such hold, or you may not see it."""
+
+    code = "unknown_hold"
+
+
+class HoldDecided(Conflict):
+    """This was decided already, or its time is over. Nothing more can be done about it."""
+
+    code = "hold_decided"
+
+
+class HoldUnreadable(Conflict):
+    """What this hold is about cannot be read any more, so nobody can approve it. Reject it."""
+
+    code = "hold_unreadable"
+
+
+class OtherParameters(Conflict):
+    """Someone changed the parameters since you looked. Load it again and look at them."""
+
+    code = "hold_changed"
+
+
+class BadEdit(Invalid):
+    """The call may not be changed like this."""
+
+    code = "bad_edit"
+
+
+class SecondFactorNeeded(NotAllowed):
+    """This takes your second factor, used within the last 15 minutes. Confirm it, then approve."""
+
+    code = "second_factor"
+
+
+class AlreadyApproved(Conflict):
+    """You have approved this already. It waits for someone else's approval."""
+
+    code = "hold_already_approved"
+
+
+class AccessRequestError(GovernanceError):
+    """A refusal in the words of AuthZEN's Access Request and Approval profile."""
+
+    code = "access_request"
+    word = ""
+
+    @property
+    def problem_type(self) -> str:
+        """The problem type that the profile defines."""
+        return f"urn:openid:authzen:access-request:error:{self.word}"
+
+
+class NotRequestable(AccessRequestError):
+    """That decision is no held one, so nobody can be asked about it."""
+
+    code, word, status = "access_request.not_requestable", "not_requestable", 400
+
+
+class ExpiredDenial(AccessRequestError):
+    """The time to ask about that decision is over. Ask for a decision again."""
+
+    code, word, status = "access_request.expired_denial", "expired_denial", 410
+
+
+class InvalidBinding(AccessRequestError):
+    """This is not what that decision was about. Send subject, action and resource as they were."""
+
+    code, word, status = "access_request.invalid_denial_binding", "invalid_denial_binding", 400
+
+
+class DuplicateRequest(AccessRequestError):
+    """This Idempotency-Key was used for another request. Use a new one."""
+
+    code, word, status = "access_request.duplicate_request", "duplicate_request", 409
+
+
+class UnknownTask(AccessRequestError):
+    """There is no such access request, or it is another caller's."""
+
+    code, word, status = "access_request.unknown_task", "unknown_task", 404
+
+
+class InvalidTaskState(AccessRequestError):
+    """This access request is decided already, so it cannot be cancelled."""
+
+    code, word, status = "access_request.invalid_task_state", "invalid_task_state", 409
+
+
+class CallbackNotRegistered(Invalid):
+    """The callback endpoint is not the one that is registered for this client."""
+
+    code = "callback_not_registered"

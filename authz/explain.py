@@ -25,6 +25,7 @@ _PASSED = {
     Check.FLOW: "What it writes lies level with all that its run has read, or above",
     Check.TAINT: "No untrusted input was read, or the plan of the run foresees this call",
     Check.RATE: "Within the calls a minute and an hour",
+    Check.GATE: "Nothing in it needs a human's word",
 }
 _NOT_APPLICABLE = {
     Check.DELEGATION: "None used",
@@ -34,6 +35,7 @@ _NOT_APPLICABLE = {
     Check.FLOW: "It writes nowhere",
     Check.TAINT: "A person chose this call",
     Check.RATE: "A person has no limits here",
+    Check.GATE: "A person chose this call",
 }
 
 
@@ -119,7 +121,9 @@ def _besides(body: Mapping[str, Any]) -> Iterator[str]:
     if body["judged"].get("observed"):
         yield "The row is in observe mode, so the caller was told to go on."
     elif body.get("effect") == Effect.HOLD:
-        yield "Nobody can release a held call yet, so the caller was told not to go on."
+        yield "It waits for a human, so the caller was told not to go on before that."
+    elif "release" in body.get("settled", {}):
+        yield "A human had approved exactly this, once; that approval is used up by it."
 
 
 def _who(body: Mapping[str, Any]) -> str:

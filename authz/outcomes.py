@@ -106,7 +106,7 @@ def _records(value: Json) -> tuple[str, ...]:
 def report_outcome(*, decision_id: UUID, caller: Caller, report: Report) -> ReportedOutcome:
     """Record what became of a decision, tied to it. Only who asked may, and only once."""
     check_token(caller)
-    decision = _decision_of(decision_id, caller)
+    decision = decision_of(decision_id, caller)
     if place := find_secret({"output": report.output, "records": list(report.records)}):
         raise OutcomeSecret(f"{OutcomeSecret.__doc__} Remove it at {place[2:]}, and report again.")
     try:
@@ -173,7 +173,7 @@ def entry_of(report: Report, **columns: Unpack[audit.Entry]) -> audit.Entry:
 def show_decision(*, decision_id: UUID, caller: Caller) -> Mapping[str, Json]:
     """What whoever asked may read of a decision's record later."""
     check_token(caller)
-    record = _decision_of(decision_id, caller)
+    record = decision_of(decision_id, caller)
     said = leaf.parse_body(bytes(record.body))
     judged = said["judged"]
     return {
@@ -200,7 +200,7 @@ def show_decision(*, decision_id: UUID, caller: Caller) -> Mapping[str, Json]:
     }
 
 
-def _decision_of(decision_id: UUID, caller: Caller) -> Record:
+def decision_of(decision_id: UUID, caller: Caller) -> Record:
     """The record of a decision that this caller asked for. Raises `UnknownDecision`."""
     try:
         record = trail.get_record(decision_id, scope=trail.AuditScope(everything=True))

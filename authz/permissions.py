@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+
+from authz.errors import SecondFactorNeeded
+from authz.models import Hold
 from governance.kernel.errors import NotAllowed
-from registry.enums import GroupName
-from registry.models import Agent, Person
-from registry.permissions import OPERATORS, in_group
+from registry.enums import AgentState, GroupName
+from registry.models import Agent, Person, Tool
+from registry.permissions import OPERATORS, can, check_may_act, in_group
 
 SIMULATORS = frozenset(
     {GroupName.SECURITY, GroupName.DPO, GroupName.AUDITOR, GroupName.PLATFORM_ADMIN}
@@ -78,3 +85,88 @@ def check_can_change_signatures(by: Person) -> None:
     """Say which texts no parameter may hold."""
     if not in_group(by, GroupName.SECURITY):
         raise NotAllowed("Only security may change denied signatures.")
+
+
+# Holds
+
+FRESH = timedelta(minutes=15)
+
+
+def check_can_approve_hold(
+    hold: Hold, by: Person, second_factor_at: datetime | None, now: datetime
+) -> None:
+    """Someone who was asked, is still of those who are, and has no part in it.
+
+    The database says the same once more (`authz_guard_vote`).
+    """
+    check_may_act(by)
+    if _has_part_in(hold, by.pid):
+        raise NotAllowed(
+            f"You answer for {hold.agent}, did while this waited, or it acts for you. "
+            "Someone else must decide this."
+        )
+    if by.pid not in hold.asked_of:
+        raise NotAllowed(
+            "You were not among those who could decide this when it was asked. "
+            "One of them must, or it is asked again."
+        )
+    if not _may_still_approve(hold, by):
+        raise NotAllowed(f"Only {_who_approves(hold)} may approve this.")
+    _check_second_factor(hold, second_factor_at, now)
+
+
+def may_approve(hold: Hold, by: Person, second_factor_at: datetime | None, now: datetime) -> str:
+    """The sentence for which `by` may not approve; empty if they may."""
+    return can(check_can_approve_hold, hold, by, second_factor_at, now)
+
+
+def check_can_reject_hold(hold: Hold, by: Person) -> None:
+    """Narrowing needs one person: who may approve it, security, and who answers for the agent."""
+    check_may_act(by)
+    asked = by.pid in hold.asked_of and _may_still_approve(hold, by)
+    if not (asked or in_group(by, GroupName.SECURITY) or _answers_for(hold.agent, by.pid)):
+        raise NotAllowed(
+            f"Only {_who_approves(hold)}, security and the owner of {hold.agent} may reject this."
+        )
+
+
+def check_agent_can_approve_hold(hold: Hold, agent: str) -> None:
+    """An approver agent that the gate names, active, and of an owner who has no part in it."""
+    if hold.is_grant or hold.is_restricted or agent not in hold.agents or agent == hold.agent:
+        raise NotAllowed("No agent may approve this. A human must.")
+    row = Agent.objects.select_related("owner").filter(slug=agent).first()
+    if row is None or row.state != AgentState.ACTIVE or not row.owner.may_act:
+        raise NotAllowed(f"{agent} is not active, so it may approve nothing.")
+    if _has_part_in(hold, row.owner.pid):
+        raise NotAllowed(f"{agent} has an owner who has a part in this. A human must decide it.")
+
+
+def _has_part_in(hold: Hold, pid: str) -> bool:
+    return pid in hold.barred or pid == hold.user or _answers_for(hold.agent, pid)
+
+
+def _answers_for(agent: str, pid: str) -> bool:
+    theirs = Q(owner__pid=pid) | Q(backup_owner__pid=pid)
+    return Agent.objects.filter(theirs, slug=agent).exists()
+
+
+def _may_still_approve(hold: Hold, by: Person) -> bool:
+    groups = frozenset(hold.groups) & by.group_names
+    if groups - {GroupName.SOURCE_OWNER}:
+        return True
+    owns = Tool.objects.filter(name=hold.tool, system__owner=by).exists()
+    return GroupName.SOURCE_OWNER in groups and owns
+
+
+def _who_approves(hold: Hold) -> str:
+    words = {GroupName.SOURCE_OWNER: "the owner of its system"}
+    return ", ".join(
+        words.get(GroupName(group), GroupName(group).label) for group in sorted(hold.groups)
+    )
+
+
+def _check_second_factor(hold: Hold, at: datetime | None, now: datetime) -> None:
+    if not (settings.MUSTER_APPROVER_MFA and hold.needs_second_factor):
+        return
+    if at is None or at < now - FRESH:
+        raise SecondFactorNeeded()

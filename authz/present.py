@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from authz import access
 from authz.decide import Answer
 from authz.engine import codes
 from authz.engine.rate import WINDOWS, limits_of
-from authz.engine.types import Decision, Effect
+from authz.engine.types import Decision
 from authz.errors import BadRequest
 from governance.kernel.tiers import highest
 
@@ -34,8 +35,7 @@ def _context(answer: Answer) -> dict[str, Json]:
     decision = answer.decision
     context: dict[str, Json] = {
         "decision_id": str(answer.id),
-        # Nobody can be asked for a release yet, so what would be held is told as a denial.
-        "effect": Effect.DENY if decision.effect is Effect.HOLD else decision.effect,
+        "effect": decision.effect,
         "check": decision.check,
         "code": decision.code,
         "reason": codes.reason(decision.code),
@@ -47,6 +47,8 @@ def _context(answer: Answer) -> dict[str, Json]:
     }
     if limits := _limits(answer):
         context["limits"] = limits
+    if answer.resolved.request.approval or "hold" in answer.settled:
+        context |= access.told(answer)
     if decision.observe:
         seen = decision.observe
         context["observe"] = {"would": seen.would, "check": seen.check, "code": seen.code}

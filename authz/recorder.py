@@ -29,7 +29,8 @@ class Judged:
     """One judged request on its way to the record. `now` is the time that it was judged at.
 
     `flow` raises its run, `rates` is what it counts against (see `authz.runs`), `observed` says
-    that the caller goes on whatever is decided.
+    that the caller goes on whatever is decided. `hold` is what waits where it ends as a hold,
+    `approval` the release by which it may go on (see `authz.holding`).
     """
 
     row: Row
@@ -38,6 +39,8 @@ class Judged:
     flow: Mapping[str, Any] | None = None
     rates: Mapping[str, Any] | None = None
     observed: bool = False
+    hold: Mapping[str, Any] | None = None
+    approval: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,8 @@ def as_json(batch: Sequence[Judged]) -> str:
                 **({"flow": each.flow} if each.flow else {}),
                 **({"rates": each.rates} if each.rates else {}),
                 **({"observed": True} if each.observed else {}),
+                **({"hold": each.hold} if each.hold else {}),
+                **({"approval": each.approval} if each.approval else {}),
             }
             for each in batch
         ]

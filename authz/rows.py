@@ -63,7 +63,7 @@ def _asked(request: Request, caller: Caller, hidden: bool) -> dict[str, Json]:
         "caller": {"kind": caller.kind, "id": caller.slug},
         "resource": {
             "type": request.resource_type,
-            "id": _resource_id(request.resource_id, hidden),
+            "id": resource_id_of(request.resource_id, hidden),
         },
         "subject_type": request.subject_type,
     }
@@ -71,6 +71,8 @@ def _asked(request: Request, caller: Caller, hidden: bool) -> dict[str, Json]:
         asked["chain"] = list(request.chain)
     if request.untrusted:
         asked["untrusted"] = list(request.untrusted)
+    if request.approval:
+        asked["approval"] = request.approval
     if caller.token:
         asked["caller"] |= {"jti": caller.token.jti, "version": caller.token.client_version}
     return asked | {
@@ -90,7 +92,7 @@ def judged_of(
         "now": instant(now),
         "resource": {
             "type": decision.resource_type,
-            "id": _resource_id(decision.resource_id, hidden),
+            "id": resource_id_of(decision.resource_id, hidden),
         },
         "walk": [[step.check, step.status, step.code] for step in decision.walk],
         "policies": list(decision.policies),
@@ -184,13 +186,14 @@ def hides_resources(resolved: Resolved, decision: Decision) -> bool:
 
 
 def _resource(kind: str, resource_id: str, hidden: bool) -> str:
-    shown = _resource_id(resource_id, hidden)
+    shown = resource_id_of(resource_id, hidden)
     whole = f"{kind}/{shown}" if kind and shown else kind
     # What is too long for the column is found by its hash, and read in the body's other line.
     return whole if len(whole.encode()) <= audit.MAX_COLUMN_BYTES else audit.index_resource(whole)
 
 
-def _resource_id(resource_id: str, hidden: bool) -> str:
+def resource_id_of(resource_id: str, hidden: bool) -> str:
+    """A resource id as the record has it: its keyed hash where it is personal or a secret."""
     if not resource_id:
         return ""
     return audit.index_resource(resource_id) if hidden else _shown(resource_id)

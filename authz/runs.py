@@ -14,7 +14,8 @@ from django.conf import settings
 
 from authz.engine.rate import limits_of
 from authz.engine.reading import NOTHING, Reading, reading_in
-from authz.engine.types import Decision, Document, Effect, SubjectKind
+from authz.engine.types import Decision, Document, SubjectKind
+from authz.engine.walk import may_go_on
 from authz.resolve import Resolved
 
 Json = Any
@@ -26,7 +27,7 @@ def raised(resolved: Resolved, decision: Decision, now: datetime) -> dict[str, J
     if agent is None:
         return None
     session = _own_session(resolved)
-    read = decision.read if decision.effect is Effect.ALLOW else NOTHING
+    read = decision.read if may_go_on(decision.effect, resolved.request) else NOTHING
     parts = {
         name: {**reading.document(), "until": until}
         for name, reading in (("reported", decision.reported), ("read", read))
@@ -70,7 +71,9 @@ def until_of(reading: Reading, now: datetime) -> dict[str, str]:
 def counted(resolved: Resolved, decision: Decision) -> dict[str, Json] | None:
     """What a call that is to go on counts against, None where nothing is counted."""
     request, agent = resolved.request, resolved.snapshot.agent
-    if decision.effect is not Effect.ALLOW or request.kind is not SubjectKind.AGENT or not agent:
+    if not may_go_on(decision.effect, request) or request.kind is not SubjectKind.AGENT:
+        return None
+    if not agent:
         return None
     if request.tool not in agent.document["allowlist"]:
         return None

@@ -35,7 +35,7 @@ SELECT jsonb_build_object(
       'currency', tool.currency_parameter, 'count', tool.count_parameter,
       'recipient', tool.recipient_parameter, 'resource', tool.resource_parameter,
       'secret', to_jsonb(tool.secret_parameters), 'cost_minor', tool.cost_minor,
-      'on_taint', tool.on_taint,
+      'on_taint', tool.on_taint, 'money', tool.currency, 'gates', tool.gates,
       'accesses', (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'system', touched.slug, 'resource', access.resource, 'direction', access.direction)
             ORDER BY touched.slug, access.resource, access.direction), '[]')
@@ -105,7 +105,7 @@ SELECT jsonb_build_object(
   'allowlist', (SELECT coalesce(jsonb_object_agg(tool.name, jsonb_build_object(
       'narrowing', entry.narrowing, 'rate_per_minute', entry.rate_per_minute,
       'rate_per_hour', entry.rate_per_hour,
-      'write_quota_per_hour', entry.write_quota_per_hour)), '{}')
+      'write_quota_per_hour', entry.write_quota_per_hour, 'gates', entry.gates)), '{}')
     FROM registry_allowlistentry AS entry JOIN registry_tool AS tool ON tool.id = entry.tool_id
     WHERE entry.agent_id = agent.id),
   'client_version', coalesce(client.version, 0),
@@ -114,6 +114,8 @@ SELECT jsonb_build_object(
   'carried', (SELECT coalesce(jsonb_object_agg(carried.fact,
       to_char(carried.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '{}')
     FROM authz_carried AS carried WHERE carried.agent = agent.slug),
+  'domains', (SELECT coalesce(jsonb_agg(known.domain ORDER BY known.domain), '[]')
+    FROM authz_knowndomain AS known WHERE known.agent = agent.slug),
   'limits', jsonb_build_object(
     'rate_per_minute', agent.rate_per_minute, 'rate_per_hour', agent.rate_per_hour,
     'spend_cap_minor', agent.spend_cap_minor, 'currency', agent.currency))

@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 
 from authz import services
 from authz.models import Preview
+from authz.services import callbacks
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +19,12 @@ log = logging.getLogger(__name__)
 def run_preview(preview_id: str) -> None:
     """Run a preview; delivered twice, it runs once."""
     services.run_preview(preview_id=UUID(preview_id))
+
+
+@shared_task(name=callbacks.TASK)  # type: ignore[untyped-decorator]
+def send_callback(callback_id: str) -> None:
+    """Tell a caller what became of its access request; delivered twice, it is sent once."""
+    callbacks.send_callback(callback_id=UUID(callback_id))
 
 
 def set_off(preview: Preview) -> None:

@@ -7,6 +7,7 @@ subject), that of tool gateways (a person is the subject, the agent stands in th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,7 +29,10 @@ TOOL = "tool"
 MCP_SERVER = "mcp_server"
 MAX_CHAIN = 8
 TOOL_ACTIONS = frozenset({"tools/call", "invoke"})
+UNREADABLE = "unreadable"
 DEFAULTS = ("subject", "action", "resource", "context")
+
+_APPROVAL = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 Json = Any
 Object = Mapping[str, Json]
@@ -80,7 +84,18 @@ def read_evaluation(body: Json) -> Ask:
         read=read_inputs(context.get("inputs"), "context.inputs"),
         untrusted=_untrusted(_member(context, "provenance"), called["parameters"]),
         plan=_plan(context.get("plan")),
+        approval=_approval(context.get("approval")),
     )
+
+
+def _approval(value: Json) -> str:
+    """The id of an approval; one that is no id of ours stands as `UNREADABLE`."""
+    if value is None:
+        return ""
+    named = _object(value, "context.approval").get("id")
+    if not isinstance(named, str):
+        raise BadRequest("context.approval.id must be a string.")
+    return named.lower() if _APPROVAL.fullmatch(named) else UNREADABLE
 
 
 def _plan(value: Json) -> Object | None:

@@ -220,6 +220,19 @@ MUSTER_CARRY_HOURS = {
 }
 MUSTER_SESSION_HOURS = env.int("MUSTER_SESSION_HOURS", default=24)
 
+# Holds: how long an action waits for a human, how long its approval is good for, and how many
+# may wait of one agent, and how many kinds of them.
+
+MUSTER_HOLD_HOURS = env.int("MUSTER_HOLD_HOURS", default=24)
+MUSTER_RELEASE_MINUTES = env.int("MUSTER_RELEASE_MINUTES", default=60)
+MUSTER_OPEN_HOLDS = env.int("MUSTER_OPEN_HOLDS", default=1000)
+MUSTER_OPEN_HOLD_SHAPES = env.int("MUSTER_OPEN_HOLD_SHAPES", default=20)
+
+# Out: what may be called inside a network, as host:port, and a bundle of further roots.
+
+MUSTER_EGRESS_ALLOWED = frozenset(env.list("MUSTER_EGRESS_ALLOWED", default=[]))
+MUSTER_EGRESS_CA = env.str("MUSTER_EGRESS_CA", default="")
+
 # Static files
 
 STATIC_URL = "/static/"

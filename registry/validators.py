@@ -9,6 +9,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
+from registry import gates as gate_rules
+
 SLUG = r"^[a-z0-9]+(?:[-_.][a-z0-9]+)*\Z"
 TOOL_NAME = r"^[A-Za-z0-9_]+(?:[.:/-][A-Za-z0-9_]+)*\Z"
 # What every JSON reader agrees on (RFC 7493).
@@ -57,3 +59,10 @@ def json_object(value: Any) -> None:
             waiting.extend(item)
         elif isinstance(item, dict):
             waiting.extend((*item.keys(), *item.values()))
+
+
+def gates(value: Any) -> None:
+    """Refuse what says nothing about gates, see `registry.gates`."""
+    json_object(value)
+    if fault := gate_rules.fault_in(value):
+        raise ValidationError(fault)

@@ -19,11 +19,11 @@ from django.conf import settings
 from django.db import Error
 
 from authz import group_commit, outcomes, present, refusals, strangers, wire
-from authz.api import search, sessions
+from authz.api import access_requests, search, sessions
 from authz.asks import Ask, Caller
 from authz.decide import Answer, deciding, refusing
 from authz.engine.types import SubjectKind, Token
-from authz.errors import BadRequest, MethodNotAllowed
+from authz.errors import AccessRequestError, BadRequest, MethodNotAllowed
 from authz.services.sessions import adopt_plan
 from authz.wire import Batch, Semantic
 from authz.work import Look, Work, run
@@ -113,6 +113,8 @@ def _problem(error: GovernanceError) -> Told:
     more = {"errors": error.fields} if error.fields else {}
     body = problem(status_code=error.status, code=error.code, detail=error.message, **more)
     headers = {"Content-Type": PROBLEM}
+    if isinstance(error, AccessRequestError):
+        body["type"] = error.problem_type
     if isinstance(error, NotSignedIn):
         headers["WWW-Authenticate"] = tokens.challenge(error)
     if isinstance(error, MethodNotAllowed):
@@ -131,6 +133,8 @@ def _operation(call: Call) -> Operation:
 def _methods(path: str) -> Mapping[str, Operation]:
     if path in _FIXED:
         return _FIXED[path]
+    if of_requests := access_requests.methods(path):
+        return dict.fromkeys(of_requests, _at_once(_of_request))
     of_sessions = sessions.methods(path)
     if of_sessions:
         return dict.fromkeys(of_sessions, _at_once(_in_session))
@@ -241,6 +245,21 @@ def _as_sent(body: Json) -> Json:
     return body
 
 
+# Access requests
+
+
+def _of_request(call: Call) -> Told:
+    operation = access_requests.methods(call.path)[call.method]
+    if call.body:
+        caller, body = _asked(call, _as_sent)
+    else:
+        caller, body = _caller(call), None
+    status, told, headers = operation(
+        access_requests.request_of(call.path), body, caller, call.header("idempotency-key")
+    )
+    return Told(told, status, headers)
+
+
 def _search(call: Call) -> Told:
     caller, body = _asked(call, _as_sent)
     return Told(search.found(call.path, body, caller, bare=call.bare))
@@ -299,6 +318,8 @@ def _metadata(_: Call) -> Told:
             "access_evaluation_endpoint": base + EVALUATION,
             "access_evaluations_endpoint": base + EVALUATIONS,
             **{name: base + path for name, path in search.ENDPOINTS.items()},
+            "access_request_endpoint": base + access_requests.REQUESTS,
+            "capabilities": [access_requests.CAPABILITY],
         },
         headers={"Cache-Control": "public, max-age=300"},
     )

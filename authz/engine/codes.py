@@ -67,6 +67,10 @@ REMEDIES: dict[str, str] = {
     "extend_plan": "Put the call into the plan of the next session, before it reads.",
     "pin_value": "Let the plan say which value {parameter} may have.",
     "list_value": "Ask the owner to list the value of {parameter} in the row.",
+    "ask_approval": "Ask for an approval, and ask again with it.",
+    "use_approval": "Ask again with the approval, exactly as it was given.",
+    "wait_for_approval": "Wait until a human has decided.",
+    "lower_value": "Stay at or below {limit}.",
     "wait": "Wait until {until}.",
     "ask_limit": "Ask the owner of {agent} for more than {limit} calls each {window}.",
     "ask_again": "Ask again.",
@@ -282,35 +286,35 @@ _GIVEN = (
         "taint.untrusted_input",
         "{tool} waits for a human. The run has read untrusted input, and no plan was declared "
         "before. Declare one before reading.",
-        ("declare_plan",),
+        ("ask_approval", "declare_plan"),
         reason=APPROVAL_REQUIRED,
     ),
     Code(
         "taint.outside_plan",
         "{tool} waits for a human. The run has read untrusted input, and this call is not in its "
         "plan. Plan it before reading.",
-        ("extend_plan",),
+        ("ask_approval", "extend_plan"),
         reason=APPROVAL_REQUIRED,
     ),
     Code(
         "taint.open_plan",
         "{tool} waits for a human. The run has read untrusted input, and its plan leaves "
         "{parameter} open. Let the plan name the value.",
-        ("pin_value",),
+        ("ask_approval", "pin_value"),
         reason=APPROVAL_REQUIRED,
     ),
     Code(
         "taint.address",
         "{tool} waits for a human. The run has read untrusted input, and {parameter} holds an "
         "address that its plan does not name. Name it there.",
-        ("pin_value",),
+        ("ask_approval", "pin_value"),
         reason=APPROVAL_REQUIRED,
     ),
     Code(
         "taint.parameter",
         "{tool} waits for a human. {parameter} was taken from untrusted input and is not a value "
         "that the row lists. List it in the row.",
-        ("list_value",),
+        ("ask_approval", "list_value"),
         reason=APPROVAL_REQUIRED,
     ),
     Code(
@@ -336,6 +340,87 @@ _GIVEN = (
         "This may not go on. The facts behind it changed again and again while it was judged. "
         "Wait a moment and ask again.",
         ("ask_again",),
+    ),
+    Code(
+        "gate.amount",
+        "{tool} waits for a human. It moves more than {limit}, and above that someone must "
+        "approve it. Ask for an approval.",
+        ("ask_approval", "lower_value"),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "gate.amount_unknown",
+        "{tool} waits for a human. It does not say what it moves, and above {limit} someone must "
+        "approve it. Send the amount, or ask for an approval.",
+        ("narrow_value", "ask_approval"),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "gate.currency",
+        "{tool} waits for a human. There is no rate that compares its currency with {currency}. "
+        "Ask for an approval.",
+        ("ask_approval",),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "gate.sum",
+        "{tool} waits for a human. With what was moved in the last {hours} hours it comes to more "
+        "than {limit}, and above that someone must approve it. Ask for an approval.",
+        ("ask_approval",),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "gate.records",
+        "{tool} waits for a human. It touches more than {limit} records, and above that someone "
+        "must approve it. Ask for an approval.",
+        ("ask_approval", "lower_value"),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "gate.records_unknown",
+        "{tool} waits for a human. It does not say how many records it touches, and above {limit} "
+        "someone must approve it. Send the number, or ask for an approval.",
+        ("narrow_value", "ask_approval"),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "gate.destructive",
+        "{tool} waits for a human. It destroys something in production. Ask for an approval.",
+        ("ask_approval",),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "gate.grant",
+        "{tool} waits for a human. It grants rights. Ask for an approval.",
+        ("ask_approval",),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "gate.domain",
+        "{tool} waits for a human. It writes to someone whose domain nobody has approved for "
+        "{agent} yet. Ask for an approval.",
+        ("ask_approval",),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
+        "gate.flooded",
+        "{tool} may not be called now. It needs a human, and {flooded} calls of {agent} wait for "
+        "one already. Wait until they are decided.",
+        ("wait_for_approval",),
+    ),
+    Code(
+        "gate.release_unknown",
+        "{tool} may not be called now. The approval that came with it is none of {agent}'s. "
+        "Ask again without it.",
+        ("ask_again",),
+        reason="approval_unverifiable",
+    ),
+    Code(
+        "gate.release_pending",
+        "{tool} waits for a human. What came with it as an approval is a request that nobody has "
+        "decided yet. Wait until somebody has.",
+        ("wait_for_approval",),
+        reason="grant_pending",
     ),
 )
 _ERRORS = tuple(
@@ -411,6 +496,7 @@ _ABOUT = {
     "correct_input": ("pointer",),
     "pin_value": ("parameter",),
     "list_value": ("agent", "tool", "parameter"),
+    "lower_value": ("limit",),
     "wait": ("until",),
     "ask_limit": ("agent", "limit", "window", "scope"),
 }

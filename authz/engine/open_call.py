@@ -14,6 +14,7 @@ from functools import partial
 
 from authz.engine.case import Case, passed, refused
 from authz.engine.checks import unsigned
+from authz.engine.gate import gate
 from authz.engine.policy import lacks_resource, policy_so_far
 from authz.engine.schema import parameter_schema
 from authz.engine.types import Check, Decision, Effect, Json, Mode, Request, Snapshot, Step
@@ -49,6 +50,7 @@ def judge_open(
         **CHECKS,
         Check.PARAMETERS: partial(_given_parameters, lacking=lacking),
         Check.POLICY: partial(policy_so_far, lacking=lacking),
+        Check.GATE: partial(gate, lacking=lacking),
         **(_PLACELESS if lacks_resource(case, lacking) else {}),
     }
     return conclude(case, take_walk(case, checks)), lacking

@@ -178,6 +178,22 @@ def parameters_of(tool: Mapping[str, Json]) -> Fields:
     return Fields(members, required)
 
 
+def amount_of(tool: Mapping[str, Json], parameters: Mapping[str, Json]) -> int:
+    """What a call moves, in minor units. Raises `Unprojectable` where it does not say."""
+    schema, name = tool.get("schema"), str(tool.get("amount") or "")
+    if not name or parameters.get(name) is None:
+        raise Unprojectable("no amount")
+    root = schema if isinstance(schema, Mapping) else {}
+    money = _money(_properties(root).get(name, {}), str(tool.get("currency") or ""))
+    return money.project(parameters[name], parameters)  # type: ignore[no-any-return]
+
+
+def major(minor: int, currency: str) -> str:
+    """An amount as people write it: 500.00 EUR."""
+    places = _UNITS.get(currency, 2)
+    return f"{Decimal(minor).scaleb(-places):,.{places}f} {currency}"
+
+
 def unavailable_parameters(tool: Mapping[str, Json]) -> list[str]:
     """The declared parameters that policies cannot read, by name."""
     schema = tool.get("schema")

@@ -95,7 +95,7 @@ class Request:
     `chain` names the agents through whom the call was handed on, nearest first.
     `session_opened` says that the session's name is one that Muster gave.
     `inputs` is what the run has read besides, `untrusted` the parameters that the caller says it
-    took from hostile input.
+    took from hostile input. `approval` is the release that the caller says it has, "" for none.
     """
 
     kind: SubjectKind
@@ -122,6 +122,7 @@ class Request:
     chain: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     untrusted: tuple[str, ...] = ()
+    approval: str = ""
 
 
 @dataclass(frozen=True, slots=True)

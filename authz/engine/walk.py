@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from authz.engine import checks, codes, obligations
 from authz.engine.case import Case
 from authz.engine.flow import flow
+from authz.engine.gate import gate
 from authz.engine.identity import identity
 from authz.engine.policy import policy
 from authz.engine.rate import rate
@@ -47,7 +48,7 @@ CHECKS: Mapping[Check, CheckFunction | None] = {
     Check.RATE: rate,
     Check.SPEND: None,
     Check.QUOTA: None,
-    Check.GATE: None,
+    Check.GATE: gate,
 }
 
 # Steps say nothing of their call, so that one of each is enough.
@@ -106,7 +107,7 @@ def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
     resource_type, resource_id, tier = _place(case)
     observe = _observed(case, effect, code, tier)
     run = _run(case, steps, observe)
-    goes_on = effect is Effect.ALLOW or observe is not None
+    goes_on = may_go_on(effect, case.request) or observe is not None
     return Decision(
         effect=Effect.ALLOW if observe else effect,
         check=step.check.value if step else "",
@@ -129,6 +130,11 @@ def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
         read=run.read,
         observe=observe,
     )
+
+
+def may_go_on(effect: Effect, request: Request) -> bool:
+    """Whether it is allowed, or held and a release may let it go on when it is recorded."""
+    return effect is Effect.ALLOW or (effect is Effect.HOLD and bool(request.approval))
 
 
 def _effect(step: Step | None) -> Effect:

@@ -10,6 +10,8 @@ import binascii
 from functools import cache
 from pathlib import Path
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -35,6 +37,13 @@ def kek() -> bytes:
 def index_key() -> bytes:
     """The key (32 bytes) of the HMAC under which personal resource ids are stored."""
     return _read_key("index_key")
+
+
+@cache
+def derived(purpose: str) -> bytes:
+    """A key (32 bytes) for one purpose, which tells nothing of any other (RFC 5869)."""
+    info = f"muster {purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(kek())
 
 
 def _read_key(name: str) -> bytes:

@@ -17,7 +17,7 @@ from django.db import models, transaction
 
 from audit.enums import Kind
 from audit.services import record
-from governance.kernel import clock
+from governance.kernel import clock, egress, keys
 from governance.kernel.errors import Conflict, Invalid, NotSignedIn, Unavailable
 from registry import guard, permissions
 from registry.enums import AgentState
@@ -158,6 +158,28 @@ def remove_secret(*, client: Client, by: Person) -> Client:
         return _save(locked, did="secret_removed", by=by)
 
 
+def set_callback(*, client: Client, url: str, by: Person) -> Issued:
+    """Say where this client is told what became of its access requests; "" for nowhere.
+
+    Answers with the key by which it knows that Muster tells it. Raises `AddressRefused`.
+    """
+    if url:
+        egress.check(url)
+    with transaction.atomic():
+        row = _lock(client.agent or client.gateway)
+        _check_who(row, by)
+        locked = _client_of(row)
+        locked.callback_url = url
+        locked.save(update_fields=["callback_url"])
+        _record(locked, did="callback_set", by=by, host=egress.place_of(url).name if url else "")
+    return Issued(locked, callback_key(locked) if url else "")
+
+
+def callback_key(client: Client) -> str:
+    """The key that signs what this client is told; made of its id, so it lies nowhere."""
+    return keys.derived(f"callback {client.client_id}").hex()
+
+
 def end_client(*, client: Client, by: Person) -> Client:
     """Take secret and keys away. The client stays, so that its version never starts again."""
     with transaction.atomic():
@@ -208,6 +230,11 @@ def _give_secret(client: Client, *, did: str, by: Person) -> Issued:
 def _save(client: Client, *, did: str, by: Person, **more: Any) -> Client:
     client.version += 1
     client.save(update_fields=["secret_digest", "jwks", "version", "rotated_at"])
+    _record(client, did=did, by=by, **more)
+    return client
+
+
+def _record(client: Client, *, did: str, by: Person, **more: Any) -> None:
     bearer = Bearer(client, client.agent, client.gateway)
     record(
         kind=Kind.REGISTRY,
@@ -216,7 +243,6 @@ def _save(client: Client, *, did: str, by: Person, **more: Any) -> Client:
         gateway=bearer.gateway_slug,
         asked={"did": did, "client": client.client_id, "version": client.version, **more},
     )
-    return client
 
 
 # Reading, for whoever must know whether a client may have something now

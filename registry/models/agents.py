@@ -183,6 +183,12 @@ class AllowlistEntry(models.Model):
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
     rate_per_hour = models.PositiveIntegerField(null=True, blank=True)
     write_quota_per_hour = models.PositiveIntegerField(null=True, blank=True)
+    gates = models.JSONField(
+        default=dict,
+        blank=True,
+        validators=[validators.gates],
+        help_text="When a call waits for a human, besides what the tool itself says.",
+    )
     history = HistoricalRecords()
 
     class Meta:

@@ -50,6 +50,11 @@ class Client(models.Model):
     secret_digest = models.CharField(max_length=64, blank=True)
     jwks = models.JSONField(default=dict, blank=True)
     version = models.PositiveIntegerField(default=1)
+    callback_url = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="Where this client is told what became of its access requests.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     rotated_at = models.DateTimeField(null=True, blank=True)
 

@@ -56,6 +56,12 @@ class Tool(models.Model):
         blank=True,
         help_text="Without one: a human is asked, and nothing is written into restricted places.",
     )
+    gates = models.JSONField(
+        default=dict,
+        blank=True,
+        validators=[validators.gates],
+        help_text="When a call waits for a human, see docs/reference/holds.md.",
+    )
     cost_minor = models.BigIntegerField(
         "cost estimate, minor units",
         default=0,

@@ -60,7 +60,7 @@ def test_decide_records_walk_and_slices(mark, records_after):
         *("flow", "taint", "rate", "spend", "quota", "gate"),
     ]
     assert judged["walk"][0] == ["identity", "passed", ""]
-    assert judged["walk"][-1] == ["gate", "not_built", ""]
+    assert judged["walk"][-1] == ["gate", "passed", ""]
     assert judged["slices"].keys() == {"global", f"agent:{desk.agent.slug}"}
     for key, (revision, digest) in judged["slices"].items():
         held = snapshot.load([key])[key]

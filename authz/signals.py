@@ -1,0 +1,9 @@
+"""News for the apps above. Sent in the transaction of what happened."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+# A hold has left `open`, or has got a vote and still waits. Arguments: hold, by (a Person, the
+# slug of an agent, or "" for Muster itself).
+hold_moved = Signal()
