@@ -8,12 +8,16 @@ from datetime import UTC, datetime
 
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
+from lifecycle.inbox import holds
 from registry import waiting as register
 from registry.models import Person
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 # Each app that has something that can wait for a person.
-SOURCES: tuple[Callable[[Person], list[Waiting]], ...] = (register.waiting_for,)
+SOURCES: tuple[Callable[[Person], list[Waiting]], ...] = (
+    holds.waiting_for,
+    register.waiting_for,
+)
 
 
 @dataclass(frozen=True, slots=True)

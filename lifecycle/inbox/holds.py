@@ -103,8 +103,8 @@ def waiting_for(person: Person) -> list[Waiting]:
     return found + [_waiting(row, "Others decide this.") for row in _grouped(others(person))]
 
 
-def _grouped(holds: QuerySet[Hold]) -> QuerySet[Hold, dict[str, Any]]:
-    return (
+def _grouped(holds: QuerySet[Hold]) -> list[Facts]:
+    rows = (
         holds.order_by()
         .values("agent", "shape", "tool")
         .annotate(
@@ -115,6 +115,7 @@ def _grouped(holds: QuerySet[Hold]) -> QuerySet[Hold, dict[str, Any]]:
             code=Min("codes"),
         )
     )
+    return [dict(row) for row in rows]
 
 
 def _waiting(row: Facts, why_not: str) -> Waiting:
@@ -145,7 +146,7 @@ def why_held(codes: Sequence[str]) -> str:
 
 def one(name: str, person: Person, second_factor_at: datetime | None = None) -> dict[str, Any]:
     """Everything that is shown of one hold. Opening it is a reading, and recorded."""
-    hold = _visible(person).filter(pk=_uuid(name)).first()
+    hold = _visible(person).filter(pk=uuid_of(name)).first()
     if hold is None:
         raise NotFound()
     (held,) = open_holds([hold], by=person.pid, reason=LOOKING)
@@ -161,7 +162,7 @@ def one(name: str, person: Person, second_factor_at: datetime | None = None) -> 
         "before": before(hold),
         "votes": list(hold.votes.select_related("person")),
         "release_minutes": settings.MUSTER_RELEASE_MINUTES,
-        "why_not": why_not_approve(hold, person, second_factor_at),
+        "why_not": why_not_approve(hold, person),
         "why_not_reject": can(permissions.check_can_reject_hold, hold, person),
         "needs_second": needs_second(hold, person, second_factor_at),
         "second": hold.needs_second_factor,
@@ -173,14 +174,15 @@ def _visible(person: Person) -> QuerySet[Hold]:
     return mine(person) | others(person)
 
 
-def _uuid(name: str) -> UUID:
+def uuid_of(name: str) -> UUID:
+    """The id that a key names. `NotFound` where it is none."""
     try:
         return UUID(name)
     except ValueError as error:
         raise NotFound() from error
 
 
-def why_not_approve(hold: Hold, person: Person, at: datetime | None) -> str:
+def why_not_approve(hold: Hold, person: Person) -> str:
     """The sentence for which this person may not approve; a missing second factor is no such."""
     now = timekeeper.now()
     return permissions.may_approve(hold, person, now, now)
@@ -189,15 +191,14 @@ def why_not_approve(hold: Hold, person: Person, at: datetime | None) -> str:
 def needs_second(hold: Hold, person: Person, at: datetime | None) -> bool:
     """Whether this person must prove themself again before they approve."""
     now = timekeeper.now()
-    return bool(permissions.may_approve(hold, person, at, now)) and not why_not_approve(
-        hold, person, at
-    )
+    refused = bool(permissions.may_approve(hold, person, at, now))
+    return refused and not why_not_approve(hold, person)
 
 
 def rows_of(parameters: Facts, tool: Tool | None) -> list[Row]:
     """The parameters: how much and to whom first, the others by name."""
     first = _main_of(tool)
-    currency = _currency(parameters, tool)
+    currency = currency_of(parameters, tool)
     rows = [_row(name, value, tool, currency) for name, value in parameters.items()]
     return sorted(
         rows, key=lambda row: (first.index(row.name) if row.name in first else 9, row.name)
@@ -211,7 +212,8 @@ def _main_of(tool: Tool | None) -> list[str]:
     return [name for name in named if name]
 
 
-def _currency(parameters: Facts, tool: Tool | None) -> str:
+def currency_of(parameters: Facts, tool: Tool | None) -> str:
+    """The currency of a call's amount."""
     if tool is None:
         return ""
     said = parameters.get(tool.currency_parameter) if tool.currency_parameter else None
@@ -289,7 +291,7 @@ def batch(name: str, person: Person) -> dict[str, Any]:
         "why_held": why_held(holds[0].codes),
         "until": min(hold.expires_at for hold in holds),
         "before": before(holds[0]),
-        "why_not": why_not_approve(holds[0], person, None),
+        "why_not": why_not_approve(holds[0], person),
         "why_not_reject": can(permissions.check_can_reject_hold, holds[0], person),
         "second": holds[0].needs_second_factor,
     }

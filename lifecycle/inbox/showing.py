@@ -10,6 +10,8 @@ from django.urls import reverse
 
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
+from lifecycle.inbox import holds
+from lifecycle.inbox.editing import fields_of
 from lifecycle.inbox.entries import split
 from registry import changes
 from registry import waiting as register
@@ -39,7 +41,7 @@ def _change(name: str, person: Person) -> dict[str, Any]:
         "own": found.proposed_by_id == person.pk,
         "why_not": changes.can_agree(found, person),
         "page": page_of(found),
-        "picture": reach_picture(found.agent),
+        **_agent(found.agent),
     }
 
 
@@ -87,19 +89,42 @@ def _review(name: str, person: Person) -> dict[str, Any]:
     }
 
 
-def reach_picture(slug: str) -> Any:
-    """The reach of an agent as a picture; None where there is no such agent."""
-    agent = Agent.objects.filter(slug=slug).prefetch_related(*PREFETCH).first() if slug else None
-    return picture_of(agent.slug, reach_of(agent)) if agent else None
-
-
 def clipped(words: str) -> tuple[str, bool]:
     """Words of an agent as far as a page shows them, and whether something was left out."""
     text = "\n".join(words[: MOST_CHARACTERS + 1].splitlines()[:MOST_LINES])[:MOST_CHARACTERS]
     return text, len(text) < len(words.rstrip("\n"))
 
 
+def _hold(name: str, person: Person) -> dict[str, Any]:
+    found = holds.one(name, person)
+    words, cut = clipped(found["held"].reasoning)
+    return found | {
+        "words": words,
+        "cut": cut,
+        "fields": fields_of(found["held"].parameters, found["tool"]),
+        **_agent(found["hold"].agent),
+    }
+
+
+def _batch(name: str, person: Person) -> dict[str, Any]:
+    found = holds.batch(name, person)
+    said = [(*clipped(words), many) for words, many in found["words"]]
+    return found | {"words": said, **_agent(found["holds"][0].agent)}
+
+
+def _agent(slug: str) -> dict[str, Any]:
+    agent = (
+        Agent.objects.select_related("owner").filter(slug=slug).prefetch_related(*PREFETCH).first()
+    )
+    if agent is None:
+        return {}
+    reach = reach_of(agent)
+    return {"agent": agent, "reach": reach, "picture": picture_of(agent.slug, reach)}
+
+
 _SHOWN: dict[str, Callable[[str, Person], dict[str, Any]]] = {
+    holds.HOLD: _hold,
+    holds.BATCH: _batch,
     register.CHANGE: _change,
     register.REVIEW: _review,
 }

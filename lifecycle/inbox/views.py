@@ -12,11 +12,16 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
+from authz.errors import SecondFactorNeeded
+from authz.services import holds as authorization
 from governance.kernel import clock
-from governance.kernel.errors import Conflict, GovernanceError, NotFound
+from governance.kernel.errors import Conflict, GovernanceError, Invalid, NotFound
 from governance.words import number_word
-from lifecycle.inbox import entries
+from lifecycle.inbox import entries, holds
+from lifecycle.inbox.answers import Reply
 from lifecycle.inbox.answers import answer as give
+from lifecycle.inbox.editing import PREFIX, compared, edited
+from lifecycle.inbox.second_factor import second_factor_at
 from lifecycle.inbox.showing import shown
 from registry.models import Person
 from registry.people import signed_in
@@ -81,18 +86,101 @@ def _title(count: int) -> str:
 @require_POST
 def answer(request: HttpRequest, key: str, word: str) -> HttpResponse:
     """Give an answer, say what happens now, and go on to the next."""
-    by = signed_in(request)
-    _, after = entries.neighbours(entries.queue_of(by), key)
-    place = _place(request)
+    queue = entries.queue_of(signed_in(request))
+    after = entries.neighbours(queue, key)[1]
     try:
-        messages.success(request, give(key=key, word=word, given=_given(request), by=by))
+        messages.success(request, give(key=key, word=word, reply=_reply(request)))
+    except SecondFactorNeeded as error:
+        return _ask_again(request, key, error)
     except NotFound as error:
         raise Http404 from error
     except GovernanceError as error:
         messages.error(request, error.message)
         # What someone else has answered meanwhile is not there any more.
         after = after if isinstance(error, Conflict) else key
-    return redirect(f"{place}?{urlencode({'item': after})}" if after else place)
+    return _go_on(request, after)
+
+
+@login_required
+@require_POST
+def edit(request: HttpRequest, key: str) -> HttpResponse:
+    """Change what is held: first the difference, then, with a second word, approved like that."""
+    by = signed_in(request)
+    item = shown_hold(key, by)
+    try:
+        after = _edited(request, item)
+        if request.POST.get("confirmed"):
+            return _approve_edited(request, key, item, after)
+    except SecondFactorNeeded as error:
+        return _ask_again(request, key, error)
+    except GovernanceError as error:
+        messages.error(request, error.message)
+        return _go_on(request, key)
+    changed = compared(item["held"].parameters, after, item["tool"])
+    if not changed:
+        messages.info(request, "Nothing is different. Approve it as it is, or change a value.")
+        return _go_on(request, key)
+    context = {
+        "item": item,
+        "key": key,
+        "changed": changed,
+        "fields": [(f"{PREFIX}{name}", request.POST.get(f"{PREFIX}{name}")) for name in after],
+        "place": _place(request),
+    }
+    return render(request, "lifecycle/inbox/edit.html", context)
+
+
+def shown_hold(key: str, by: Person) -> dict[str, Any]:
+    """A hold that this person sees. 404 for what is none."""
+    kind, name = entries.split(key)
+    if kind != holds.HOLD:
+        raise Http404
+    try:
+        return holds.one(name, by)
+    except NotFound as error:
+        raise Http404 from error
+
+
+def _edited(request: HttpRequest, item: dict[str, Any]) -> dict[str, Any]:
+    if not item["editable"]:
+        raise Invalid("This cannot be edited. Approve or reject it as it is.")
+    return edited(item["held"].parameters, _given(request), item["tool"])
+
+
+def _approve_edited(
+    request: HttpRequest, key: str, item: dict[str, Any], after: dict[str, Any]
+) -> HttpResponse:
+    by = signed_in(request)
+    following = entries.neighbours(entries.queue_of(by), key)[1]
+    hold = authorization.edit_hold(
+        hold_id=item["hold"].pk,
+        by=by,
+        parameters=after,
+        second_factor_at=second_factor_at(request),
+    )
+    messages.success(request, f"Approved as you changed it. {hold.agent} reads the difference.")
+    return _go_on(request, following)
+
+
+def _ask_again(request: HttpRequest, key: str, error: SecondFactorNeeded) -> HttpResponse:
+    """To the second factor, and back to the same thing."""
+    messages.warning(request, error.message)
+    back = f"{_place(request)}?{urlencode({'item': key})}"
+    return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': back})}")
+
+
+def _go_on(request: HttpRequest, key: str) -> HttpResponse:
+    place = _place(request)
+    return redirect(f"{place}?{urlencode({'item': key})}" if key else place)
+
+
+def _reply(request: HttpRequest) -> Reply:
+    return Reply(
+        by=signed_in(request),
+        given=_given(request),
+        ticked=request.POST.getlist("hold"),
+        second_factor_at=second_factor_at(request),
+    )
 
 
 def _given(request: HttpRequest) -> dict[str, str]:

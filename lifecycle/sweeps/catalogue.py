@@ -8,6 +8,11 @@ from uuid import UUID
 from django.conf import settings
 
 from authz import services as authorization
+from authz.enums import HoldState
+from authz.errors import HoldDecided
+from authz.models import Callback, Hold
+from authz.services import callbacks, holds
+from lifecycle.inbox import asked
 from lifecycle.models import SweepRun
 from lifecycle.notices import services as notices
 from lifecycle.sweeps.registry import Key, Sweep, register
@@ -45,7 +50,39 @@ def _forget_run(key: Key, now: datetime) -> bool:
     return bool(SweepRun.objects.filter(pk=key).delete()[0])
 
 
+def _over_holds(now: datetime) -> list[str]:
+    """Holds that nobody answered in time, those that ran out first."""
+    waiting = Hold.objects.filter(state=HoldState.OPEN, expires_at__lte=now)
+    return [str(pk) for pk in waiting.order_by("expires_at").values_list("pk", flat=True)]
+
+
+def _expire_hold(key: Key, now: datetime) -> bool:
+    try:
+        return holds.expire_hold(hold_id=UUID(str(key)))
+    except HoldDecided:
+        return False
+
+
+def _due_callbacks(now: datetime) -> list[str]:
+    waiting = Callback.objects.filter(
+        sent_at__isnull=True, failed_at__isnull=True, next_at__lte=now
+    )
+    return [str(pk) for pk in waiting.order_by("next_at").values_list("pk", flat=True)]
+
+
+def _send_callback(key: Key, now: datetime) -> bool:
+    return callbacks.send_callback(callback_id=UUID(str(key)))
+
+
 SWEEPS = (
+    Sweep("asked", "Tells people that an action waits for them.", asked.due, asked.tell),
+    Sweep(
+        "callbacks",
+        "Tells callers what became of their access requests, where that was not taken.",
+        _due_callbacks,
+        _send_callback,
+    ),
+    Sweep("holds", "Ends holds that nobody answered in time.", _over_holds, _expire_hold),
     Sweep(
         "notices",
         "Sends notices that are due, and tries again what was not taken.",
