@@ -35,8 +35,9 @@ class Ask:
     """One question in one shape, whichever shape it came in. Names are as they were sent.
 
     `inputs` is what was sent under that name, `read` those of them that name a system; `untrusted`
-    are the parameters that the caller took from hostile input; `plan` is one for the session,
-    `approval` the id of the release that the caller says it has.
+    are the parameters that the caller took from hostile input; `plan` is one for the session;
+    `estimate` is what the call is expected to cost, in minor units of a currency; `approval` is
+    the id of the release that the caller says it has.
     """
 
     kind: SubjectKind
@@ -59,4 +60,5 @@ class Ask:
     read: tuple[Input, ...] = ()
     untrusted: tuple[str, ...] = ()
     plan: Mapping[str, Any] | None = None
+    estimate: tuple[int, str] | None = None
     approval: str = ""

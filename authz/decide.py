@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import Error
 
 from audit.errors import NotRecordable
-from authz import group_commit, holding, refusals, runs, snapshot, timekeeper
+from authz import counting, group_commit, holding, refusals, runs, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, blot, clean
 from authz.engine import codes
@@ -26,6 +26,7 @@ from authz.errors import NotRecorded
 from authz.recorder import Judged, Recorded, Stale
 from authz.resolve import Resolved, resolve
 from authz.rows import row_of
+from authz.services import stops
 from authz.snapshot import WORLD
 from authz.work import Look, Record, Work, run
 from governance.kernel import clock
@@ -100,9 +101,20 @@ def _deciding(asks: Sequence[Ask], caller: Caller, now: datetime | None) -> Work
                 _renew(written)
             else:
                 answers[n] = _answer(turn, written)
+        if stopped := _stopped(turns, recorded):
+            yield Look(partial(stops.suspend_stopped, stopped))
         # A question of the same batch may be what changed the facts: that is no try.
         tries += all(n not in answers for n in waiting)
     return [answers[n] for n in range(len(asks))]
+
+
+def _stopped(turns: Sequence[_Turn], recorded: Sequence[Recorded | Stale]) -> set[str]:
+    """The agents that a limit has stopped with these records."""
+    return {
+        turn.resolved.request.agent
+        for turn, written in zip(turns, recorded, strict=True)
+        if isinstance(written, Recorded) and written.stopped
+    }
 
 
 def refuse(ask: Ask, caller: Caller, code: str) -> Answer:
@@ -157,18 +169,30 @@ def _judged(cleaned: Clean, caller: Caller, now: datetime, given: Decision | Non
         decision=decision,
         now=now,
     )
-    hold, approval = (None, None) if given else holding.parts_of(resolved, decision, now)
-    judged = Judged(
-        row=row,
-        slices=resolved.revisions,
-        now=None if given else now,
-        flow=None if given else runs.raised(resolved, decision, now),
-        rates=None if given else runs.counted(resolved, decision),
-        observed=decision.observe is not None,
-        hold=hold,
-        approval=approval,
-    )
+    judged = Judged(row=row, slices=resolved.revisions, now=None)
+    if not given:
+        judged = replace(judged, now=now, **_parts(resolved, decision, now))
     return _Turn(cleaned, resolved, decision, judged)
+
+
+def _parts(resolved: Resolved, decision: Decision, now: datetime) -> dict[str, Any]:
+    """What the record's transaction settles besides: the run, counters, sums, holds."""
+    count = counting.counted(resolved, decision)
+    sums = counting.summed(resolved, decision, now)
+    observed = decision.observe is not None
+    hold, approval = holding.parts_of(resolved, decision, now)
+    if hold is None and not observed and (sums or (count and count.may_hold)):
+        # A counter may hold what the walk lets pass.
+        hold = holding.hold_of(resolved, decision, now)
+        approval = holding.approval_of(resolved, hold)
+    return {
+        "flow": runs.raised(resolved, decision, now),
+        "count": count,
+        "sums": sums,
+        "observed": observed,
+        "hold": hold,
+        "approval": approval,
+    }
 
 
 def _mismatch(resolved: Resolved) -> Decision | None:
@@ -215,11 +239,20 @@ def _counted_out(decision: Decision, written: Recorded, resolved: Resolved) -> D
         effect=Effect(written.effect),
         check=written.check,
         code=written.code,
-        walk=stopped_at(decision.walk, Check(written.check), written.code),
+        walk=_counted_walk(decision.walk, written),
         detail=detail,
         remedies=codes.remedies(written.code, detail),
         obligations=(),
     )
+
+
+def _counted_walk(walk: Sequence[Step], written: Recorded) -> tuple[Step, ...]:
+    """The walk with the counter that decided; a hold lets it go on."""
+    check = Check(written.check)
+    if written.effect == Effect.HOLD:
+        held = Step(check, Status.HELD, written.code)
+        return tuple(held if step.check is check else step for step in walk)
+    return stopped_at(walk, check, written.code)
 
 
 def stopped_at(walk: Sequence[Step], check: Check, code: str) -> tuple[Step, ...]:

@@ -132,6 +132,13 @@ class PreviewRunning(Conflict):
     code = "preview_running"
 
 
+class UnknownPrice(GovernanceError):
+    """What this cost cannot be worked out. Ask security to set its price, and report again."""
+
+    code = "unknown_price"
+    status = 409
+
+
 class UnknownHold(NotFound):
     """There is no such hold, or you may not see it."""
 

@@ -25,6 +25,8 @@ _PASSED = {
     Check.FLOW: "What it writes lies level with all that its run has read, or above",
     Check.TAINT: "No untrusted input was read, or the plan of the run foresees this call",
     Check.RATE: "Within the calls a minute and an hour",
+    Check.SPEND: "What it may cost lies within the spend cap",
+    Check.QUOTA: "The records that it changes lie within the quota of the hour",
     Check.GATE: "Nothing in it needs a human's word",
 }
 _NOT_APPLICABLE = {
@@ -35,6 +37,8 @@ _NOT_APPLICABLE = {
     Check.FLOW: "It writes nowhere",
     Check.TAINT: "A person chose this call",
     Check.RATE: "A person has no limits here",
+    Check.SPEND: "A person has no spend cap here",
+    Check.QUOTA: "The row sets no quota for this tool",
     Check.GATE: "A person chose this call",
 }
 
@@ -91,6 +95,9 @@ def walk_of(body: Mapping[str, Any]) -> list[list[str]]:
     if check not in body.get("settled", {}) or body["judged"].get("observed"):
         return walk
     end = order.index(check)
+    if body.get("effect") == Effect.HOLD:
+        walk[end] = [check, Status.HELD.value, str(body["code"])]
+        return walk
     refused = [check, Status.REFUSED.value, str(body["code"])]
     return [
         *walk[:end],

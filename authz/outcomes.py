@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Unpack
 from uuid import UUID
@@ -19,6 +21,7 @@ from audit.models import Record
 from audit.redactor import find_secret
 from authz import explain, slices, timekeeper
 from authz.asks import Caller
+from authz.costs import Spent, Tokens, Units, cost_of
 from authz.engine import codes
 from authz.engine.reading import Reading
 from authz.engine.types import Input
@@ -26,13 +29,17 @@ from authz.errors import AlreadyReported, BadRequest, OutcomeSecret, UnknownDeci
 from authz.models import ReportedOutcome
 from authz.resolve import is_opened
 from authz.services import sessions
-from authz.wire import TRUSTED, UNTRUSTED, read_inputs
+from authz.services.spending import settle
+from authz.services.stops import suspend_stopped
+from authz.wire import MAX_COST, TRUSTED, UNTRUSTED, read_currency, read_inputs
 from governance.kernel import clock
 from governance.kernel.errors import NotSignedIn
 
 MAX_RECORDS = 1000
 MAX_RECORD_NAME = 255
-MAX_COST = 2**53 - 1
+MAX_PARTS = 20
+MAX_UNITS = 10**12
+MAX_NAME = 100
 
 Json = Any
 
@@ -52,9 +59,17 @@ class Report:
     output: Json = None
     cost_minor: int | None = None
     currency: str = ""
+    tokens: tuple[Tokens, ...] = ()
+    units: tuple[Units, ...] = ()
     records: tuple[str, ...] = ()
     untrusted: bool = False
     read: tuple[Input, ...] = ()
+
+    @property
+    def spent(self) -> Spent:
+        """What it says of the cost."""
+        money = None if self.cost_minor is None else (self.cost_minor, self.currency)
+        return Spent(money, self.tokens, self.units)
 
 
 def read_report(body: Json) -> Report:
@@ -68,6 +83,8 @@ def read_report(body: Json) -> Report:
         output=body.get("output"),
         cost_minor=_cost(body.get("cost_minor")),
         currency=_currency(body.get("currency", "")),
+        tokens=tuple(map(_tokens, _entries(body, "tokens"))),
+        units=tuple(map(_units, _entries(body, "meters"))),
         records=_records(body.get("records", [])),
         untrusted=_untrusted(body.get("trust", TRUSTED)),
         read=read_inputs(body.get("inputs"), "inputs"),
@@ -81,18 +98,53 @@ def _untrusted(value: Json) -> bool:
 
 
 def _cost(value: Json) -> int | None:
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_COST:
-        raise BadRequest("cost_minor must be a whole number of minor units, 0 or more.")
+    return None if value is None else _whole(value, "cost_minor", MAX_COST)
+
+
+def _whole(value: Json, name: str, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise BadRequest(f"{name} must be a whole number from 0 to {most}.")
     return value
 
 
 def _currency(value: Json) -> str:
-    letters = isinstance(value, str) and value.isascii() and value.isalpha() and value.isupper()
-    if value != "" and not (letters and len(value) == 3):
-        raise BadRequest("currency must be three capital letters, such as EUR.")
-    return str(value)
+    return "" if value == "" else read_currency(value, "currency")
+
+
+def _entries(body: Json, name: str) -> list[dict[str, Json]]:
+    entries = body.get(name, [])
+    if not isinstance(entries, list) or len(entries) > MAX_PARTS:
+        raise BadRequest(f"{name} must be an array of at most {MAX_PARTS} objects.")
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise BadRequest(f"Each of {name} must be an object.")
+    return entries
+
+
+def _tokens(entry: dict[str, Json]) -> Tokens:
+    """`{"provider", "model", "input": tokens, "output": tokens}`."""
+    return Tokens(
+        provider=_called(entry, "tokens", "provider"),
+        model=_called(entry, "tokens", "model"),
+        input_tokens=_whole(entry.get("input", 0), "tokens.input", MAX_UNITS),
+        output_tokens=_whole(entry.get("output", 0), "tokens.output", MAX_UNITS),
+    )
+
+
+def _units(entry: dict[str, Json]) -> Units:
+    """`{"meter", "units"}`: units may have three decimals."""
+    units = entry.get("units")
+    if not isinstance(units, int | float) or isinstance(units, bool):
+        raise BadRequest("meters.units must be a number, 0 or more.")
+    if not 0 <= units <= MAX_UNITS:
+        raise BadRequest(f"meters.units must be a number from 0 to {MAX_UNITS}.")
+    return Units(_called(entry, "meters", "meter"), math.ceil(Decimal(str(units)) * 1000))
+
+
+def _called(entry: dict[str, Json], parent: str, name: str) -> str:
+    value = entry.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
+        raise BadRequest(f"{parent}.{name} must be a name of at most {MAX_NAME} characters.")
+    return value
 
 
 def _records(value: Json) -> tuple[str, ...]:
@@ -111,11 +163,14 @@ def report_outcome(*, decision_id: UUID, caller: Caller, report: Report) -> Repo
         raise OutcomeSecret(f"{OutcomeSecret.__doc__} Remove it at {place[2:]}, and report again.")
     try:
         with transaction.atomic():
-            return _record_outcome(decision, caller, report)
+            reported = _record_outcome(decision, caller, report)
     except IntegrityError as error:
         raise AlreadyReported() from error
     except SecretFound as error:
         raise OutcomeSecret() from error
+    if report.spent:
+        suspend_stopped([decision.agent])
+    return reported
 
 
 def _record_outcome(decision: Record, caller: Caller, report: Report) -> ReportedOutcome:
@@ -137,9 +192,21 @@ def _record_outcome(decision: Record, caller: Caller, report: Report) -> Reporte
         session=decision.session,
         parent=decision.id,
     )
+    cost = _settled(decision, report)
+    if cost is not None:
+        entry["asked"] = {**entry["asked"], "spent_minor": cost}
     audit.record(**entry)
     _raise(decision, report)
     return reported
+
+
+def _settled(decision: Record, report: Report) -> int | None:
+    """What the call cost its agent, in its currency; None where that is not said."""
+    if not decision.agent or not report.spent:
+        return None
+    cost = cost_of(report.spent, decision.agent, timekeeper.now())
+    settle(decision=decision.id, agent=decision.agent, cost_minor=cost)
+    return cost
 
 
 def _raise(decision: Record, report: Report) -> None:
@@ -163,6 +230,13 @@ def entry_of(report: Report, **columns: Unpack[audit.Entry]) -> audit.Entry:
         asked["systems"] = sorted({each.system for each in report.read})
     if report.cost_minor is not None:
         asked |= {"cost_minor": report.cost_minor, "currency": report.currency}
+    if report.tokens:
+        asked["tokens"] = [
+            [each.provider, each.model, each.input_tokens, each.output_tokens]
+            for each in report.tokens
+        ]
+    if report.units:
+        asked["meters"] = [[each.meter, each.thousandths] for each in report.units]
     payload = {"output": report.output, "records": list(report.records)}
     columns["code"] = f"outcome.{report.result}"
     columns["asked"] = asked

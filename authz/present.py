@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authz import access
+from authz import access, remaining
 from authz.decide import Answer
 from authz.engine import codes
-from authz.engine.rate import WINDOWS, limits_of
 from authz.engine.types import Decision
 from authz.errors import BadRequest
 from governance.kernel.tiers import highest
@@ -63,17 +62,12 @@ def _output_tier(decision: Decision) -> str:
 
 def _limits(answer: Answer) -> list[dict[str, Json]]:
     """What is left of the limits that this call was counted against."""
-    used = answer.settled.get("rate", {}).get("used")
-    agent = answer.resolved.snapshot.agent
-    if not used or agent is None:
+    agent, settled = answer.resolved.snapshot.agent, answer.settled
+    if not settled or agent is None:
         return []
-    most = limits_of(agent.document, answer.resolved.request.tool)
-    return [
-        {"scope": scope, "window": window, "limit": limit, "remaining": max(limit - count, 0)}
-        for scope in ("agent", "tool")
-        for window, limit, count in zip(WINDOWS, most[scope], used[scope], strict=True)
-        if limit is not None
-    ]
+    request, world = answer.resolved.request, answer.resolved.snapshot.world.document
+    most = remaining.limits_of_call(agent.document, request.tool, world)
+    return list(remaining.left_of(most, remaining.used_in(settled)))
 
 
 def _remedy(remedy: Mapping[str, Json]) -> dict[str, Json]:

@@ -7,7 +7,7 @@ is `NotRecorded`: there is no decision then, neither yes nor no.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from django.db import Error, connection, transaction
 
 from audit.services import Row
 from authz import timekeeper
+from authz.counting import Count
 from authz.errors import NotRecorded
 
 STATEMENT = "SELECT authz.decide_batch(%s::jsonb)::text"
@@ -28,16 +29,18 @@ STATEMENT_TIMEOUT = "3s"
 class Judged:
     """One judged request on its way to the record. `now` is the time that it was judged at.
 
-    `flow` raises its run, `rates` is what it counts against (see `authz.runs`), `observed` says
-    that the caller goes on whatever is decided. `hold` is what waits where it ends as a hold,
-    `approval` the release by which it may go on (see `authz.holding`).
+    `flow` raises its run (see `authz.runs`), `count` is what it counts against (see
+    `authz.counting`), `sums` what it adds to under a gate, `observed` says that the caller goes on
+    whatever is decided. `hold` is what waits where it ends as a hold, `approval` the release by
+    which it may go on (see `authz.holding`).
     """
 
     row: Row
     slices: Mapping[str, int]
     now: datetime | None
     flow: Mapping[str, Any] | None = None
-    rates: Mapping[str, Any] | None = None
+    count: Count | None = None
+    sums: Sequence[Mapping[str, Any]] = ()
     observed: bool = False
     hold: Mapping[str, Any] | None = None
     approval: Mapping[str, Any] | None = None
@@ -45,7 +48,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A decision as it stands on the record; what it says may be narrower than what was judged."""
+    """A decision as it stands on the record; what it says may be narrower than what was judged.
+
+    `stopped` says that its agent must be suspended now.
+    """
 
     id: UUID
     at: datetime
@@ -53,6 +59,7 @@ class Recorded:
     check: str
     code: str
     settled: Mapping[str, Any] = field(default_factory=dict)
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +96,44 @@ def read_answers(text: str) -> list[Recorded | Stale]:
 
 
 def as_json(batch: Sequence[Judged]) -> str:
-    """The argument of the batch function."""
+    """The argument of the batch function: every name of a slice or a counter once."""
+    facts = _numbered(key for each in batch for key in each.slices)
+    counters = _numbered(sorted({cell.key for each in batch if each.count for cell in each.count}))
     return orjson.dumps(
-        [
-            {
-                "row": each.row,
-                "slices": dict(each.slices),
-                **({"now": each.now.isoformat()} if each.now else {}),
-                **({"flow": each.flow} if each.flow else {}),
-                **({"rates": each.rates} if each.rates else {}),
-                **({"observed": True} if each.observed else {}),
-                **({"hold": each.hold} if each.hold else {}),
-                **({"approval": each.approval} if each.approval else {}),
-            }
-            for each in batch
-        ]
+        {
+            "facts": list(facts),
+            "counters": list(counters),
+            "requests": [_request(each, facts, counters) for each in batch],
+        }
     ).decode()
+
+
+def _numbered(names: Iterable[str]) -> dict[str, int]:
+    """Each name and its place, as SQL counts."""
+    return {name: place for place, name in enumerate(dict.fromkeys(names), 1)}
+
+
+def _request(each: Judged, facts: Mapping[str, int], counters: Mapping[str, int]) -> dict[str, Any]:
+    asked: dict[str, Any] = {
+        "row": each.row,
+        "slices": [facts[key] for key in each.slices],
+        "revisions": list(each.slices.values()),
+    }
+    if each.now:
+        asked["now"] = each.now.isoformat()
+    if each.flow:
+        asked["flow"] = each.flow
+    if each.observed:
+        asked["observed"] = True
+    if each.hold:
+        asked["hold"] = each.hold
+    if each.approval:
+        asked["approval"] = each.approval
+    if each.sums:
+        asked["sums"] = each.sums
+    if each.count is not None:
+        asked |= each.count.document(counters)
+    return asked
 
 
 def _read(answer: Mapping[str, Any]) -> Recorded | Stale:
@@ -117,4 +146,5 @@ def _read(answer: Mapping[str, Any]) -> Recorded | Stale:
         check=answer["check"],
         code=answer["code"],
         settled=answer["settled"],
+        stopped="stopped" in answer,
     )

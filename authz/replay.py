@@ -282,6 +282,7 @@ def _request(record: Record, said: Body, payload: Body, claimed: Body) -> Reques
         chain=tuple(asked.get("chain", ())),
         inputs=read_inputs(payload.get("inputs"), "inputs"),
         untrusted=tuple(asked.get("untrusted", ())),
+        estimate=tuple(asked["estimate"]) if "estimate" in asked else None,
         approval=asked.get("approval", ""),
     )
 

@@ -73,6 +73,7 @@ def resolve(ask: Ask, caller: Caller, *, secret_path: str = "") -> Resolved:
         chain=ask.chain,
         inputs=ask.read,
         untrusted=ask.untrusted,
+        estimate=ask.estimate,
         approval=ask.approval,
     )
     return Resolved(request, snapshot_of(request, used), used)

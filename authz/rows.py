@@ -69,6 +69,8 @@ def _asked(request: Request, caller: Caller, hidden: bool) -> dict[str, Json]:
     }
     if request.chain:
         asked["chain"] = list(request.chain)
+    if request.estimate:
+        asked["estimate"] = list(request.estimate)
     if request.untrusted:
         asked["untrusted"] = list(request.untrusted)
     if request.approval:

@@ -1,7 +1,7 @@
-"""What a decision does to the run that it belongs to, and what it counts against.
+"""What a decision does to the run that it belongs to.
 
-Both are handed to `authz.decide_batch`, which raises and counts in the transaction of the
-record. What the run and its agent hold already is left out, so that most calls raise nothing.
+It is handed to `authz.decide_batch`, which raises the run in the transaction of the record. What
+the run and its agent hold already is left out, so that most calls raise nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import Any
 
 from django.conf import settings
 
-from authz.engine.rate import limits_of
 from authz.engine.reading import NOTHING, Reading, reading_in
-from authz.engine.types import Decision, Document, SubjectKind
+from authz.engine.types import Decision, Document
 from authz.engine.walk import may_go_on
 from authz.resolve import Resolved
 
@@ -66,19 +65,3 @@ def until_of(reading: Reading, now: datetime) -> dict[str, str]:
         end = end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         found[fact] = end.strftime("%Y-%m-%dT%H:%M:%SZ")
     return found
-
-
-def counted(resolved: Resolved, decision: Decision) -> dict[str, Json] | None:
-    """What a call that is to go on counts against, None where nothing is counted."""
-    request, agent = resolved.request, resolved.snapshot.agent
-    if not may_go_on(decision.effect, request) or request.kind is not SubjectKind.AGENT:
-        return None
-    if not agent:
-        return None
-    if request.tool not in agent.document["allowlist"]:
-        return None
-    return {
-        "agent": request.agent,
-        "tool": request.tool,
-        "limits": limits_of(agent.document, request.tool),
-    }

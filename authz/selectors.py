@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
@@ -13,7 +14,7 @@ from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from audit.enums import Kind
 from authz.engine.policies import groups_of, index
 from authz.enums import PolicyState
-from authz.models import Policy, Relationship, Role
+from authz.models import Policy, Relationship, Reservation, Role, Stop
 from authz.services.policies import ACTIVATION_KIND, RETIREMENT_KIND
 from registry.enums import ChangeState
 from registry.models import ProposedChange, Tool
@@ -153,3 +154,17 @@ def relationships_listed(text: str = "", relation: str = "") -> QuerySet[Relatio
             | Q(subject_id__icontains=text)
         )
     return rows
+
+
+# Limits
+
+
+def due_reservations(now: datetime) -> list[UUID]:
+    """The decisions whose money counts at the ceiling, or is free again, from now on."""
+    overdue = [Reservation.objects.due(now), Reservation.objects.unused(now)]
+    return [decision for each in overdue for decision in each.values_list("decision", flat=True)]
+
+
+def stopped_agents() -> list[tuple[str, str]]:
+    """Agents that a limit has stopped and nobody has suspended yet, with the cause."""
+    return list(Stop.objects.filter(handled_at__isnull=True).values_list("agent", "cause"))

@@ -35,6 +35,7 @@ SELECT jsonb_build_object(
       'currency', tool.currency_parameter, 'count', tool.count_parameter,
       'recipient', tool.recipient_parameter, 'resource', tool.resource_parameter,
       'secret', to_jsonb(tool.secret_parameters), 'cost_minor', tool.cost_minor,
+      'amount_is_cost', tool.amount_is_cost,
       'on_taint', tool.on_taint, 'money', tool.currency, 'gates', tool.gates,
       'accesses', (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'system', touched.slug, 'resource', access.resource, 'direction', access.direction)
@@ -48,6 +49,7 @@ SELECT jsonb_build_object(
       'categories', to_jsonb(system.categories), 'environment', system.environment,
       'country', system.country, 'trust', system.trust,
       'personal_ids', system.personal_resource_ids,
+      'rate_per_minute', system.rate_per_minute, 'rate_per_hour', system.rate_per_hour,
       'resources', (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'name', resource.name, 'match', resource.match,
             'tier', coalesce(nullif(resource.tier, ''), 'restricted'),
@@ -84,6 +86,8 @@ SELECT jsonb_build_object(
       'slug', toxic.slug, 'categories', to_jsonb(toxic.categories), 'tier', toxic.implied_tier)
       ORDER BY toxic.slug), '[]')
     FROM authz_toxiccombination AS toxic WHERE toxic.is_active),
+  'rates', (SELECT coalesce(jsonb_object_agg(rate.currency, rate.worth::text), '{}')
+    FROM authz_currencyrate AS rate),
   'signatures', (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'slug', signature.slug, 'pattern', signature.pattern,
       'effects', to_jsonb(signature.effects), 'tools', to_jsonb(signature.tools))
@@ -118,7 +122,8 @@ SELECT jsonb_build_object(
     FROM authz_knowndomain AS known WHERE known.agent = agent.slug),
   'limits', jsonb_build_object(
     'rate_per_minute', agent.rate_per_minute, 'rate_per_hour', agent.rate_per_hour,
-    'spend_cap_minor', agent.spend_cap_minor, 'currency', agent.currency))
+    'spend_cap_minor', agent.spend_cap_minor,
+    'spend_cap_month_minor', agent.spend_cap_month_minor, 'currency', agent.currency))
 FROM registry_agent AS agent
 JOIN registry_person AS owner ON owner.id = agent.owner_id
 LEFT JOIN registry_client AS client ON client.agent_id = agent.id

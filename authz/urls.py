@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import include, path, register_converter
 
 from authz import session_pages
+from authz.api import access_views as access
 from authz.api import session_views as session_api
 from authz.api import signatures as signature_api
 from authz.api import views as api
@@ -18,6 +19,11 @@ urlpatterns = [
     path("access/v1/search/subject", api.SubjectSearch.as_view(), name="search_subject"),
     path("access/v1/search/resource", api.ResourceSearch.as_view(), name="search_resource"),
     path("access/v1/search/action", api.ActionSearch.as_view(), name="search_action"),
+    path("access/v1/requests", access.AccessRequests.as_view(), name="access_requests"),
+    path("access/v1/requests/<uuid:pk>", access.OneAccessRequest.as_view(), name="access_request"),
+    path("access/v1/requests/<uuid:pk>/cancel", access.CancelAccessRequest.as_view()),
+    path("api/v1/holds/<uuid:pk>", access.OneHold.as_view(), name="api_hold"),
+    path("api/v1/holds/<uuid:pk>/approve", access.ApproveHold.as_view()),
     path(".well-known/authzen-configuration", api.Metadata.as_view(), name="authzen_metadata"),
     path("api/v1/decisions/<uuid:pk>", api.OneDecision.as_view(), name="decision"),
     path("api/v1/decisions/<uuid:pk>/outcome", api.Outcome.as_view(), name="decision_outcome"),

@@ -23,6 +23,7 @@ MAX_NAME_BYTES = 800
 MAX_SESSION = 200
 MAX_EVALUATIONS = 100
 MAX_INPUTS = 100
+MAX_COST = 2**53 - 1
 TRUSTS = TRUSTED, UNTRUSTED = "trusted", "untrusted"
 AGENT = "agent"
 TOOL = "tool"
@@ -84,8 +85,28 @@ def read_evaluation(body: Json) -> Ask:
         read=read_inputs(context.get("inputs"), "context.inputs"),
         untrusted=_untrusted(_member(context, "provenance"), called["parameters"]),
         plan=_plan(context.get("plan")),
+        estimate=_estimate(context.get("estimate")),
         approval=_approval(context.get("approval")),
     )
+
+
+def _estimate(value: Json) -> tuple[int, str] | None:
+    """What the caller expects the call to cost: `{"cost_minor": 1200, "currency": "EUR"}`."""
+    if value is None:
+        return None
+    said = _object(value, "context.estimate")
+    cost, currency = said.get("cost_minor"), said.get("currency")
+    if not isinstance(cost, int) or isinstance(cost, bool) or not 0 <= cost <= MAX_COST:
+        raise BadRequest("context.estimate.cost_minor must be a whole number, 0 or more.")
+    return cost, read_currency(currency, "context.estimate.currency")
+
+
+def read_currency(value: Json, path: str) -> str:
+    """Three capital letters. Raises `BadRequest`."""
+    letters = isinstance(value, str) and value.isascii() and value.isalpha() and value.isupper()
+    if not letters or len(value) != 3:
+        raise BadRequest(f"{path} must be three capital letters, such as EUR.")
+    return str(value)
 
 
 def _approval(value: Json) -> str:

@@ -218,6 +218,13 @@ MUSTER_CARRY_HOURS = {
     tier: env.int(f"MUSTER_CARRY_HOURS_{tier.upper()}", default=24)
     for tier in ("public", "internal", "confidential", "restricted")
 }
+# How many denials in an hour stop an agent, by the tier of its row; 0 for never.
+MUSTER_BREAKER_DENIALS = {
+    tier: env.int(f"MUSTER_BREAKER_DENIALS_{tier.upper()}", default=200)
+    for tier in ("public", "internal", "confidential", "restricted")
+}
+# After how long what was reserved and never reported on counts as spent.
+MUSTER_RESERVATION_MINUTES = env.int("MUSTER_RESERVATION_MINUTES", default=60)
 MUSTER_SESSION_HOURS = env.int("MUSTER_SESSION_HOURS", default=24)
 
 # Holds: how long an action waits for a human, how long its approval is good for, and how many

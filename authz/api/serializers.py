@@ -36,6 +36,10 @@ class Resource(serializers.Serializer[object]):
     properties = Properties(required=False)
 
 
+class ApprovalRef(serializers.Serializer[object]):
+    id = serializers.CharField()
+
+
 class Context(serializers.Serializer[object]):
     session = serializers.CharField(max_length=200, required=False, allow_blank=True)
     user = serializers.CharField(max_length=800, required=False, allow_blank=True)
@@ -49,6 +53,7 @@ class Context(serializers.Serializer[object]):
     )
     prompt_digest = serializers.CharField(max_length=200, required=False, allow_blank=True)
     code_reference = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    approval = ApprovalRef(required=False, help_text="As an access request's result has it.")
 
 
 class EvaluationRequest(serializers.Serializer[object]):
@@ -96,6 +101,12 @@ class AnswerContext(serializers.Serializer[object]):
     limits = serializers.ListField(child=Properties(), required=False)
     observe = Observed(required=False)
     error = Properties(required=False)
+    evaluation_id = serializers.UUIDField(required=False)
+    evaluated_at = serializers.DateTimeField(required=False)
+    access_request = Properties(required=False, help_text="Where a human can be asked.")
+    approval = Properties(required=False, help_text="The one that was used up.")
+    next_action = serializers.ChoiceField(choices=["request", "retry", "none"], required=False)
+    retry_after = serializers.IntegerField(required=False)
 
 
 class EvaluationAnswer(serializers.Serializer[object]):
@@ -186,6 +197,8 @@ class Metadata(serializers.Serializer[object]):
     search_subject_endpoint = serializers.URLField()
     search_resource_endpoint = serializers.URLField()
     search_action_endpoint = serializers.URLField()
+    access_request_endpoint = serializers.URLField()
+    capabilities = serializers.ListField(child=serializers.CharField())
 
 
 class OutcomeRequest(serializers.Serializer[object]):

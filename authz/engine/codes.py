@@ -73,6 +73,9 @@ REMEDIES: dict[str, str] = {
     "lower_value": "Stay at or below {limit}.",
     "wait": "Wait until {until}.",
     "ask_limit": "Ask the owner of {agent} for more than {limit} calls each {window}.",
+    "ask_cap": "Ask the owner of {agent} for a higher spend cap.",
+    "ask_rate": "Ask security to set a rate for {currency}.",
+    "ask_quota": "Ask the owner of {agent} for more than {limit} records each {window}.",
     "ask_again": "Ask again.",
     "tell_security": "Tell security: Muster could not judge this call.",
 }
@@ -336,6 +339,31 @@ _GIVEN = (
         ("wait", "ask_limit"),
     ),
     Code(
+        "spend.cap",
+        "{agent} may not call {tool} now. What it may cost would pass the spend cap of the day. "
+        "It is stopped: ask its owner to bring it back.",
+        ("activate_agent", "ask_cap"),
+    ),
+    Code(
+        "spend.month",
+        "{agent} may not call {tool} now. What it may cost would pass the spend cap of the month. "
+        "It is stopped: ask its owner to bring it back.",
+        ("activate_agent", "ask_cap"),
+    ),
+    Code(
+        "spend.currency",
+        "{agent} may not call {tool} like this. What it may cost is in {currency}, for which no "
+        "rate is set. Ask security to set one.",
+        ("ask_rate",),
+    ),
+    Code(
+        "quota.hour",
+        "{tool} waits for a human. {limit} records an hour are allowed, and this call would pass "
+        "them. Wait until {until}, or for a release.",
+        ("wait", "ask_quota"),
+        reason=APPROVAL_REQUIRED,
+    ),
+    Code(
         "rate.busy",
         "This may not go on. The facts behind it changed again and again while it was judged. "
         "Wait a moment and ask again.",
@@ -499,6 +527,9 @@ _ABOUT = {
     "lower_value": ("limit",),
     "wait": ("until",),
     "ask_limit": ("agent", "limit", "window", "scope"),
+    "ask_cap": ("agent", "limit", "window"),
+    "ask_rate": ("currency",),
+    "ask_quota": ("agent", "tool", "limit", "window"),
 }
 
 

@@ -21,9 +21,14 @@ def rate(case: Case) -> Step:
     return passed(Check.RATE)
 
 
-def limits_of(agent: Document, tool: str) -> dict[str, Json]:
+def limits_of(agent: Document, tool: str) -> dict[str, list[Json]]:
     """Calls a minute and an hour: of the agent, and of this tool (None where it has no own)."""
     whole, entry = agent["limits"], agent["allowlist"][tool]
     if any(not isinstance(whole[name], int) for name in LIMITS):
         raise ValueError("a row without limits is not live")
     return {"agent": [whole[name] for name in LIMITS], "tool": [entry.get(name) for name in LIMITS]}
+
+
+def limits_of_system(system: Document) -> list[Json]:
+    """Calls a minute and an hour of all agents together, None where the system has no limit."""
+    return [system.get(name) for name in LIMITS]

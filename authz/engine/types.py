@@ -95,7 +95,8 @@ class Request:
     `chain` names the agents through whom the call was handed on, nearest first.
     `session_opened` says that the session's name is one that Muster gave.
     `inputs` is what the run has read besides, `untrusted` the parameters that the caller says it
-    took from hostile input. `approval` is the release that the caller says it has, "" for none.
+    took from hostile input. `estimate` is what it expects the call to cost: minor units, currency.
+    `approval` is the release that the caller says it has, "" for none.
     """
 
     kind: SubjectKind
@@ -122,6 +123,7 @@ class Request:
     chain: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     untrusted: tuple[str, ...] = ()
+    estimate: tuple[int, str] | None = None
     approval: str = ""
 
 

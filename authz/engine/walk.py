@@ -15,8 +15,10 @@ from authz.engine.flow import flow
 from authz.engine.gate import gate
 from authz.engine.identity import identity
 from authz.engine.policy import policy
+from authz.engine.quota import quota
 from authz.engine.rate import rate
 from authz.engine.reading import NOTHING, Reading, reading_of
+from authz.engine.spend import spend
 from authz.engine.taint import taint
 from authz.engine.types import (
     Check,
@@ -46,8 +48,8 @@ CHECKS: Mapping[Check, CheckFunction | None] = {
     Check.FLOW: flow,
     Check.TAINT: taint,
     Check.RATE: rate,
-    Check.SPEND: None,
-    Check.QUOTA: None,
+    Check.SPEND: spend,
+    Check.QUOTA: quota,
     Check.GATE: gate,
 }
 

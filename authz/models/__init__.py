@@ -1,4 +1,4 @@
-"""Roles, policies and their previews, relationships, catalogues, flow sessions, counters, holds."""
+"""Roles, policies and their previews, relationships, catalogues, flow sessions, limits, holds."""
 
 from authz.models.holds import (
     AccessRequest,
@@ -10,12 +10,14 @@ from authz.models.holds import (
     Release,
     RequestedHold,
 )
+from authz.models.limits import Counter, Movement, Page, Reservation, Stop
 from authz.models.outcomes import ReportedOutcome
 from authz.models.policies import GovernedTool, Policy
 from authz.models.previews import Preview, PreviewDifference
+from authz.models.prices import CurrencyRate, Meter, ModelPrice
 from authz.models.relationships import Relationship
 from authz.models.roles import Role
-from authz.models.sessions import Carried, FlowSession, Usage
+from authz.models.sessions import Carried, FlowSession
 from authz.models.signatures import Signature
 from authz.models.toxic import ToxicCombination
 
@@ -23,12 +25,18 @@ __all__ = [
     "AccessRequest",
     "Callback",
     "Carried",
+    "Counter",
+    "CurrencyRate",
     "FlowSession",
     "GovernedTool",
     "Hold",
     "HoldEdit",
     "HoldVote",
     "KnownDomain",
+    "Meter",
+    "ModelPrice",
+    "Movement",
+    "Page",
     "Policy",
     "Preview",
     "PreviewDifference",
@@ -36,8 +44,9 @@ __all__ = [
     "Release",
     "ReportedOutcome",
     "RequestedHold",
+    "Reservation",
     "Role",
     "Signature",
+    "Stop",
     "ToxicCombination",
-    "Usage",
 ]

@@ -1,4 +1,4 @@
-"""Flow sessions: what one run of an agent has read; and what an agent carries and has used."""
+"""Flow sessions: what one run of an agent has read; and what an agent carries."""
 
 from __future__ import annotations
 
@@ -61,25 +61,3 @@ class Carried(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent} carries {self.fact}"
-
-
-class Usage(models.Model):
-    """Calls of an agent in this minute and this hour: of one tool, or of all ("").
-
-    Windows are counted from 1970 (UTC). Written by `decide_batch` alone.
-    """
-
-    agent = models.CharField(max_length=60)
-    tool = models.CharField(max_length=120, blank=True)
-    minute = models.BigIntegerField(default=0)
-    minute_used = models.BigIntegerField(default=0)
-    hour = models.BigIntegerField(default=0)
-    hour_used = models.BigIntegerField(default=0)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["agent", "tool"], name="usage_once"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.agent} {self.tool}".rstrip()

@@ -107,6 +107,12 @@ class Agent(models.Model):
         blank=True,
         validators=[MaxValueValidator(validators.MAX_INTEGER)],
     )
+    spend_cap_month_minor = models.BigIntegerField(
+        "spend cap a month, minor units",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(validators.MAX_INTEGER)],
+    )
     currency = models.CharField(max_length=3, default="EUR", validators=[validators.currency])
 
     # Record of processing (GDPR article 30; EU AI Act)
@@ -147,7 +153,8 @@ class Agent(models.Model):
                 name="agent_limits_sensible",
                 condition=(Q(rate_per_minute__isnull=True) | Q(rate_per_minute__gte=1))
                 & (Q(rate_per_hour__isnull=True) | Q(rate_per_hour__gte=1))
-                & (Q(spend_cap_minor__isnull=True) | Q(spend_cap_minor__gte=0)),
+                & (Q(spend_cap_minor__isnull=True) | Q(spend_cap_minor__gte=0))
+                & (Q(spend_cap_month_minor__isnull=True) | Q(spend_cap_month_minor__gte=0)),
             ),
             models.CheckConstraint(
                 name="agent_backup_is_another",

@@ -52,6 +52,15 @@ class System(models.Model):
         help_text="Resource ids are personal (an e-mail, an IBAN): the record keeps only a hash.",
     )
     provider = models.CharField(max_length=100, blank=True, validators=[validators.plain_text])
+    rate_per_minute = models.PositiveIntegerField(
+        "calls a minute, of all agents together",
+        null=True,
+        blank=True,
+        help_text="Without one, only the agents' own limits count.",
+    )
+    rate_per_hour = models.PositiveIntegerField(
+        "calls an hour, of all agents together", null=True, blank=True
+    )
     owner = models.ForeignKey(
         Person,
         null=True,

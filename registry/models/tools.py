@@ -69,6 +69,11 @@ class Tool(models.Model):
         help_text="What one call costs at the most",
     )
     currency = models.CharField(max_length=3, default="EUR", validators=[validators.currency])
+    amount_is_cost = models.BooleanField(
+        "its amount is what it costs",
+        default=False,
+        help_text="A purchase: the amount counts against the agent's spend cap.",
+    )
     version = models.PositiveIntegerField(
         default=1, editable=False, help_text="Rises with every change of what the tool is"
     )

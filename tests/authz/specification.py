@@ -92,6 +92,7 @@ def generate_world(choose: Choose) -> tuple[dict[str, Any], list[dict[str, Any]]
         "types": {"thing": {"attributes": {"n": {"type": "long", "source": source}}}},
         "entities": {"thing": {"a": {"n": choose([0, 1, 2])}, "ab": {}}},
         "relationships": [],
+        "rates": choose([{}, {"EUR": "1", "USD": "0.5"}]),
         "roles": {role: [name for name in tools if choose([True, False])] for role in ("r1", "r2")},
         "policies": [
             {"id": one["id"], "text": cedar_text(one), "log_only": one["log_only"]}
@@ -146,6 +147,10 @@ def generate_tool(choose: Choose, systems: dict[str, Any]) -> dict[str, Any]:
         "on_taint": choose(["", "", "hold", "deny"]),
         "secret": choose([[], [], ["m"]]),
         "accesses": accesses,
+        "cost_minor": choose([0, 0, 5]),
+        "money": choose(["EUR", "EUR", "USD"]),
+        "amount_is_cost": choose([False, False, False, True]),
+        "count": choose(["", "", "n"]),
     }
 
 
@@ -196,7 +201,7 @@ def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[
         "tier": choose(TIERS),
         "roles": choose(roles),
         "allowlist": {
-            name: {"narrowing": choose(NARROWINGS)}
+            name: {"narrowing": choose(NARROWINGS), "write_quota_per_hour": choose([None, 5])}
             for name in ("t1", "t2", "t3", "gone")
             if choose([True, True, True, False])
         },
@@ -207,7 +212,7 @@ def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[
         ),
         "client_version": 1,
         "revoked": ["bad"],
-        "limits": {"rate_per_minute": 1, "rate_per_hour": 1},
+        "limits": {"rate_per_minute": 1, "rate_per_hour": 1, "currency": "EUR"},
         "carried": {
             fact: choose(["2026-11-24T00:00:00Z", "2026-11-23T13:00:00Z"])
             for fact in ("tier:confidential", "tier:internal", "taint", "category:c1")
@@ -324,6 +329,7 @@ def _request(choose: Choose) -> dict[str, Any]:
         "session_opened": named.startswith("s-"),
         "inputs": choose(INPUTS),
         "untrusted": choose([[], [], ["r"], ["n", "s"]]),
+        "estimate": choose([None, None, None, (3, "EUR"), (3, "USD"), (3, "XTS"), (0, "XTS")]),
         "mode": choose(["enforce"] * 5 + ["simulate"]),
     }
 
@@ -359,14 +365,14 @@ def obligations(case: Case, tier: str, label: str) -> list[dict[str, str]]:
 
 def walk(case: Case) -> tuple[list[str], str, str]:
     statuses, held = [], ""
-    for name in CHECKS[:10]:
+    for name in CHECKS:
         status, code = globals()[f"check_{name}"](case)
         statuses.append(status)
         if status == "held":
             held = held or code
         elif code:
             return statuses + ["not_reached"] * (13 - len(statuses)), "deny", code
-    return statuses + ["not_built"] * 3, "hold" if held else "allow", held
+    return statuses, "hold" if held else "allow", held
 
 
 Outcome = tuple[str, str]  # a status, and the code if it refuses
@@ -860,4 +866,31 @@ def stopped(case: Case, code: str) -> Outcome:
 
 
 def check_rate(case: Case) -> Outcome:
+    return PASSED if is_agent(case) else NOTHING
+
+
+def check_spend(case: Case) -> Outcome:
+    if not is_agent(case):
+        return NOTHING
+    tool, estimate = tool_of(case), case.request["estimate"] or (0, "EUR")
+    known = {"EUR", *case.docs["world"]["rates"]}
+    for minor, currency in ((tool["cost_minor"], tool["money"]), estimate):
+        if minor and currency not in known:
+            return refused("spend.currency")
+    if not tool["amount_is_cost"]:
+        return PASSED
+    if tool["amount"] == "" or "n" not in case.request["parameters"]:
+        return "error", "spend.error"
+    unknown = case.request["parameters"]["n"] and tool["money"] not in known
+    return refused("spend.currency") if unknown else PASSED
+
+
+def check_quota(case: Case) -> Outcome:
+    if not is_agent(case):
+        return NOTHING
+    entry = agent_of(case)["allowlist"][case.request["tool"]]
+    return PASSED if entry.get("write_quota_per_hour") else NOTHING
+
+
+def check_gate(case: Case) -> Outcome:
     return PASSED if is_agent(case) else NOTHING

@@ -317,6 +317,8 @@ def test_metadata(client, settings):
         "search_subject_endpoint": "https://muster.example/access/v1/search/subject",
         "search_resource_endpoint": "https://muster.example/access/v1/search/resource",
         "search_action_endpoint": "https://muster.example/access/v1/search/action",
+        "access_request_endpoint": "https://muster.example/access/v1/requests",
+        "capabilities": ["urn:openid:authzen:capability:access-request"],
     }
 
 

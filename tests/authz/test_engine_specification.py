@@ -126,6 +126,8 @@ REACHED = {
     "taint.address",
     "taint.parameter",
     "taint.denied",
+    "spend.currency",
+    "spend.error",
 }
 
 

@@ -1,0 +1,60 @@
+"""The eleventh check: what a call may cost is reserved before it runs.
+
+The walk works out how much; `authz.decide_batch` reserves it, and refuses what would pass the cap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from authz.engine.case import Case, not_applicable, passed, refused
+from authz.engine.money import UnknownCurrency, convert
+from authz.engine.projection import amount_of
+from authz.engine.types import Check, Document, Request, Step
+
+
+def spend(case: Case) -> Step:
+    """A cost that cannot be worked out in the agent's currency cannot be kept under its cap."""
+    if not case.is_agent or case.tool is None:
+        return not_applicable(Check.SPEND)
+    try:
+        cost_of(case.request, case.tool, case.subject, rates_of(case.world.document))
+    except UnknownCurrency as error:
+        return refused(case, "spend.currency", currency=error.currency)
+    return passed(Check.SPEND)
+
+
+def rates_of(world: Document) -> Mapping[str, str]:
+    """What each currency is worth; nothing where the installation has set no rate."""
+    rates: Mapping[str, str] = world.get("rates") or {}
+    return rates
+
+
+def cost_of(request: Request, tool: Document, agent: Document, rates: Mapping[str, str]) -> int:
+    """What the call may cost at the most, in minor units of the agent's currency.
+
+    The larger of the tool's ceiling and what the caller estimates; the amount of a purchase is
+    such an estimate. Raises `UnknownCurrency`.
+    """
+    into = str(agent["limits"].get("currency") or "EUR")
+    ceiling = int(tool.get("cost_minor") or 0)
+    largest = convert(ceiling, str(tool.get("money") or into), into, rates)
+    if request.estimate is not None:
+        largest = max(largest, convert(*request.estimate, into, rates))
+    if tool.get("amount_is_cost"):
+        largest = max(largest, _amount(request, tool, into, rates))
+    return largest
+
+
+def _amount(request: Request, tool: Document, into: str, rates: Mapping[str, str]) -> int:
+    """The amount of a purchase; one that does not say what it costs is no cost, but an error."""
+    amount = abs(amount_of(tool, request.parameters))
+    return convert(amount, _currency(request, tool), into, rates)
+
+
+def _currency(request: Request, tool: Document) -> str:
+    named = str(tool.get("currency") or "")
+    value = request.parameters.get(named) if named else None
+    if value is None:
+        return str(tool.get("money") or "")
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,43 @@
+"""Money after the decision: what a call has cost, what was never said, what is free again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from authz.models import Reservation
+
+
+def settle(*, decision: UUID, agent: str, cost_minor: int) -> bool:
+    """Put what a call has cost in the place of what was reserved; whether its agent must stop."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT authz.settle(%s, %s, %s)", [decision, agent, cost_minor])
+        return bool(cursor.fetchone()[0])
+
+
+def free_reservation(*, decision: UUID) -> bool:
+    """Give back what was reserved for a call that will never run; whether there was any."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT authz.free_reservation(%s)", [decision])
+        return bool(cursor.fetchone()[0])
+
+
+def time_out_reservation(decision: UUID, now: datetime) -> bool:
+    """End one reservation that is due at `now`: whether it was. Done twice, it is done once.
+
+    Nobody said what the call has cost, so it counts at the ceiling; what was released and never
+    ran has cost nothing.
+    """
+    if Reservation.objects.unused(now).filter(pk=decision).exists():
+        return free_reservation(decision=decision)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT authz.time_out_reservation(%s, %s)", [decision, now])
+        return bool(cursor.fetchone()[0])
+
+
+def settle_overdue(now: datetime) -> int:
+    """End every reservation that is due at `now`, each in a transaction of its own."""
+    due = [*Reservation.objects.due(now), *Reservation.objects.unused(now)]
+    return sum(time_out_reservation(one.decision, now) for one in due)
