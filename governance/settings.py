@@ -337,9 +337,12 @@ MUSTER_SWEEPS = {
     "asked": 15.0,
     "callbacks": 60.0,
     "holds": 30.0,
+    "limits": 15.0,
     "notices": 20.0,
     "previews": 6 * 3600.0,
+    "reservations": 30.0,
     "runs": 6 * 3600.0,
+    "stopped": 15.0,
     "suspensions": 15.0,
 }
 # Every periodic job of the installation stands here and nowhere else.

@@ -36,13 +36,15 @@ Facts = Mapping[str, Any]
 
 _WHY = {
     "gate.amount": "above the amount that runs alone",
+    "gate.amount_unknown": "the amount is not known",
+    "gate.records_unknown": "how many records is not known",
     "gate.sum": "a sum that no longer runs alone",
     "gate.records": "many records at once",
     "gate.destructive": "destructive in production",
     "gate.grant": "grants permission",
     "gate.domain": "to a domain never used before",
     "gate.currency": "a currency without a rate",
-    "quota.used": "write quota used up",
+    "quota.hour": "write quota of the hour used up",
 }
 _WHY_BY_CHECK = {
     "taint": "after untrusted input",

@@ -52,7 +52,7 @@ _words: dict[str, Words] = {
     ),
     "limit.reached": Words(
         "{agent} has reached a limit",
-        "{agent} has reached its {kind} limit{on}. Calls beyond it are denied.",
+        "{agent}{on}: {kind}. Calls beyond it are denied. You are told once for each window.",
         "/agents/{agent}/",
     ),
 }

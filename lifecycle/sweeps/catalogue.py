@@ -7,13 +7,15 @@ from uuid import UUID
 
 from django.conf import settings
 
+from authz import selectors as limits
 from authz import services as authorization
 from authz.enums import HoldState
 from authz.errors import HoldDecided
 from authz.models import Callback, Hold
-from authz.services import callbacks, holds
+from authz.services import callbacks, holds, spending, stops
 from lifecycle.inbox import asked
 from lifecycle.models import SweepRun
+from lifecycle.notices import limits as paging
 from lifecycle.notices import services as notices
 from lifecycle.sweeps.registry import Key, Sweep, register
 from lifecycle.switch import selectors as switch
@@ -74,6 +76,22 @@ def _send_callback(key: Key, now: datetime) -> bool:
     return callbacks.send_callback(callback_id=UUID(str(key)))
 
 
+def _stopped(now: datetime) -> list[str]:
+    return [agent for agent, _ in limits.stopped_agents()]
+
+
+def _suspend(key: Key, now: datetime) -> bool:
+    return stops.suspend_one(str(key))
+
+
+def _due_reservations(now: datetime) -> list[str]:
+    return [str(decision) for decision in limits.due_reservations(now)]
+
+
+def _time_out(key: Key, now: datetime) -> bool:
+    return spending.time_out_reservation(UUID(str(key)), now)
+
+
 SWEEPS = (
     Sweep("asked", "Tells people that an action waits for them.", asked.due, asked.tell),
     Sweep(
@@ -82,6 +100,19 @@ SWEEPS = (
         _due_callbacks,
         _send_callback,
     ),
+    Sweep(
+        "limits",
+        "Pages those who answer for an agent that has reached a limit.",
+        paging.due,
+        paging.tell,
+    ),
+    Sweep(
+        "reservations",
+        "Counts money at its ceiling where nobody said in time what a call has cost.",
+        _due_reservations,
+        _time_out,
+    ),
+    Sweep("stopped", "Suspends agents that a limit has stopped.", _stopped, _suspend),
     Sweep("holds", "Ends holds that nobody answered in time.", _over_holds, _expire_hold),
     Sweep(
         "notices",

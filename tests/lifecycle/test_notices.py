@@ -16,6 +16,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authz.decide import decide
 from governance.kernel.errors import GovernanceError, Invalid
 from lifecycle import sweeps
 from lifecycle.models import Channel, Delivery, Notice, Wishes
@@ -25,6 +26,7 @@ from registry import services as register
 from registry.enums import AgentState, Employment, GroupName
 from registry.models import Person
 from registry.permissions import Automatic
+from tests.factories.authz import make_desk
 from tests.factories.registry import make_agent, make_person, make_system, security
 
 pytestmark = pytest.mark.django_db
@@ -528,3 +530,41 @@ def test_others_channels_are_out_of_reach(client: Client) -> None:
     assert client.post(f"/notices/channels/{channel.pk}/").status_code == 404
     channel.refresh_from_db()
     assert channel.removed_at is None
+
+
+# Limits
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rate_limit_pages_once_for_each_window() -> None:
+    desk = make_desk(agent_fields={"rate_per_minute": 2, "rate_per_hour": 100})
+    for _ in range(6):
+        decide([desk.ask()], desk.caller)
+
+    runs = [sweeps.run_sweep("limits") for _ in range(2)]
+
+    (notice,) = Notice.objects.filter(code="limit.reached")
+    assert [run and run.done for run in runs] == [1, 0]
+    assert (notice.person, notice.severity) == (desk.owner, "page")
+    assert notice.text.startswith(f"{desk.agent.slug}")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_limit_stops_is_suspended_and_paged_as_one(monkeypatch: Any) -> None:
+    monkeypatch.setattr("authz.services.stops.suspend_stopped", lambda *_: 0)
+    desk = make_desk(
+        agent_fields={"spend_cap_minor": 100, "rate_per_minute": 99},
+        tool_fields={"cost_minor": 90},
+    )
+    for _ in range(3):
+        decide([desk.ask()], desk.caller)
+    before = type(desk.agent).objects.get(pk=desk.agent.pk).state
+
+    for _ in range(2):
+        for name in ("limits", "stopped", "limits"):
+            sweeps.run_sweep(name)
+
+    desk.agent.refresh_from_db()
+    paged = [each.code for each in Notice.objects.filter(person=desk.owner, severity="page")]
+    assert (before, desk.agent.state) == ("active", "suspended")
+    assert paged == ["agent.suspended"]
