@@ -54,7 +54,7 @@ _GROUPS = (
         "",
         (
             Page("Home", "home", "home", short="Home"),
-            Page("Inbox", "inbox", "inbox", short="Inbox"),
+            Page("Inbox", "inbox", "inbox", covers=("inbox_edit", "deciding"), short="Inbox"),
             Page("My agents", "agents", "agents", covers=("agent",), short="Agents"),
             Page("Register an agent", "agent_register", "proof"),
             Page("Notices", "notices", "clock", covers=("channels", "mails")),

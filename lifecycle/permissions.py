@@ -18,3 +18,9 @@ def check_can_suspend_many(by: Person) -> None:
     """Stop every agent of an owner, a system or a tool, or all of them."""
     if not in_group(by, GroupName.SECURITY):
         raise NotAllowed("Only security may suspend many agents at once.")
+
+
+def check_can_see_habits(by: Person) -> None:
+    """See how fast others decide, and how often they say yes."""
+    if not in_group(by, GroupName.SECURITY):
+        raise NotAllowed("Only security sees how people decide.")

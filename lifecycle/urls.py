@@ -28,6 +28,7 @@ urlpatterns = [
     path("agents/<str:slug>/suspend/", views.suspend, name="agent_suspend"),
     path("agents/<str:slug>/resume/", views.resume, name="agent_resume"),
     path("inbox/", inbox.inbox, name="inbox"),
+    path("inbox/deciding/", inbox.how_people_decide, name="deciding"),
     path("inbox/<str:key>/edit/", inbox.edit, name="inbox_edit"),
     path("inbox/<str:key>/<slug:word>/", inbox.answer, name="inbox_answer"),
     path("admin/inbox/", admin.site.admin_view(inbox.inbox_in_admin), name="admin_inbox"),

@@ -23,7 +23,7 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One parameter to edit. `kind` is what the value is: text, money, or JSON."""
+    """One parameter to edit. `kind` is what the value is: a currency, text, or JSON."""
 
     name: str
     value: str
@@ -47,13 +47,14 @@ class Change:
 
 def fields_of(parameters: Facts, tool: Tool | None) -> list[Field]:
     """The fields of the form, in the order in which the parameters are shown."""
-    digits = minor_digits(currency_of(parameters, tool))
-    return [_field(row, tool, digits) for row in rows_of(parameters, tool)]
+    currency = currency_of(parameters, tool)
+    return [_field(row, tool, currency) for row in rows_of(parameters, tool)]
 
 
-def _field(row: Row, tool: Tool | None, digits: int) -> Field:
+def _field(row: Row, tool: Tool | None, currency: str) -> Field:
     if _is_money(row.name, row.value, tool):
-        return Field(row.name, f"{Decimal(row.value).scaleb(-digits):.{digits}f}", "money")
+        digits = minor_digits(currency)
+        return Field(row.name, f"{Decimal(row.value).scaleb(-digits):.{digits}f}", currency)
     if isinstance(row.value, str):
         lines = min(MOST_LINES, row.value.count("\n") + len(row.value) // 80 + 1)
         return Field(row.name, row.value, "text", lines)

@@ -17,14 +17,16 @@ from authz.services import holds as authorization
 from governance.kernel import clock
 from governance.kernel.errors import Conflict, GovernanceError, Invalid, NotFound
 from governance.words import number_word
-from lifecycle.inbox import entries, holds
+from lifecycle.inbox import deciding, entries, holds
 from lifecycle.inbox.answers import Reply
 from lifecycle.inbox.answers import answer as give
 from lifecycle.inbox.editing import PREFIX, compared, edited
 from lifecycle.inbox.second_factor import second_factor_at
 from lifecycle.inbox.showing import shown
+from lifecycle.permissions import check_can_see_habits
 from registry.models import Person
 from registry.people import signed_in
+from registry.permissions import can
 
 KEYS = (
     ("J", "next"),
@@ -56,6 +58,14 @@ def inbox_in_admin(request: HttpRequest) -> HttpResponse:
     return render(request, "admin/inbox.html", context)
 
 
+@login_required
+@require_GET
+def how_people_decide(request: HttpRequest) -> HttpResponse:
+    """Do people still read what they approve, and what piles up?"""
+    check_can_see_habits(signed_in(request))
+    return render(request, "lifecycle/deciding.html", deciding.page())
+
+
 def _context(person: Person, key: str, place: str) -> dict[str, Any]:
     queue = entries.queue_of(person)
     waiting = entries.chosen(queue, key)
@@ -64,6 +74,8 @@ def _context(person: Person, key: str, place: str) -> dict[str, Any]:
     return {
         "queue": queue,
         "count": count,
+        "habit": deciding.habit_of(person),
+        "sees_habits": not can(check_can_see_habits, person),
         "title": _title(count),
         "item": shown(waiting, person) if waiting else None,
         "gone": bool(key) and waiting is None,
