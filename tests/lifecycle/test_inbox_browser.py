@@ -59,7 +59,11 @@ def ask(desk: Desk, **changed: Any) -> Any:
 
 def hold_of(desk: Desk, **changed: Any) -> Hold:
     given: dict[str, Any] = {
-        "parameters": {"claim": "CL-20931", "amount": 124_000, "note": "Goodwill"},
+        "parameters": {
+            "claim": "CL-20931",
+            "amount": 124_000,
+            "note": "\n Goodwill,\nkitchen floor ",
+        },
         "reasoning": "The customer was promised a refund by phone.",
     }
     return Hold.objects.get(pk=ask(desk, **(given | changed)).settled["hold"]["id"])
@@ -115,7 +119,7 @@ def test_a_refund_is_held_edited_approved_and_runs_once(browser: Browser, live_s
     # A key alone never approves money; the agent's retry runs once, and only as edited.
     release = Release.objects.get(hold=hold)
     assert focused.startswith("Approve €1,240.00")
-    edited = {"claim": "CL-20931", "amount": 75_000, "note": "Goodwill"}
+    edited = {"claim": "CL-20931", "amount": 75_000, "note": "\n Goodwill,\nkitchen floor "}
     as_asked = edited | {"amount": 124_000}
     tries = [(as_asked, str(release.pk)), (edited, str(release.pk)), (edited, str(release.pk))]
     answers = [ask(desk, parameters=given, approval=which) for given, which in tries]
