@@ -13,8 +13,10 @@ from django.utils.functional import SimpleLazyObject
 
 from audit.enums import Mark as MarkName
 from audit.models import Mark
+from lifecycle.inbox.entries import waiting_count
 from registry.enums import Employment, GroupName
 from registry.models import Person
+from registry.permissions import OPERATORS, in_group
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,11 @@ class Page:
     query: str = ""
     short: str = ""
     staff: bool = False
+    operators: bool = False
     url: str = ""
     here: bool = False
+    # What stands beside the word; asked for where it is shown, and nowhere else.
+    count: Any = 0
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,10 @@ _GROUPS = (
         "",
         (
             Page("Home", "home", "home", short="Home"),
+            Page("Inbox", "inbox", "inbox", covers=("inbox_edit", "deciding"), short="Inbox"),
             Page("My agents", "agents", "agents", covers=("agent",), short="Agents"),
-            Page("Register an agent", "agent_register", "proof", short="Register"),
+            Page("Register an agent", "agent_register", "proof"),
+            Page("Notices", "notices", "clock", covers=("channels", "mails")),
         ),
     ),
     Group(
@@ -71,6 +78,7 @@ _GROUPS = (
             Page("Simulator", "simulator", "more"),
             Page("Coverage", "coverage", "systems"),
             Page("People", "people", "grants"),
+            Page("Suspended", "suspended", "stop", covers=("suspend_many", "suspension")),
         ),
     ),
     Group(
@@ -78,6 +86,7 @@ _GROUPS = (
         (
             Page("Trail", "trail", "trail", covers=("record",), short="Trail"),
             Page("Unregistered callers", "callers", "search"),
+            Page("Sweeps", "sweeps", "clock", operators=True),
             Page("Admin", "admin:index", "key", staff=True),
         ),
     ),
@@ -148,14 +157,31 @@ def navigation(request: HttpRequest) -> tuple[Group, ...]:
 
 
 def _placed(page: Page, request: HttpRequest) -> Page:
-    if page.staff and not getattr(request.user, "is_staff", False):
+    if not _is_open(page, request):
         return page
     try:
         url = reverse(page.name)
     except NoReverseMatch:
         return page
     url = f"{url}?{page.query}" if page.query else url
-    return replace(page, url=url, here=_is_here(page, request))
+    count = SimpleLazyObject(lambda: _count(request)) if page.name == "inbox" else 0
+    return replace(page, url=url, here=_is_here(page, request), count=count)
+
+
+def _is_open(page: Page, request: HttpRequest) -> bool:
+    person = request.user
+    if page.operators:
+        return isinstance(person, Person) and in_group(person, *OPERATORS)
+    return not page.staff or bool(getattr(person, "is_staff", False))
+
+
+def _count(request: HttpRequest) -> int:
+    """How much waits for who looks; counted once for a page, which may show it twice."""
+    kept: int | None = getattr(request, "waiting_count", None)
+    if kept is None:
+        kept = waiting_count(request.user) if isinstance(request.user, Person) else 0
+        request.waiting_count = kept  # type: ignore[attr-defined]
+    return kept
 
 
 def _is_here(page: Page, request: HttpRequest) -> bool:

@@ -32,11 +32,16 @@ def money(minor: int | None, currency: str = "EUR") -> str:
     """Minor units as an amount: `€1,240.00`."""
     if minor is None:
         return "not known"
-    digits = 0 if currency in _WITHOUT_MINOR else 2
+    digits = minor_digits(currency)
     amount = f"{abs(Decimal(minor).scaleb(-digits)):,.{digits}f}"
     sign = "−" if minor < 0 else ""
     symbol = _SYMBOLS.get(currency)
     return f"{sign}{symbol}{amount}" if symbol else f"{sign}{currency}\u00a0{amount}"
+
+
+def minor_digits(currency: str) -> int:
+    """How many digits of an amount in minor units stand after the point."""
+    return 0 if currency in _WITHOUT_MINOR else 2
 
 
 def percent(share: float | None) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from django.contrib import admin
 from django.urls import path
 
 from lifecycle import views
+from lifecycle.inbox import views as inbox
+from lifecycle.notices import views as notices
+from lifecycle.sweeps import views as sweeps
+from lifecycle.switch import views as switch
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -22,4 +27,19 @@ urlpatterns = [
     path("agents/<str:slug>/secret/", views.new_secret, name="agent_secret"),
     path("agents/<str:slug>/suspend/", views.suspend, name="agent_suspend"),
     path("agents/<str:slug>/resume/", views.resume, name="agent_resume"),
+    path("inbox/", inbox.inbox, name="inbox"),
+    path("inbox/deciding/", inbox.how_people_decide, name="deciding"),
+    path("inbox/<str:key>/edit/", inbox.edit, name="inbox_edit"),
+    path("inbox/<str:key>/<slug:word>/", inbox.answer, name="inbox_answer"),
+    path("admin/inbox/", admin.site.admin_view(inbox.inbox_in_admin), name="admin_inbox"),
+    path("notices/", notices.notices, name="notices"),
+    path("notices/read/", notices.read, name="notices_read"),
+    path("notices/channels/", notices.channels, name="channels"),
+    path("notices/channels/<uuid:channel_id>/", notices.remove_channel, name="channel_remove"),
+    path("notices/again/<int:delivery_id>/", notices.try_again, name="notice_again"),
+    path("mail/", notices.mails, name="mails"),
+    path("sweeps/", sweeps.sweeps, name="sweeps"),
+    path("suspended/", switch.suspended, name="suspended"),
+    path("suspended/many/", switch.suspend_many, name="suspend_many"),
+    path("suspended/many/<int:pk>/", switch.suspension, name="suspension"),
 ]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -22,7 +21,7 @@ from django.utils import timezone
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from governance import pictures, words
+from governance import pictures, unseen, words
 
 register = template.Library()
 
@@ -222,6 +221,18 @@ def when(
 
 
 @register.simple_tag
+def time_left(until: dt.datetime, now: dt.datetime) -> SafeString:
+    """How long until an instant, loud within the last hour, inside `<time>`."""
+    left = until - now
+    if left <= dt.timedelta():
+        return format_html('<span class="faint">over</span>')
+    late = " late" if left <= dt.timedelta(hours=1) else ""
+    written = until.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    said = words.duration(left)
+    return format_html('<time class="left{}" datetime="{}">{}</time>', late, written, said)
+
+
+@register.simple_tag
 def zone() -> str:
     """The reader's zone, for the head of a column: `CET`."""
     return timezone.localtime().strftime("%Z")
@@ -290,8 +301,8 @@ def error_summary(form: Any) -> SafeString:
 
 @register.filter
 def shown(value: object) -> SafeString:
-    """Text as it is, with every character that cannot be seen told by code point and name."""
-    return format_html_join("", "{}", ((_seen(character),) for character in str(value)))
+    """Text as it is; characters that are unseen or look like others, by code point and name."""
+    return format_html_join("", "{}", ((_told(each),) for each in unseen.pieces(str(value))))
 
 
 @register.inclusion_tag("parts/params.html")
@@ -366,11 +377,10 @@ def _kind(bound: BoundField) -> str:
     return "check" if isinstance(bound.field.widget, CheckboxInput) else "plain"
 
 
-def _seen(character: str) -> SafeString | str:
-    if character in "\n\t " or unicodedata.category(character)[0] not in "CZ":
-        return conditional_escape(character)
-    named = unicodedata.name(character, "unnamed character").lower()
-    return format_html('<span class="unseen">U+{} {}</span>', f"{ord(character):04X}", named)
+def _told(piece: unseen.Piece) -> SafeString | str:
+    if not piece.name:
+        return conditional_escape(piece.text)
+    return format_html('<span class="unseen">{}</span>', piece.name)
 
 
 def _written(value: object) -> str:

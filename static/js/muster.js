@@ -28,18 +28,22 @@
   const reveal = (root) => {
     root.querySelectorAll("[data-copy], [data-js]").forEach((button) => { button.hidden = false; });
     root.querySelectorAll("[data-keys]").forEach(tell);
+    root.querySelectorAll("form[data-count]").forEach(tally);
   };
 
   const typing = (target) => target.closest?.("input, textarea, select, [contenteditable]");
 
   const press = (event) => {
     if (keysOff() || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    /* On a link or a button, Enter is its own. */
+    if (event.key === "Enter" && event.target.closest?.("a, button, summary, [tabindex]")?.matches("a, button, summary")) return;
     const key = CSS.escape(event.key.toLowerCase());
     const target = document.querySelector(`main [data-key="${key}"]:not([disabled])`)
       ?? document.querySelector(`[data-key="${key}"]:not([disabled])`);
     if (!target) return;
     event.preventDefault();
-    if (target.matches("input, textarea, select")) target.focus();
+    /* What is marked so is reached by its key, and set off by a second one. */
+    if (target.matches("input, textarea, select, [data-key-focus]")) target.focus();
     else target.click();
   };
 
@@ -65,6 +69,27 @@
     area.focus();
     area.setSelectionRange(place, place);
   };
+
+  /* A form whose buttons say how many are ticked, and one box that ticks all. */
+  const tally = (form) => {
+    const boxes = [...form.querySelectorAll("input[type=checkbox][name]")];
+    const ticked = boxes.filter((box) => box.checked).length;
+    form.querySelectorAll("[data-counted]").forEach((place) => { place.textContent = String(ticked); });
+    form.querySelectorAll("[data-all]").forEach((all) => {
+      all.hidden = false;
+      all.checked = ticked === boxes.length;
+      all.indeterminate = ticked > 0 && ticked < boxes.length;
+    });
+  };
+
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest?.("form[data-count]");
+    if (!form) return;
+    if (event.target.matches("[data-all]")) {
+      form.querySelectorAll("input[type=checkbox][name]").forEach((box) => { box.checked = event.target.checked; });
+    }
+    tally(form);
+  });
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("[data-caret]");

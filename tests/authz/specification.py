@@ -400,10 +400,6 @@ def walk(case: Case) -> tuple[list[str], str, str]:
 Outcome = tuple[str, str]  # a status, and the code if it refuses
 
 
-def not_built(case: Case) -> Outcome:
-    return "not_built", ""
-
-
 PASSED = ("passed", "")
 NOTHING = ("not_applicable", "")
 

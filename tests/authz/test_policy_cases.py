@@ -355,7 +355,7 @@ def test_every_step_is_recorded_by_who_did_it(desk, ann, ben, mark, records_afte
     services.propose_draft(policy_id=saved.pk, by=ann, seen=1)
     services.reject_policy(policy_id=saved.pk, by=ben, answer="Too wide.")
 
-    recorded = records_after(before)
+    recorded = records_after(before, kind="policy")
     did = [(_did(one), one["actor"]) for one in recorded]
     assert did == [
         ("policy_drafted", ann.pid),

@@ -14,7 +14,7 @@ from governance.kernel.errors import GovernanceError, NotAllowed
 from registry import guard, reach, rules, services
 from registry.enums import AgentState, Employment, GroupName, Tier
 from registry.errors import AgentNotActive, Incomplete, NotCleared, ReachChanged, WrongState
-from registry.models import Agent, Clearance, Person
+from registry.models import Agent, Clearance, Person, System
 from tests.factories.registry import (
     SWEEP,
     make_agent,
@@ -30,7 +30,7 @@ S = AgentState
 
 ROLES = (
     "owner", "backup", "security", "dpo", "source_owner", "auditor", "platform_admin", "stranger",
-    "owner_in_security", "left",
+    "owner_in_security", "left", "owner_of_its_system",
 )  # fmt: skip
 
 # How a person tries to bring an agent to a state.
@@ -50,6 +50,7 @@ MOVES = {
 }
 
 EDITORS = {"owner", "security", "platform_admin", "owner_in_security"}
+SUSPENDERS = EDITORS | {"backup", "owner_of_its_system"}
 ENDERS = {"owner", "security", "owner_in_security"}
 # Who may, where the state allows it; the agents are internal, and cleared where it matters.
 WHO = {
@@ -57,8 +58,8 @@ WHO = {
     (S.DRAFT, S.IN_REVIEW): EDITORS,
     (S.IN_REVIEW, S.ACTIVE): ENDERS,
     (S.SUSPENDED, S.ACTIVE): {"security"},
-    (S.ACTIVE, S.SUSPENDED): EDITORS,
-    (S.SUSPENDED, S.SUSPENDED): EDITORS,
+    (S.ACTIVE, S.SUSPENDED): SUSPENDERS,
+    (S.SUSPENDED, S.SUSPENDED): SUSPENDERS,
     (S.DECOMMISSIONING, S.DECOMMISSIONED): ENDERS,
     **{(state, S.DECOMMISSIONING): ENDERS for state in (S.DRAFT, S.IN_REVIEW)},
     **{(state, S.DECOMMISSIONING): ENDERS for state in (S.ACTIVE, S.SUSPENDED)},
@@ -68,9 +69,12 @@ WHO = {
 def people_around(agent: Agent) -> dict[str, Person]:
     """Someone in each role towards `agent`."""
     groups = ("security", "dpo", "source_owner", "auditor", "platform_admin")
+    source_owner = make_person(GroupName.SOURCE_OWNER)
+    System.objects.filter(tools__allowlisted__agent=agent).update(owner=source_owner)
     return {
         "owner": agent.owner,
         "backup": agent.backup_owner,
+        "owner_of_its_system": source_owner,
         "stranger": make_person(),
         "left": make_person(GroupName.SECURITY, employment="left", last_day="2026-01-01"),
         **{name: make_person(GroupName(name)) for name in groups},
@@ -248,7 +252,7 @@ def test_suspending_twice_records_once(mark, records_after) -> None:
     services.suspend_agent(agent_id=agent.pk, by=SWEEP, reason="Over its cap.")
     services.suspend_agent(agent_id=agent.pk, by=agent.owner, reason="Again.")
 
-    assert [(r["actor"], r["agent"]) for r in records_after(marked)] == [
+    assert [(r["actor"], r["agent"]) for r in records_after(marked, kind="registry")] == [
         ("system:sweep", agent.slug)
     ]
     assert Agent.objects.get(pk=agent.pk).state_reason == "Over its cap."

@@ -78,7 +78,7 @@ def test_agreeing_applies_and_records(mark, records_after) -> None:
 
     system = System.objects.get(slug=change.target)
     assert (system.tier, system.description) == ("public", "Said better.")
-    assert [r["actor"] for r in records_after(marked)] == [second.pid, second.pid]
+    assert [r["actor"] for r in records_after(marked, kind="registry")] == [second.pid, second.pid]
     change.refresh_from_db()
     assert (change.state, change.decided_by) == (ChangeState.AGREED, second)
 

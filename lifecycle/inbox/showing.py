@@ -1,0 +1,130 @@
+"""What the inbox shows of one thing that waits, by its kind. Nothing is changed here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.urls import reverse
+
+from governance.kernel.errors import NotFound
+from governance.kernel.waiting import Waiting
+from lifecycle.inbox import holds
+from lifecycle.inbox.editing import fields_of
+from lifecycle.inbox.entries import split
+from registry import changes
+from registry import waiting as register
+from registry.models import Agent, Person, ProposedChange
+from registry.pictures import picture_of
+from registry.reach import PREFETCH, reach_of
+
+MOST_CHARACTERS = 2_000
+MOST_LINES = 40
+
+
+def shown(waiting: Waiting, person: Person) -> dict[str, Any]:
+    """Everything that the article of one thing shows."""
+    kind, name = split(waiting.key)
+    return {"waiting": waiting, "template": f"lifecycle/inbox/_{kind}.html"} | _SHOWN[kind](
+        name, person
+    )
+
+
+def _change(name: str, person: Person) -> dict[str, Any]:
+    found = register.answerable(person).filter(pk=int(name)).first()
+    if found is None:
+        raise NotFound()
+    return {
+        "change": found,
+        "differences": differences(found),
+        "own": found.proposed_by_id == person.pk,
+        "why_not": changes.can_agree(found, person),
+        "page": page_of(found),
+        **_agent(found.agent),
+    }
+
+
+def differences(change: ProposedChange) -> list[tuple[str, str, str]]:
+    """What differs, field by field, as text."""
+    keys = sorted({*change.before, *change.after})
+    return [
+        (key, _text(change.before.get(key)), _text(change.after.get(key)))
+        for key in keys
+        if change.before.get(key) != change.after.get(key)
+    ]
+
+
+def _text(value: Any) -> str:
+    if value is None or value in ("", [], {}):
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, indent=None, sort_keys=True)
+
+
+def page_of(change: ProposedChange) -> tuple[str, str] | None:
+    """Where the thing that changes is seen whole: its address and a word for it."""
+    if change.kind.startswith("policy."):
+        return reverse("policy", args=[change.target]), f"policy {change.target}"
+    if change.agent:
+        return reverse("agent", args=[change.agent]), change.agent
+    if change.kind.startswith("system."):
+        return reverse("system", args=[change.target.split("/")[0]]), change.target
+    return None
+
+
+def _review(name: str, person: Person) -> dict[str, Any]:
+    agent = register.reviewable(person).filter(slug=name).prefetch_related(*PREFETCH).first()
+    if agent is None:
+        raise NotFound()
+    reach = reach_of(agent)
+    entries = list(agent.allowlist.select_related("tool__system"))
+    return {
+        "agent": agent,
+        "reach": reach,
+        "entries": entries,
+        "picture": picture_of(agent.slug, reach),
+        "why_not": register.why_not_review(agent, person),
+    }
+
+
+def clipped(words: str) -> tuple[str, bool]:
+    """Words of an agent as far as a page shows them, and whether something was left out."""
+    text = "\n".join(words[: MOST_CHARACTERS + 1].splitlines()[:MOST_LINES])[:MOST_CHARACTERS]
+    return text, len(text) < len(words.rstrip("\n"))
+
+
+def _hold(name: str, person: Person) -> dict[str, Any]:
+    found = holds.one(name, person)
+    words, cut = clipped(found["held"].reasoning)
+    return found | {
+        "words": words,
+        "cut": cut,
+        "fields": fields_of(found["held"].parameters, found["tool"]),
+        **_agent(found["hold"].agent),
+    }
+
+
+def _batch(name: str, person: Person) -> dict[str, Any]:
+    found = holds.batch(name, person)
+    said = [(*clipped(words), many) for words, many in found["words"]]
+    return found | {"words": said, **_agent(found["holds"][0].agent)}
+
+
+def _agent(slug: str) -> dict[str, Any]:
+    agent = (
+        Agent.objects.select_related("owner").filter(slug=slug).prefetch_related(*PREFETCH).first()
+    )
+    if agent is None:
+        return {}
+    reach = reach_of(agent)
+    return {"agent": agent, "reach": reach, "picture": picture_of(agent.slug, reach)}
+
+
+_SHOWN: dict[str, Callable[[str, Person], dict[str, Any]]] = {
+    holds.HOLD: _hold,
+    holds.BATCH: _batch,
+    register.CHANGE: _change,
+    register.REVIEW: _review,
+}

@@ -1,0 +1,133 @@
+"""Every sweep of the installation, in one place."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+
+from authz import selectors as limits
+from authz import services as authorization
+from authz.enums import HoldState
+from authz.errors import HoldDecided
+from authz.models import Callback, Hold
+from authz.services import callbacks, holds, spending, stops
+from lifecycle.inbox import asked
+from lifecycle.models import SweepRun
+from lifecycle.notices import limits as paging
+from lifecycle.notices import services as notices
+from lifecycle.sweeps.registry import Key, Sweep, register
+from lifecycle.switch import selectors as switch
+from lifecycle.switch.services import handle_order
+
+
+def register_all() -> None:
+    """Make every sweep known, once the models are there."""
+    for sweep in SWEEPS:
+        register(sweep)
+
+
+def _old_previews(now: datetime) -> list[str]:
+    return [str(pk) for pk in authorization.previews_to_forget(_preview_limit(now))]
+
+
+def _forget_preview(key: Key, now: datetime) -> bool:
+    return authorization.forget_preview(preview_id=UUID(str(key)), before=_preview_limit(now))
+
+
+def _preview_limit(now: datetime) -> datetime:
+    return now - timedelta(days=settings.MUSTER_PREVIEW_DAYS)
+
+
+def _old_runs(now: datetime) -> list[int]:
+    """Runs that ended long ago. A sweep's newest stays, however old it is."""
+    limit = now - timedelta(days=settings.MUSTER_SWEEP_DAYS)
+    newest = SweepRun.objects.order_by("sweep", "-started_at", "-pk").distinct("sweep").values("pk")
+    old = SweepRun.objects.filter(ended_at__lt=limit).exclude(pk__in=newest)
+    return list(old.order_by("ended_at").values_list("pk", flat=True))
+
+
+def _forget_run(key: Key, now: datetime) -> bool:
+    return bool(SweepRun.objects.filter(pk=key).delete()[0])
+
+
+def _over_holds(now: datetime) -> list[str]:
+    """Holds that nobody answered in time, those that ran out first."""
+    waiting = Hold.objects.filter(state=HoldState.OPEN, expires_at__lte=now)
+    return [str(pk) for pk in waiting.order_by("expires_at").values_list("pk", flat=True)]
+
+
+def _expire_hold(key: Key, now: datetime) -> bool:
+    try:
+        return holds.expire_hold(hold_id=UUID(str(key)))
+    except HoldDecided:
+        return False
+
+
+def _due_callbacks(now: datetime) -> list[str]:
+    waiting = Callback.objects.filter(
+        sent_at__isnull=True, failed_at__isnull=True, next_at__lte=now
+    )
+    return [str(pk) for pk in waiting.order_by("next_at").values_list("pk", flat=True)]
+
+
+def _send_callback(key: Key, now: datetime) -> bool:
+    return callbacks.send_callback(callback_id=UUID(str(key)))
+
+
+def _stopped(now: datetime) -> list[str]:
+    return [agent for agent, _ in limits.stopped_agents()]
+
+
+def _suspend(key: Key, now: datetime) -> bool:
+    return stops.suspend_one(str(key))
+
+
+def _due_reservations(now: datetime) -> list[str]:
+    return [str(decision) for decision in limits.due_reservations(now)]
+
+
+def _time_out(key: Key, now: datetime) -> bool:
+    return spending.time_out_reservation(UUID(str(key)), now)
+
+
+SWEEPS = (
+    Sweep("asked", "Tells people that an action waits for them.", asked.due, asked.tell),
+    Sweep(
+        "callbacks",
+        "Tells callers what became of their access requests, where that was not taken.",
+        _due_callbacks,
+        _send_callback,
+    ),
+    Sweep(
+        "limits",
+        "Pages those who answer for an agent that has reached a limit.",
+        paging.due,
+        paging.tell,
+    ),
+    Sweep(
+        "reservations",
+        "Counts money at its ceiling where nobody said in time what a call has cost.",
+        _due_reservations,
+        _time_out,
+    ),
+    Sweep("stopped", "Suspends agents that a limit has stopped.", _stopped, _suspend),
+    Sweep("holds", "Ends holds that nobody answered in time.", _over_holds, _expire_hold),
+    Sweep(
+        "notices",
+        "Sends notices that are due, and tries again what was not taken.",
+        notices.due_bundles,
+        notices.send_bundle,
+    ),
+    Sweep(
+        "previews", "Deletes previews of changes that are too old.", _old_previews, _forget_preview
+    ),
+    Sweep(
+        "suspensions",
+        "Stops what an order to suspend many has not stopped yet.",
+        switch.due_of_orders,
+        handle_order,
+    ),
+    Sweep("runs", "Shortens the log of the sweeps.", _old_runs, _forget_run),
+)
