@@ -220,6 +220,24 @@ MUSTER_CARRY_HOURS = {
 }
 MUSTER_SESSION_HOURS = env.int("MUSTER_SESSION_HOURS", default=24)
 
+# Adversarial tests
+
+# What keeps a row of each tier from going live: any attack that would execute, a consequential
+# one, or nothing.
+_PROBE_GATES = ("any", "consequential", "off")
+MUSTER_PROBE_GATES = {
+    tier: env.str(
+        f"MUSTER_PROBE_GATE_{tier.upper()}",
+        default="any" if tier == "restricted" else "consequential",
+    )
+    for tier in ("public", "internal", "confidential", "restricted")
+}
+for _tier, _gate in MUSTER_PROBE_GATES.items():
+    if _gate not in _PROBE_GATES:
+        raise ImproperlyConfigured(
+            f"MUSTER_PROBE_GATE_{_tier.upper()} must be one of {', '.join(_PROBE_GATES)}."
+        )
+
 # Static files
 
 STATIC_URL = "/static/"
@@ -316,6 +334,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(Path(MUSTER_DATA) / "beat" / "schedule")
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "governance.heartbeat", "schedule": 30.0},
     "next-partition": {"task": "audit.make_next_partition", "schedule": 6 * 3600.0},
+    "stale-probes": {"task": "lifecycle.probe_stale", "schedule": 3600.0},
 }
 
 # Mail: to files until a server is named

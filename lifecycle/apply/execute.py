@@ -44,6 +44,7 @@ PHASES: tuple[tuple[str, Carry], ...] = (
     ("gateways", clients.issue_for_gateway),
     ("signatures", authorization.save_signature),
     ("policies", authorization.save_policy),
+    ("agents", agents.probe_loaded),
     ("people", people.leave_own_groups),
 )
 # These look at what an item says nothing new about as well.

@@ -38,7 +38,7 @@ from registry.services.saving import (
     record,
     remove,
 )
-from registry.signals import reach_changed
+from registry.signals import reach_changed, row_changed
 
 FIELDS_KIND = "agent.fields"
 ENTRY_KIND = "agent.allowlist"
@@ -125,6 +125,7 @@ def _write_fields(agent: Agent, fields: Mapping[str, Any], by: Person) -> Change
             resource=f"agent:{agent.slug}",
             changes=changed,
         )
+        row_changed.send(sender=Agent, agent=agent, changed=tuple(changed), by=by)
     return changed
 
 
@@ -229,6 +230,7 @@ def _write_entry(agent: Agent, tool: Tool, wanted: EntryFields, by: Person) -> N
         resource=f"tool:{tool.name}",
         changes=changed,
     )
+    row_changed.send(sender=Agent, agent=agent, changed=(f"allowlist.{tool.name}",), by=by)
 
 
 def _raise_version(agent: Agent, by: Person) -> None:
@@ -265,6 +267,7 @@ def remove_allowlist_entry(*, agent_id: int, tool: Tool, by: Person) -> Agent:
         remove(entry, by)
         _raise_version(agent, by)
         record("allowlist_entry_removed", by=by, agent=agent.slug, resource=f"tool:{tool.name}")
+        row_changed.send(sender=Agent, agent=agent, changed=(f"allowlist.{tool.name}",), by=by)
 
     _change_reach(agent, by, act)
     return agent

@@ -1,0 +1,46 @@
+"""Adversarial tests that nobody waits for."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from django.db import DatabaseError
+from kombu.exceptions import OperationalError
+
+from governance.kernel.errors import GovernanceError
+from lifecycle.models.probes import ProbeCause
+from lifecycle.probes import selectors, services
+from registry.models import Agent
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(name="lifecycle.probe_row")  # type: ignore[untyped-decorator]
+def probe_row(agent_id: int) -> None:
+    """Test a row that changed; where its last test still stands nothing is done."""
+    services.probe_if_stale(agent_id=agent_id, cause=ProbeCause.CHANGE)
+
+
+@shared_task(name="lifecycle.probe_stale")  # type: ignore[untyped-decorator]
+def probe_stale() -> int:
+    """Test every live row whose last test rests on what is no longer so; one bad row stops none."""
+    done = 0
+    for agent_id in selectors.live_agents():
+        try:
+            done += services.probe_if_stale(agent_id=agent_id, cause=ProbeCause.CHANGE) is not None
+        except (GovernanceError, DatabaseError):
+            log.exception("agent %s could not be tested", agent_id)
+    return done
+
+
+def set_off(agent_id: int) -> None:
+    """Have the queue test a row, unless its last test still stands."""
+    agent = Agent.objects.filter(pk=agent_id).first()
+    if agent is None or selectors.fresh_run(agent):
+        return
+    try:
+        probe_row.delay(agent_id)
+    except OperationalError as error:
+        # The hourly job finds it.
+        log.warning("the test of agent %s could not be queued: %s", agent_id, error)
