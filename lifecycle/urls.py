@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import path
 
 from lifecycle import views
+from lifecycle.probes import api as probe_api
+from lifecycle.probes import views as probe_views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -22,4 +24,12 @@ urlpatterns = [
     path("agents/<str:slug>/secret/", views.new_secret, name="agent_secret"),
     path("agents/<str:slug>/suspend/", views.suspend, name="agent_suspend"),
     path("agents/<str:slug>/resume/", views.resume, name="agent_resume"),
+    path("agents/<str:slug>/probes/", probe_views.probes, name="agent_probes"),
+    path("agents/<str:slug>/probes/run/", probe_views.run_now, name="agent_probe"),
+    path("agents/<str:slug>/probes/<uuid:pk>/", probe_views.one_run, name="agent_probe_run"),
+    path("agents/<str:slug>/probes/<uuid:pk>/junit.xml", probe_views.junit, name="probe_junit"),
+    path("api/v1/agents/<str:slug>/probes", probe_api.Probes.as_view(), name="api_probes"),
+    path(
+        "api/v1/agents/<str:slug>/probes/<str:pk>", probe_api.OneProbe.as_view(), name="api_probe"
+    ),
 ]

@@ -35,7 +35,8 @@ def on_state(agent: Agent, before: AgentState, by: Actor, **_: Any) -> None:
 def _is_loaded(agent: Agent, before: AgentState) -> bool:
     """Loading a fresh installation has its policies last, so it tests what it loaded at its end."""
     newest = agent.clearances.first()
-    return before == S.IN_REVIEW and bool(newest) and newest.basis == Clearance.Basis.BOOTSTRAP
+    loaded = newest is not None and newest.basis == Clearance.Basis.BOOTSTRAP
+    return loaded and before == S.IN_REVIEW
 
 
 def on_change(agent: Agent, **_: Any) -> None:

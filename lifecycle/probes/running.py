@@ -344,9 +344,9 @@ class _Aim:
         call = dict(own)
         for meant, fill in step.fill.items():
             name = "approved_by" if meant == "undeclared" else self.meaning(tool, meant)
-            if not name:
-                return None
-            call[name] = self._value(tool, name, fill, step.text, call)
+            # What the tool has no parameter for cannot be sent: `has` is what an attack needs.
+            if name:
+                call[name] = self._value(tool, name, fill, step.text, call)
         return call
 
     def _foreign(self, tool: str) -> dict[str, Json]:

@@ -67,8 +67,8 @@ def failing(person: Person) -> list[ProbeRun]:
         agents = agents.filter(owner=person)
     newest = (
         ProbeRun.objects.filter(agent__in=agents, corpus_digest=product_corpus().digest)
-        .order_by("agent", "-at", "-id")
-        .distinct("agent")
+        .order_by("agent_id", "-at", "-id")
+        .distinct("agent_id")
         .select_related("agent")
     )
     return [run for run in newest if run.blocking]

@@ -94,7 +94,7 @@ class Session:
         most = limits_of(self.row.agent.document, tool)
         whole = min(most["agent"]) - self.used.total()
         own = min((one for one in most["tool"] if one is not None), default=whole + 1)
-        return max(min(whole, own - self.used[tool]), 0)
+        return int(max(min(whole, own - self.used[tool]), 0))
 
     def _request(
         self,
