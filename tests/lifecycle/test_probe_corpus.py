@@ -80,7 +80,7 @@ def test_what_is_no_corpus_is_refused_with_its_place(told: Any, sentence: str) -
 @pytest.mark.parametrize(
     ("raw", "sentence"),
     [
-        (b"a: [", "own.yaml:1:5: This is not YAML"),
+        (b"a: [", "own.yaml:2:1: This is not YAML"),
         (b"", "own.yaml"),
         (b"\xff", "own.yaml:1:1: The file is not UTF-8."),
         (b"corpus: &a [*a]", "own.yaml:1:"),
