@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from authz.engine.types import Check
 from governance.kernel.errors import GovernanceError
 from lifecycle.models.probes import ProbeEnd, ProbeResult, ProbeRun
 from lifecycle.probes import reporting, selectors, services
@@ -31,7 +32,9 @@ class AttackFilter(forms.Form):
     end = forms.ChoiceField(
         label="They", required=False, choices=[("", "end any way"), *ProbeEnd.choices]
     )
-    by = forms.CharField(label="Stopped by check", required=False, max_length=12)
+    by = forms.ChoiceField(
+        label="By check", required=False, choices=[("", "any"), *((c, c) for c in Check)]
+    )
     q = forms.CharField(label="Attack, tool or OWASP id", required=False, max_length=100)
 
 
