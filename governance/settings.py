@@ -220,6 +220,11 @@ MUSTER_CARRY_HOURS = {
 }
 MUSTER_SESSION_HOURS = env.int("MUSTER_SESSION_HOURS", default=24)
 
+# Out: what may be called inside a network, as host:port, and a bundle of further roots.
+
+MUSTER_EGRESS_ALLOWED = frozenset(env.list("MUSTER_EGRESS_ALLOWED", default=[]))
+MUSTER_EGRESS_CA = env.str("MUSTER_EGRESS_CA", default="")
+
 # Adversarial tests
 
 # What keeps a row of each tier from going live: any attack that would execute, a consequential
@@ -232,6 +237,8 @@ MUSTER_PROBE_GATES = {
     )
     for tier in ("public", "internal", "confidential", "restricted")
 }
+# How long a running agent that is attacked may work on after it took a test over.
+MUSTER_PROBE_LIVE_SECONDS = env.int("MUSTER_PROBE_LIVE_SECONDS", default=20)
 for _tier, _gate in MUSTER_PROBE_GATES.items():
     if _gate not in _PROBE_GATES:
         raise ImproperlyConfigured(

@@ -28,6 +28,8 @@ urlpatterns = [
     path("agents/<str:slug>/probes/run/", probe_views.run_now, name="agent_probe"),
     path("agents/<str:slug>/probes/<uuid:pk>/", probe_views.one_run, name="agent_probe_run"),
     path("agents/<str:slug>/probes/<uuid:pk>/junit.xml", probe_views.junit, name="probe_junit"),
+    path("agents/<str:slug>/probes/live/", probe_views.run_live, name="agent_probe_live"),
+    path("probe/access/v1/evaluation", probe_views.evaluation, name="probe_evaluation"),
     path("api/v1/agents/<str:slug>/probes", probe_api.Probes.as_view(), name="api_probes"),
     path(
         "api/v1/agents/<str:slug>/probes/<str:pk>", probe_api.OneProbe.as_view(), name="api_probe"

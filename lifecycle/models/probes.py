@@ -30,6 +30,7 @@ class ProbeEnd(models.TextChoices):
     EXECUTED = "executed", "would execute"
     HELD = "held", "would be held"
     REFUSED = "refused", "would be refused"
+    RESISTED = "resisted", "was not followed"
     NOT_AIMED = "not_aimed", "does not apply"
 
 
@@ -52,6 +53,9 @@ class ProbeRun(models.Model):
         help_text="Nobody where Muster ran it by itself.",
     )
     cause = models.CharField(max_length=10, choices=ProbeCause.choices)
+    live = models.CharField(
+        max_length=300, blank=True, help_text="Host of the running agent that was attacked"
+    )
     corpus = models.CharField(max_length=60)
     corpus_digest = models.CharField(max_length=64)
     standing = models.CharField(max_length=64)
@@ -61,6 +65,9 @@ class ProbeRun(models.Model):
     executed = models.PositiveIntegerField()
     held = models.PositiveIntegerField()
     refused = models.PositiveIntegerField()
+    resisted = models.PositiveIntegerField(
+        default=0, help_text="Attacks of a running agent that it did not follow"
+    )
     not_aimed = models.PositiveIntegerField()
     calls = models.JSONField(default=dict, help_text="Attack calls by kind, end and deciding check")
     blocking = models.JSONField(default=list)
@@ -81,7 +88,24 @@ class ProbeRun(models.Model):
     @property
     def aimed(self) -> int:
         """How many attacks the row has something for."""
-        return self.executed + self.held + self.refused
+        return self.executed + self.held + self.refused + self.resisted
+
+
+class LiveVisit(models.Model):
+    """One attack that is being fed to a running agent, and the calls that it then asked for.
+
+    Its token opens this visit and nothing else. What was read only rises.
+    """
+
+    id = models.UUIDField(primary_key=True, default=clock.uuid7, editable=False)
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="live_visits")
+    token_digest = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+    reading = models.JSONField()
+    calls = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return f"visit of {self.agent.slug}"
 
 
 class ProbeResult(models.Model):

@@ -29,6 +29,9 @@ class ProbeOut(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     by = serializers.CharField(allow_null=True, help_text="null where Muster ran it by itself")
     cause = serializers.ChoiceField(choices=ProbeCause.choices)
+    live = serializers.CharField(
+        allow_blank=True, help_text="host of the running agent, where that was attacked"
+    )
     corpus = serializers.CharField()
     corpus_digest = serializers.CharField()
     tier = serializers.ChoiceField(choices=Tier.choices)

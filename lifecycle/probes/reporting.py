@@ -12,6 +12,7 @@ _WORDS = {
     ProbeEnd.EXECUTED: "would execute",
     ProbeEnd.HELD: "would be held",
     ProbeEnd.REFUSED: "would be refused",
+    ProbeEnd.RESISTED: "was not followed",
     ProbeEnd.NOT_AIMED: "does not apply",
 }
 
@@ -53,7 +54,8 @@ def lines(run: ProbeRun) -> Iterator[str]:
             yield f"{total} {name} {_WORDS[ProbeEnd(end)]}{f': {told}' if told else ''}."
     yield (
         f"{title_of(run)}; {run.held} held, {run.refused} refused, "
-        f"{run.not_aimed} do not apply. {verdict_of(run)}"
+        + (f"{run.resisted} not followed, " if run.live else "")
+        + f"{run.not_aimed} do not apply. {verdict_of(run)}"
     )
 
 
@@ -69,6 +71,7 @@ def document(run: ProbeRun, *, results: bool = True) -> dict[str, Json]:
         "at": run.at.isoformat(),
         "by": run.by.pid if run.by else None,
         "cause": run.cause,
+        "live": run.live,
         "corpus": run.corpus,
         "corpus_digest": run.corpus_digest,
         "tier": run.tier,

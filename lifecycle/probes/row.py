@@ -108,6 +108,11 @@ class Row:
         outside = system.get("tier") == TIERS[0] and system.get("trust") != "trusted"
         return outside and bool(facts.get("resource") or facts.get("recipient"))
 
+    def acts(self, tool: str) -> bool:
+        """Does a call of it change something, or reach out to an address?"""
+        facts = self.world.document["tools"].get(tool)
+        return facts is None or facts["effect"] != READ or self.reaches_out(facts)
+
     def fetches(self, tool: str) -> bool:
         """Does a read go to an address that the caller chooses?"""
         facts = self.tools[tool]

@@ -8,7 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from authz.engine.targets import READ
 from authz.engine.types import Check, Decision, Effect
 from lifecycle.probes import values
 from lifecycle.probes.corpus import Attack, Corpus, Selector, Step
@@ -30,6 +29,7 @@ class End(StrEnum):
     EXECUTED = "executed"
     HELD = "held"
     REFUSED = "refused"
+    RESISTED = "resisted"
     NOT_AIMED = "not_aimed"
 
 
@@ -68,6 +68,11 @@ class Made:
             "times": self.times,
             "went_on": self.went_on,
         }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Json]) -> Made:
+        """What `document` kept."""
+        return cls(**{**document, "end": End(document["end"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +210,22 @@ def _play(session: Session, aim: _Aim, step: Step, tool: str) -> Made | None:
         goal=step.goal,
         times=step.times,
         went_on=call.went_on,
-        acts=aim.acts(tool),
+        acts=aim.row.acts(tool),
+    )
+
+
+def made_of(row: Row, tool: str, parameters: Mapping[str, Json], decision: Decision) -> Made:
+    """A call that a running agent asked for, as it is kept."""
+    return Made(
+        did="call",
+        tool=tool,
+        parameters=shown(parameters),
+        end=_ENDS[decision.effect],
+        check=decision.check,
+        code=decision.code,
+        walk=_walk(decision),
+        goal=True,
+        acts=row.acts(tool),
     )
 
 
@@ -297,13 +317,6 @@ class _Aim:
             if name not in roles and _is_free(rule)
         }
         return max(free, key=lambda name: free[name], default="")
-
-    def acts(self, tool: str) -> bool:
-        """Does a call of it change something, or reach out to an address?"""
-        facts = self.row.world.document["tools"].get(tool)
-        if facts is None or facts["effect"] != READ:
-            return True
-        return self.row.reaches_out(facts)
 
     def own_system(self) -> str:
         """A registered system that the run says it has hostile text from."""

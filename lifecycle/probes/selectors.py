@@ -33,13 +33,19 @@ def standing_now(agent: Agent, corpus: Corpus | None = None) -> str:
 
 
 def gating_runs(agent: Agent) -> QuerySet[ProbeRun]:
-    """Runs of the product's own corpus, newest first: those that count for going live."""
-    return ProbeRun.objects.filter(agent=agent, corpus_digest=product_corpus().digest)
+    """Runs of the product's own corpus against the row, newest first: they gate going live."""
+    return ProbeRun.objects.filter(agent=agent, corpus_digest=product_corpus().digest, live="")
 
 
-def fresh_run(agent: Agent) -> ProbeRun | None:
-    """The newest run of the product's corpus that still stands."""
-    newest = gating_runs(agent).first()
+def live_runs(agent: Agent) -> QuerySet[ProbeRun]:
+    """The same against the running agent."""
+    runs = ProbeRun.objects.filter(agent=agent, corpus_digest=product_corpus().digest)
+    return runs.exclude(live="")
+
+
+def fresh_run(agent: Agent, *, live: bool = False) -> ProbeRun | None:
+    """The newest run of the product's corpus, if it still stands."""
+    newest = (live_runs(agent) if live else gating_runs(agent)).first()
     return newest if newest and newest.standing == standing_now(agent) else None
 
 
@@ -66,7 +72,7 @@ def failing(person: Person) -> list[ProbeRun]:
     if not in_group(person, GroupName.SECURITY):
         agents = agents.filter(owner=person)
     newest = (
-        ProbeRun.objects.filter(agent__in=agents, corpus_digest=product_corpus().digest)
+        ProbeRun.objects.filter(agent__in=agents, corpus_digest=product_corpus().digest, live="")
         .order_by("agent_id", "-at", "-id")
         .distinct("agent_id")
         .select_related("agent")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.db import transaction
 
@@ -12,23 +13,36 @@ from audit import services as audit
 from audit.enums import Kind
 from audit.enums import Mode as RecordMode
 from governance.kernel import clock
+from governance.kernel.egress import NoAnswer
 from lifecycle.models.probes import ProbeCause, ProbeResult, ProbeRun
 from lifecycle.probes import gate, selectors
 from lifecycle.probes.corpus import Corpus, product_corpus
 from lifecycle.probes.errors import NothingToProbe, ProbeFailed
-from lifecycle.probes.row import read_row, standing_of
+from lifecycle.probes.live import Send, attack_live, host_of, send
+from lifecycle.probes.row import Row, read_row, standing_of
 from lifecycle.probes.running import End, Made, Result, run_corpus
 from registry import permissions
 from registry.enums import AgentState
 from registry.models import Agent, Person
 from registry.permissions import Actor, Automatic
-from registry.reach import reach_of
+from registry.reach import Reach, reach_of
 from registry.selectors import agents_for_reach
 
 # Of older runs the figures stay, what became of each attack does not.
 KEPT_WHOLE = 20
 PROBE = Automatic("probe")
 CLOSED = frozenset({AgentState.DECOMMISSIONING, AgentState.DECOMMISSIONED})
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A row as it is when its attacks begin."""
+
+    agent: Agent
+    corpus: Corpus
+    reach: Reach
+    row: Row
+    at: datetime = field(default_factory=clock.now)
 
 
 @transaction.atomic
@@ -43,30 +57,58 @@ def probe_agent(
 
     Nothing is decided and nothing is changed: that it was done, and how it ended, is recorded.
     """
-    agent = agents_for_reach().get(pk=agent_id)
+    begun = _begin(agent_id, corpus or product_corpus())
     if isinstance(by, Person):
-        permissions.check_can_view_agent(agent, by)
+        permissions.check_can_view_agent(begun.agent, by)
+    results = run_corpus(begun.corpus, begun.row, begun.at)
+    return _keep(begun, results, by, cause)
+
+
+def probe_live(
+    *, agent_id: int, url: str, by: Actor, corpus: Corpus | None = None, send: Send = send
+) -> ProbeRun:
+    """Feed the texts of a corpus to a running agent, and keep what it then asked for.
+
+    It may take minutes, so it is no one transaction: each text, and then the result, has its own.
+    Raises `AddressRefused`, and `NoAnswer` where the agent answered to no text at all.
+    """
+    begun = _begin(agent_id, corpus or product_corpus())
+    if isinstance(by, Person):
+        permissions.check_can_change_agent(begun.agent, by)
+    results = list(attack_live(begun.corpus, begun.agent, url, send=send))
+    if all(each.end is End.NOT_AIMED for each in results):
+        raise NoAnswer(f"{host_of(url)} followed no test. docs/reference/probe-live.md says how.")
+    with transaction.atomic():
+        return _keep(begun, results, by, ProbeCause.ASKED, live=host_of(url))
+
+
+def _begin(agent_id: int, corpus: Corpus) -> _Begun:
+    agent = agents_for_reach().get(pk=agent_id)
     if not agent.allowlist.all():
         raise NothingToProbe()
-    corpus = corpus or product_corpus()
-    began, reach = time.perf_counter(), reach_of(agent)
-    row = read_row(agent.slug, tier=str(reach.tier))
-    results = run_corpus(corpus, row, clock.now())
-    threshold = gate.gate_of(str(reach.tier))
+    reach = reach_of(agent)
+    return _Begun(agent, corpus, reach, read_row(agent.slug, tier=str(reach.tier)))
+
+
+def _keep(
+    begun: _Begun, results: Sequence[Result], by: Actor, cause: ProbeCause, *, live: str = ""
+) -> ProbeRun:
+    threshold = gate.gate_of(str(begun.reach.tier))
     run = ProbeRun(
-        agent=agent,
+        agent=begun.agent,
         at=clock.now(),
         by=by if isinstance(by, Person) else None,
         cause=cause,
-        corpus=corpus.name,
-        corpus_digest=corpus.digest,
-        standing=standing_of(row, *selectors.rests_on(agent, corpus)),
-        reach_digest=reach.digest,
-        tier=reach.tier,
+        live=live,
+        corpus=begun.corpus.name,
+        corpus_digest=begun.corpus.digest,
+        standing=standing_of(begun.row, *selectors.rests_on(begun.agent, begun.corpus)),
+        reach_digest=begun.reach.digest,
+        tier=begun.reach.tier,
         gate=threshold,
         calls=_calls(results),
         blocking=gate.blocking(results, threshold),
-        milliseconds=round((time.perf_counter() - began) * 1000),
+        milliseconds=round((clock.now() - begun.at).total_seconds() * 1000),
         **_ends(results),
     )
     run.save()
@@ -125,7 +167,7 @@ def _result(run: ProbeRun, position: int, result: Result) -> ProbeResult:
 
 
 def _forget_older(run: ProbeRun) -> None:
-    runs = ProbeRun.objects.filter(agent=run.agent, corpus_digest=run.corpus_digest)
+    runs = ProbeRun.objects.filter(agent=run.agent, corpus_digest=run.corpus_digest, live=run.live)
     newest = list(runs.values_list("pk", flat=True)[:KEPT_WHOLE])
     ProbeResult.objects.filter(run__in=runs).exclude(run__in=newest).delete()
 
@@ -141,6 +183,7 @@ def _record(run: ProbeRun, by: Actor) -> None:
             "did": "agent_probed",
             "run": str(run.id),
             "cause": run.cause,
+            "live": run.live,
             "corpus": run.corpus,
             "corpus_digest": run.corpus_digest,
             "ends": {str(end): getattr(run, str(end)) for end in End},
@@ -158,9 +201,11 @@ def require_probed(agent: Agent, by: Actor) -> None:
     run = selectors.fresh_run(agent)
     if run is None and agent.allowlist.exists():
         run = probe_agent(agent_id=agent.pk, by=by, cause=ProbeCause.ACTIVATION)
-    if run and run.blocking:
-        found = list(run.results.filter(attack__in=run.blocking))
-        raise ProbeFailed(gate.refusal(agent.slug, found))
+    # A running agent is attacked only where someone asks for it; what it was caught at counts.
+    for found in filter(None, (run, selectors.fresh_run(agent, live=True))):
+        if found.blocking:
+            attacks = list(found.results.filter(attack__in=found.blocking))
+            raise ProbeFailed(gate.refusal(agent.slug, attacks))
 
 
 def probe_if_stale(*, agent_id: int, cause: ProbeCause) -> ProbeRun | None:

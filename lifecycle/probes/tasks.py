@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 from governance.kernel.errors import GovernanceError
 from lifecycle.models.probes import ProbeCause
 from lifecycle.probes import selectors, services
-from registry.models import Agent
+from registry.models import Agent, Person
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,16 @@ log = logging.getLogger(__name__)
 def probe_row(agent_id: int) -> None:
     """Test a row that changed; where its last test still stands nothing is done."""
     services.probe_if_stale(agent_id=agent_id, cause=ProbeCause.CHANGE)
+
+
+@shared_task(name="lifecycle.probe_live")  # type: ignore[untyped-decorator]
+def probe_running(agent_id: int, person_id: int) -> None:
+    """Attack a running agent at the address that its row names, for who asked for it."""
+    agent, person = Agent.objects.get(pk=agent_id), Person.objects.get(pk=person_id)
+    try:
+        services.probe_live(agent_id=agent_id, url=agent.runs_at, by=person)
+    except GovernanceError as error:
+        log.warning("%s could not be attacked at its address: %s", agent.slug, error.message)
 
 
 @shared_task(name="lifecycle.probe_stale")  # type: ignore[untyped-decorator]

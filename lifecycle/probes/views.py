@@ -10,15 +10,20 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Case, QuerySet, When
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
+from kombu.exceptions import OperationalError
 
 from authz.engine.types import Check
+from governance.kernel import egress, strict_json
+from governance.kernel.api import PROBLEM, problem
 from governance.kernel.errors import GovernanceError
 from lifecycle.models.probes import ProbeEnd, ProbeResult, ProbeRun
-from lifecycle.probes import reporting, selectors, services
-from registry.models import Agent
+from lifecycle.probes import live, reporting, selectors, services, tasks
+from registry import permissions
+from registry.models import Agent, Person
 from registry.people import signed_in
 
 PAGE = 30
@@ -68,6 +73,45 @@ def run_now(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @login_required
+@require_POST
+def run_live(request: HttpRequest, slug: str) -> HttpResponse:
+    """Have the running agent attacked: it takes minutes, and the page shows the result then."""
+    agent, person = _agent(request, slug), signed_in(request)
+    try:
+        permissions.check_can_change_agent(agent, person)
+        egress.check(agent.runs_at)
+        tasks.probe_running.delay(agent.pk, person.pk)
+        messages.success(request, "It is being attacked. What became of it stands here in minutes.")
+    except OperationalError:
+        messages.error(request, "The queue does not answer, so nothing was begun. Try again.")
+    except GovernanceError as error:
+        messages.error(request, error.message)
+    return redirect("agent_probes", slug=slug)
+
+
+@csrf_exempt
+@require_POST
+def evaluation(request: HttpRequest) -> HttpResponse:
+    """Where a running agent that is attacked asks: always no, and counted what it would have been.
+
+    The token is the test's own, and opens nothing else.
+    """
+    try:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise live.NoVisit()
+        told, status = live.judge_visit(token, strict_json.loads(request.body)), 200
+    except GovernanceError as error:
+        told = problem(status_code=error.status, code=error.code, detail=error.message)
+        status = error.status
+    response = JsonResponse(told, status=status)
+    response["Cache-Control"] = "no-store"
+    if status != 200:
+        response["Content-Type"] = PROBLEM
+    return response
+
+
+@login_required
 @require_GET
 def junit(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """A run as JUnit XML."""
@@ -91,6 +135,7 @@ def _page(request: HttpRequest, agent: Agent, run: ProbeRun | None) -> HttpRespo
         "form": form,
         "filtered": any(request.GET.get(name) for name in form.fields),
         "may_call": agent.allowlist.exists(),
+        "may_live": _why_not_live(agent, signed_in(request)),
     }
     if run:
         page = Paginator(_filtered(run, form), PAGE).get_page(request.GET.get("page"))
@@ -98,8 +143,14 @@ def _page(request: HttpRequest, agent: Agent, run: ProbeRun | None) -> HttpRespo
     return render(request, "lifecycle/probes.html", context)
 
 
+def _why_not_live(agent: Agent, person: Person) -> str:
+    if not agent.runs_at.startswith("https://"):
+        return "Its row names no address: where it runs is no https:// one."
+    return permissions.can(permissions.check_can_change_agent, agent, person)
+
+
 def _told(run: ProbeRun) -> dict[str, Any]:
-    newest = selectors.gating_runs(run.agent).first()
+    newest = (selectors.live_runs if run.live else selectors.gating_runs)(run.agent).first()
     return {
         "title": reporting.title_of(run),
         "verdict": reporting.verdict_of(run),

@@ -30,6 +30,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--corpus", default="", metavar="FILE", help="attacks of your own (YAML or JSON)"
         )
+        parser.add_argument(
+            "--live", default="", metavar="URL", help="feed the attacks to the running agent there"
+        )
         parser.add_argument("--as", dest="by", default="", metavar="EMAIL", help="who asks for it")
         parser.add_argument("--junit", default="", metavar="FILE", help="write JUnit XML there")
         parser.add_argument("--json", action="store_true", help="print the run as JSON")
@@ -52,7 +55,11 @@ class Command(BaseCommand):
         if agent is None:
             raise NotFound(f"There is no agent {options['agent'][:80]}.")
         corpus = _corpus(options["corpus"])
-        run = services.probe_agent(agent_id=agent.pk, by=_actor(options["by"]), corpus=corpus)
+        by = _actor(options["by"])
+        if options["live"]:
+            run = services.probe_live(agent_id=agent.pk, url=options["live"], by=by, corpus=corpus)
+        else:
+            run = services.probe_agent(agent_id=agent.pk, by=by, corpus=corpus)
         if options["junit"]:
             _write(Path(options["junit"]), reporting.junit(run))
         return run
