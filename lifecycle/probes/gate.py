@@ -29,13 +29,13 @@ def _blocks(result: Result, gate: ProbeGate) -> bool:
     return gate == ProbeGate.ANY or result.acts
 
 
-def refusal(slug: str, found: Sequence[ProbeResult]) -> str:
+def refusal(slug: str, found: Sequence[ProbeResult], what: str) -> str:
     """Which attacks would execute, by which tool, and what to do."""
     many = len(found)
     attacks = "an attack" if many == 1 else f"{many} attacks"
     told = [f"{each.title} ({each.tool}). {each.remedy}" for each in found[:MOST_NAMED]]
     more = f" And {many - MOST_NAMED} more." if many > MOST_NAMED else ""
     return (
-        f"{slug} cannot go live: {attacks} would execute. {' '.join(told)}{more} "
+        f"{slug} {what}: {attacks} would execute. {' '.join(told)}{more} "
         "Its page of adversarial tests shows every call. Then try again."
     )

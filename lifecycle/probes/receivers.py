@@ -8,11 +8,12 @@ from typing import Any
 from django.db import transaction
 
 from lifecycle.probes import tasks
-from lifecycle.probes.services import require_probed
+from lifecycle.probes.services import require_no_worse, require_probed
 from registry.enums import AgentState
 from registry.models import Agent, Clearance
 from registry.permissions import Actor
-from registry.signals import agent_state_changed, row_changed
+from registry.selectors import is_bootstrapping
+from registry.signals import agent_state_changed, reach_changed, row_changed
 
 S = AgentState
 TESTED = frozenset({S.IN_REVIEW, S.ACTIVE, S.SUSPENDED})
@@ -22,6 +23,7 @@ def connect() -> None:
     """Listen; called once the models are there."""
     agent_state_changed.connect(on_state, sender=Agent, dispatch_uid="probe a row that moved")
     row_changed.connect(on_change, sender=Agent, dispatch_uid="probe a row that changed")
+    reach_changed.connect(on_reach, sender=Agent, dispatch_uid="probe a live row's new reach")
 
 
 def on_state(agent: Agent, before: AgentState, by: Actor, **_: Any) -> None:
@@ -43,6 +45,12 @@ def on_change(agent: Agent, **_: Any) -> None:
     """Fields, prompt, model or tools of a row that is under review, or was let live."""
     if agent.state in TESTED:
         _after_commit(agent)
+
+
+def on_reach(agent: Agent, **_: Any) -> None:
+    """A live row takes no change that opens it to an attack: what raises here undoes it."""
+    if agent.state == S.ACTIVE and not is_bootstrapping():
+        require_no_worse(agent)
 
 
 def _after_commit(agent: Agent) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NoReturn
 
 from django.db import transaction
 
@@ -204,8 +205,26 @@ def require_probed(agent: Agent, by: Actor) -> None:
     # A running agent is attacked only where someone asks for it; what it was caught at counts.
     for found in filter(None, (run, selectors.fresh_run(agent, live=True))):
         if found.blocking:
-            attacks = list(found.results.filter(attack__in=found.blocking))
-            raise ProbeFailed(gate.refusal(agent.slug, attacks))
+            _refuse(found, found.blocking, "cannot go live")
+
+
+def require_no_worse(agent: Agent) -> None:
+    """Raise `ProbeFailed` where attacks would execute that did not before a live row's change.
+
+    What executed before stays told: narrowing a row must be possible step by step.
+    """
+    if not agent.allowlist.exists():
+        return
+    before = selectors.gating_runs(agent).first()
+    run = probe_agent(agent_id=agent.pk, by=PROBE, cause=ProbeCause.CHANGE)
+    new = [attack for attack in run.blocking if before and attack not in before.blocking]
+    if new:
+        _refuse(run, new, "cannot be changed so")
+
+
+def _refuse(run: ProbeRun, attacks: Sequence[str], what: str) -> NoReturn:
+    found = list(run.results.filter(attack__in=attacks))
+    raise ProbeFailed(gate.refusal(run.agent.slug, found, what))
 
 
 def probe_if_stale(*, agent_id: int, cause: ProbeCause) -> ProbeRun | None:

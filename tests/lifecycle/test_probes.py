@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from audit.enums import Mark
+from audit.services import set_mark
 from authz import services as authorization
 from authz.engine import walk
 from authz.engine.case import passed
@@ -423,6 +425,74 @@ def test_row_of_reads_goes_live() -> None:
     agent = make_agent(tool=make_tool(make_system()))
 
     assert agent.state == AgentState.ACTIVE
+
+
+@pytest.fixture
+def with_policy(db: None) -> None:
+    """An installation in which a policy was active: the time of loading is over."""
+    set_mark(Mark.FIRST_POLICY)
+
+
+def live_row(*tools: Tool) -> Agent:
+    agent = make_row(*tools)
+    register.attest_agent(agent_id=agent.pk, by=agent.owner)
+    return Agent.objects.get(pk=agent.pk)
+
+
+def grant(agent: Agent, tool: Tool) -> None:
+    Role.objects.get(agents=agent).tools.add(tool)
+
+
+def test_live_row_takes_no_tool_that_opens_it(with_policy: None) -> None:
+    agent, loose = live_row(paying_tool(maximum=1000)), paying_tool()
+    grant(agent, loose)
+
+    with pytest.raises(ProbeFailed) as refused:
+        register.set_allowlist_entry(agent_id=agent.pk, tool=loose, by=agent.owner)
+
+    assert refused.value.message.startswith(
+        f"{agent.slug} cannot be changed so: an attack would execute. "
+        f"It pays more than anybody has ({loose.name}). "
+    )
+    assert list(agent.allowlist.filter(tool=loose)) == []
+
+
+def test_live_row_takes_a_tool_that_is_bounded(with_policy: None) -> None:
+    agent, bounded = live_row(paying_tool(maximum=1000)), paying_tool(maximum=5)
+    grant(agent, bounded)
+
+    register.set_allowlist_entry(agent_id=agent.pk, tool=bounded, by=agent.owner)
+
+    assert agent.allowlist.filter(tool=bounded).count() == 1
+    assert selectors.fresh_run(Agent.objects.get(pk=agent.pk)) is not None
+
+
+def test_live_row_with_a_hole_can_be_narrowed_step_by_step(with_policy: None) -> None:
+    tool, other = paying_tool(maximum=1000), paying_tool(maximum=1000)
+    agent = live_row(tool, other)
+    for each in (tool, other):
+        unbounded = {**each.schema["properties"], "amount": {"type": "integer", "minimum": 1}}
+        Tool.objects.filter(pk=each.pk).update(schema={**each.schema, "properties": unbounded})
+    assert probe(agent).blocking == [HOLE]
+
+    for each in (tool, other):
+        register.set_allowlist_entry(
+            agent_id=agent.pk,
+            tool=each,
+            by=agent.owner,
+            narrowing={"properties": {"amount": {"maximum": 9}}},
+        )
+
+    assert agent.probe_runs.first().blocking == []
+
+
+def test_live_row_may_lose_its_last_tool(with_policy: None) -> None:
+    tool = paying_tool(maximum=1000)
+    agent = live_row(tool)
+
+    register.remove_allowlist_entry(agent_id=agent.pk, tool=tool, by=agent.owner)
+
+    assert agent.allowlist.count() == 0
 
 
 # What runs by itself.
