@@ -22,6 +22,7 @@ from authz.engine.world import World, world_of
 from governance.kernel.errors import NotFound
 from governance.kernel.tiers import TIERS, rank
 from lifecycle.probes.values import merged, required
+from registry.rules import LIMITS
 
 UNLIMITED = 2**31 - 1
 OFFICE, NIGHT = time(11, 0), time(3, 0)
@@ -33,6 +34,8 @@ _LIVE: Mapping[str, Any] = {
     "observe_until": None,
     "carried": {},
 }
+# What of the world every run rests on.
+_RESTS_ON = ("policies", "governed", "toxic", "signatures", "types", "rates")
 # What of the agent's slice says nothing of what it may do.
 _PASSING = frozenset({*_LIVE, "client_version", "revoked", "tier"})
 
@@ -159,7 +162,7 @@ def read_row(slug: str, *, tier: str) -> Row:
 
 def _as_live(agent: Document, tier: str) -> dict[str, Json]:
     limits = {
-        name: UNLIMITED if value is None and name.startswith("rate") else value
+        name: UNLIMITED if value is None and name in LIMITS else value
         for name, value in agent["limits"].items()
     }
     return {**agent, **_LIVE, "tier": tier, "limits": limits}
@@ -180,7 +183,7 @@ def standing_of(row: Row, *more: str) -> str:
         "agent": {name: value for name, value in agent.items() if name not in _PASSING},
         "tools": row.tools,
         "systems": {name: world["systems"].get(name) for name in sorted(systems)},
-        **{name: world[name] for name in ("policies", "governed", "toxic", "signatures", "types")},
+        **{name: world.get(name) for name in _RESTS_ON},
         "roles": {name: world["roles"].get(name) for name in agent["roles"]},
         "more": list(more),
     }
