@@ -205,7 +205,50 @@ def test_agent_that_answers_no_test_proves_nothing(running: Callable[[Acts], str
     assert ProbeRun.objects.count() == 0
 
 
+@pytest.fixture
+def at_once() -> Iterator[None]:
+    """Tasks run where they are queued."""
+    from governance.celery import app
+
+    app.conf.task_always_eager = True
+    yield
+    app.conf.task_always_eager = False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_button_attacks_the_agent_at_the_address_of_its_row(
+    running: Callable[[Acts], str], at_once: None
+) -> None:
+    agent = make_row(fetching_tool(), paying_tool(maximum=1000))
+    url = running(lambda _: 200).partition("?")[0]
+    register.update_agent(agent_id=agent.pk, by=agent.owner, runs_at=url)
+    page = Client()
+    page.force_login(agent.owner)
+
+    page.post(f"/agents/{agent.slug}/probes/live/")
+
+    run = ProbeRun.objects.get()
+    said = page.get(f"/agents/{agent.slug}/probes/{run.pk}/").content.decode()
+    assert (run.by, run.live, run.executed) == (agent.owner, live.host_of(url), 0)
+    assert run.resisted > 20
+    assert f"by the agent at {run.live}" in said
+
+
 # Without sockets
+
+
+@pytest.mark.django_db
+def test_button_tells_that_an_address_is_not_called() -> None:
+    agent = make_row(paying_tool(maximum=1000))
+    register.update_agent(agent_id=agent.pk, by=agent.owner, runs_at="https://127.0.0.1/probe")
+    page = Client()
+    page.force_login(agent.owner)
+
+    sent = page.post(f"/agents/{agent.slug}/probes/live/")
+    said = page.get(sent["Location"]).content.decode()
+
+    assert "lies inside a network" in said
+    assert ProbeRun.objects.count() == 0
 
 
 @pytest.mark.django_db
