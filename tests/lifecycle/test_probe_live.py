@@ -30,8 +30,14 @@ from lifecycle.probes.errors import ProbeFailed
 from registry import services as register
 from registry.models import Agent
 from registry.permissions import Automatic
-from tests.factories.probes import fetching_tool, mailing_tool, make_row, paying_tool
-from tests.factories.registry import make_person
+from tests.factories.probes import (
+    fetching_tool,
+    mailing_tool,
+    make_row,
+    paying_tool,
+    reading_tool,
+)
+from tests.factories.registry import make_person, make_system
 
 TESTER = Automatic("tester")
 ORDER = {
@@ -331,6 +337,19 @@ def test_no_other_token_opens_a_test(opened: Any, token: str) -> None:
     answer = evaluate(token, question("x.y"))
 
     assert (answer.status_code, answer.json()["code"]) == (401, "no_visit")
+
+
+@pytest.mark.django_db
+def test_call_that_would_be_allowed_is_answered_with_no_as_well() -> None:
+    tool = reading_tool(make_system(tier="confidential"))
+    visit = live.open_visit(make_row(tool))
+
+    told = evaluate(visit.token, question(tool.name, record="7")).json()
+
+    assert (told["decision"], told["context"]["would"]) == (False, "allow")
+    kept = LiveVisit.objects.get()
+    assert [call["end"] for call in kept.calls] == ["executed"]
+    assert kept.reading == {"tier": "confidential", "untrusted": True, "categories": []}
 
 
 def test_token_ends_with_its_test(opened: tuple[Agent, live.Opened]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,10 +16,13 @@ from authz.engine import walk
 from authz.engine.case import passed
 from authz.engine.types import Check
 from authz.models import Policy, Role, Signature
+from governance.kernel import clock
 from lifecycle.models import ProbeRun
 from lifecycle.probes import selectors, services
-from lifecycle.probes.corpus import product_corpus
+from lifecycle.probes.corpus import corpus_of, product_corpus
 from lifecycle.probes.errors import NothingToProbe, ProbeFailed
+from lifecycle.probes.row import read_row
+from lifecycle.probes.session import Session
 from registry import services as register
 from registry.enums import AgentState
 from registry.models import Agent, System, Tool
@@ -241,12 +245,46 @@ def test_draft_without_limits_can_be_attacked() -> None:
 def test_state_and_observe_mode_hide_nothing() -> None:
     """A row is attacked as if it were live and enforced."""
     agent = make_row(paying_tool())
+    Agent.objects.filter(pk=agent.pk).update(observe_until=clock.now() + timedelta(days=1))
 
     run = probe(agent)
 
     codes = set(run.results.exclude(code="").values_list("code", flat=True))
     assert codes.isdisjoint({"identity.draft", "identity.not_active"})
     assert run.results.get(attack=HOLE).end == "executed"
+    assert run.results.get(attack="claims-a-delegation").end == "refused"
+
+
+def test_calls_of_one_session_are_counted_together() -> None:
+    tool, other = paying_tool(maximum=1000), paying_tool(maximum=1000)
+    agent = make_row(tool, other)
+    session = Session(read_row(agent.slug, tier="internal"), clock.now(), None)
+    parameters = {"claim": "CL-10000", "amount": 1}
+
+    went_on = [session.ask(each.name, parameters, times=40).went_on for each in (tool, other)]
+
+    assert went_on == [40, 20]
+
+
+def test_step_on_the_way_that_is_held_counts_as_released() -> None:
+    """What is held on the way ends nothing: a person may let it go on."""
+    agent = make_row(fetching_tool(), mailing_tool())
+    attack = {
+        "id": "two-steps",
+        "title": "Two steps",
+        "owasp": {},
+        "steps": [
+            {"read": "outside"},
+            {"call": {"effect": "external_communication"}, "goal": False},
+            {"call": {"name": "not.in.the.row"}, "parameters": {}},
+        ],
+    }
+
+    run = probe(agent, corpus=corpus_of({"corpus": "own", "version": 1, "attacks": [attack]}))
+
+    (result,) = run.results.all()
+    assert [step["end"] for step in result.steps] == ["executed", "held", "refused"]
+    assert (result.end, result.code) == ("refused", "allowlist.not_listed")
 
 
 def test_hybrid_row_is_attacked_as_the_person_for_whom_it_writes() -> None:
