@@ -243,6 +243,26 @@ MUSTER_OPEN_HOLD_SHAPES = env.int("MUSTER_OPEN_HOLD_SHAPES", default=20)
 MUSTER_EGRESS_ALLOWED = frozenset(env.list("MUSTER_EGRESS_ALLOWED", default=[]))
 MUSTER_EGRESS_CA = env.str("MUSTER_EGRESS_CA", default="")
 
+# Adversarial tests
+
+# What keeps a row of each tier from going live: any attack that would execute, a consequential
+# one, or nothing.
+_PROBE_GATES = ("any", "consequential", "off")
+MUSTER_PROBE_GATES = {
+    tier: env.str(
+        f"MUSTER_PROBE_GATE_{tier.upper()}",
+        default="any" if tier == "restricted" else "consequential",
+    )
+    for tier in ("public", "internal", "confidential", "restricted")
+}
+# How long a running agent that is attacked may work on after it took a test over.
+MUSTER_PROBE_LIVE_SECONDS = env.int("MUSTER_PROBE_LIVE_SECONDS", default=20)
+for _tier, _gate in MUSTER_PROBE_GATES.items():
+    if _gate not in _PROBE_GATES:
+        raise ImproperlyConfigured(
+            f"MUSTER_PROBE_GATE_{_tier.upper()} must be one of {', '.join(_PROBE_GATES)}."
+        )
+
 # Static files
 
 STATIC_URL = "/static/"
@@ -347,6 +367,7 @@ MUSTER_SWEEPS = {
     "limits": 15.0,
     "notices": 20.0,
     "previews": 6 * 3600.0,
+    "probes": 3600.0,
     "reservations": 30.0,
     "runs": 6 * 3600.0,
     "stopped": 15.0,

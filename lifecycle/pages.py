@@ -21,6 +21,9 @@ from authz import session_pages
 from governance.kernel import clock
 from governance.pictures import Bucket
 from lifecycle.gauges import gauges_of
+from lifecycle.models import ProbeRun
+from lifecycle.probes import reporting
+from lifecycle.probes import selectors as probes
 from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry.enums import AgentState, GroupName
@@ -83,9 +86,19 @@ def waiting_for(person: Person, mine: Sequence[Agent]) -> list[Waiting]:
         for agent in mine
         if agent.state == AgentState.SUSPENDED
     ]
+    found += [_attacked(run) for run in probes.failing(person)]
     if permissions.in_group(person, GroupName.SECURITY):
         found += [_review(agent) for agent in _in_review(person)]
     return found
+
+
+def _attacked(run: ProbeRun) -> Waiting:
+    return Waiting(
+        f"{run.agent.slug}: {reporting.title_of(run).lower()}",
+        reporting.verdict_of(run),
+        reverse("agent_probes", args=[run.agent.slug]),
+        "Look at them",
+    )
 
 
 def _in_review(person: Person) -> QuerySet[Agent]:
@@ -234,11 +247,22 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "carried": session_pages.carried_by(agent),
         "may": controls(agent, person, str(reach.tier)),
         "processing": processing_of(agent),
+        **probe_of(agent),
         "clearance": agent.clearances.select_related("by").first(),
         "snippets": first_call(agent, client.client_id if client else "", first(entries)),
         "gauges": gauges_of(agent, person),
         "limits_missing": None
         in (agent.rate_per_minute, agent.rate_per_hour, agent.spend_cap_minor),
+    }
+
+
+def probe_of(agent: Agent) -> dict[str, Any]:
+    """What the newest adversarial test of the product's attacks found."""
+    run = probes.gating_runs(agent).select_related("agent").first()
+    return {
+        "probe": run,
+        "probe_title": reporting.title_of(run) if run else "",
+        "probe_verdict": reporting.verdict_of(run) if run else "",
     }
 
 

@@ -8,6 +8,8 @@ from django.urls import path
 from lifecycle import views
 from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
+from lifecycle.probes import api as probe_api
+from lifecycle.probes import views as probe_views
 from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
 
@@ -42,4 +44,14 @@ urlpatterns = [
     path("suspended/", switch.suspended, name="suspended"),
     path("suspended/many/", switch.suspend_many, name="suspend_many"),
     path("suspended/many/<int:pk>/", switch.suspension, name="suspension"),
+    path("agents/<str:slug>/probes/", probe_views.probes, name="agent_probes"),
+    path("agents/<str:slug>/probes/run/", probe_views.run_now, name="agent_probe"),
+    path("agents/<str:slug>/probes/<uuid:pk>/", probe_views.one_run, name="agent_probe_run"),
+    path("agents/<str:slug>/probes/<uuid:pk>/junit.xml", probe_views.junit, name="probe_junit"),
+    path("agents/<str:slug>/probes/live/", probe_views.run_live, name="agent_probe_live"),
+    path("probe/access/v1/evaluation", probe_views.evaluation, name="probe_evaluation"),
+    path("api/v1/agents/<str:slug>/probes", probe_api.Probes.as_view(), name="api_probes"),
+    path(
+        "api/v1/agents/<str:slug>/probes/<str:pk>", probe_api.OneProbe.as_view(), name="api_probe"
+    ),
 ]

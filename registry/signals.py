@@ -14,6 +14,9 @@ agent_state_changed = Signal()
 # An agent has another owner. Arguments: agent, before (Person), by.
 agent_transferred = Signal()
 
+# Fields of a row were written, or an entry of its allowlist. Arguments: agent, changed (names), by.
+row_changed = Signal()
+
 # What a live agent reaches changed. Arguments: agent, before (Reach), after (Reach), by.
 reach_changed = Signal()
 

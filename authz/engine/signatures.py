@@ -41,6 +41,8 @@ _UNSEEN = {
     **dict.fromkeys(range(0xE0100, 0xE01F0)),
     **{tag: chr(tag - 0xE0000) if 0x20 <= tag - 0xE0000 < 0x7F else None for tag in _TAGS},
 }
+# What tags spell is a text of its own, wherever it is put.
+_TAGGED = re.compile("[\U000e0020-\U000e007e]+")
 _HIDDEN = re2.compile("[" + "".join(f"\\x{{{point:x}}}" for point in _UNSEEN) + "]")
 # These two have no alternatives to come back to, so that they take linear time.
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}")
@@ -163,6 +165,7 @@ def _lines(parameters: Facts) -> tuple[list[Path], list[str]]:
     paths = [path for path, _ in pairs]
     seen = _seen([text for _, text in pairs])
     said = [(paths[at], text) for at, line in enumerate(seen) for text in _said(line)]
+    said += [(path, text) for path, given in pairs for text in _tagged(given)]
     decoded = _seen([text for _, text in said])
     return [*paths, *(path for path, _ in said)], [_folded(line) for line in (*seen, *decoded)]
 
@@ -190,6 +193,10 @@ def _seen(lines: Sequence[str]) -> list[str]:
     if _HIDDEN.search(whole):
         whole = whole.translate(_UNSEEN)
     return whole.split("\n") if lines else []
+
+
+def _tagged(text: str) -> list[str]:
+    return [] if text.isascii() else _TAGGED.findall(text)
 
 
 def _folded(line: str) -> str:

@@ -47,6 +47,7 @@ PHASES: tuple[tuple[str, Carry], ...] = (
     ("model_prices", prices.save_model_price),
     ("meters", prices.save_meter),
     ("policies", authorization.save_policy),
+    ("agents", agents.probe_loaded),
     ("people", people.leave_own_groups),
 )
 # These look at what an item says nothing new about as well.

@@ -15,8 +15,11 @@ from authz.models import Callback, Hold
 from authz.services import callbacks, holds, spending, stops
 from lifecycle.inbox import asked
 from lifecycle.models import SweepRun
+from lifecycle.models.probes import ProbeCause
 from lifecycle.notices import limits as paging
 from lifecycle.notices import services as notices
+from lifecycle.probes import selectors as probes
+from lifecycle.probes import services as probing
 from lifecycle.sweeps.registry import Key, Sweep, register
 from lifecycle.switch import selectors as switch
 from lifecycle.switch.services import handle_order
@@ -92,6 +95,14 @@ def _time_out(key: Key, now: datetime) -> bool:
     return spending.time_out_reservation(UUID(str(key)), now)
 
 
+def _live_rows(now: datetime) -> list[int]:
+    return list(probes.live_agents())
+
+
+def _probe(key: Key, now: datetime) -> bool:
+    return probing.probe_if_stale(agent_id=int(key), cause=ProbeCause.CHANGE) is not None
+
+
 SWEEPS = (
     Sweep("asked", "Tells people that an action waits for them.", asked.due, asked.tell),
     Sweep(
@@ -123,6 +134,7 @@ SWEEPS = (
     Sweep(
         "previews", "Deletes previews of changes that are too old.", _old_previews, _forget_preview
     ),
+    Sweep("probes", "Attacks live rows whose last test no longer stands.", _live_rows, _probe),
     Sweep(
         "suspensions",
         "Stops what an order to suspend many has not stopped yet.",

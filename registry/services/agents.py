@@ -39,7 +39,7 @@ from registry.services.saving import (
     remove,
 )
 from registry.services.tools import check_gates
-from registry.signals import reach_changed
+from registry.signals import reach_changed, row_changed
 
 FIELDS_KIND = "agent.fields"
 ENTRY_KIND = "agent.allowlist"
@@ -133,6 +133,7 @@ def _write_fields(agent: Agent, fields: Mapping[str, Any], by: Person) -> Change
             resource=f"agent:{agent.slug}",
             changes=changed,
         )
+        row_changed.send(sender=Agent, agent=agent, changed=tuple(changed), by=by)
     return changed
 
 
@@ -248,6 +249,7 @@ def _write_entry(agent: Agent, tool: Tool, wanted: EntryFields, by: Person) -> N
         resource=f"tool:{tool.name}",
         changes=changed,
     )
+    row_changed.send(sender=Agent, agent=agent, changed=(f"allowlist.{tool.name}",), by=by)
 
 
 def _raise_version(agent: Agent, by: Person) -> None:
@@ -285,6 +287,7 @@ def remove_allowlist_entry(*, agent_id: int, tool: Tool, by: Person) -> Agent:
         remove(entry, by)
         _raise_version(agent, by)
         record("allowlist_entry_removed", by=by, agent=agent.slug, resource=f"tool:{tool.name}")
+        row_changed.send(sender=Agent, agent=agent, changed=(f"allowlist.{tool.name}",), by=by)
 
     _change_reach(agent, by, act)
     return agent

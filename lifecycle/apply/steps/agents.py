@@ -8,6 +8,8 @@ from typing import Any
 from lifecycle.apply.current import PLAIN_OF_AGENTS
 from lifecycle.apply.plan import Entry, Step, Verb
 from lifecycle.apply.steps.run import Run, set_difference, wait
+from lifecycle.models.probes import ProbeCause
+from lifecycle.probes.services import probe_agent
 from registry import permissions, services
 from registry.enums import AgentState
 from registry.errors import ChangeOpen, WrongState
@@ -161,3 +163,19 @@ def _go_live(run: Run, step: Step, agent: Agent) -> None:
     if agent.state == S.DRAFT:
         services.submit_for_review(agent_id=agent.pk, by=run.by)
     step.waits.append(f"in review: {refusal or 'its owner attests it by `attest: true`'}")
+
+
+def probe_loaded(run: Run, step: Step) -> None:
+    """Test a row that was loaded as live, with the policies that were loaded after it.
+
+    Nobody is kept from loading a fresh installation: what was found is said, and stands on the
+    agent's page.
+    """
+    agent = run.agent(step.item.label)
+    if not run.alone or agent.state != S.ACTIVE or not agent.allowlist.exists():
+        return
+    found = probe_agent(agent_id=agent.pk, by=run.by, cause=ProbeCause.LOADED)
+    if found.blocking:
+        many = len(found.blocking)
+        attacks = "an attack" if many == 1 else f"{many} attacks"
+        step.notes.append(f"{attacks} would execute: {', '.join(found.blocking)}")

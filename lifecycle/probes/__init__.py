@@ -1,0 +1,1 @@
+"""Adversarial tests: attacks that are aimed at an agent's row in simulated sessions."""
