@@ -16,7 +16,7 @@ class AuthzConfig(AppConfig):
         from audit.enums import Kind  # noqa: PLC0415
         from authz import signatures, toxic  # noqa: PLC0415
         from authz.explain import explain_decision  # noqa: PLC0415
-        from authz.services import policies, relationships, roles  # noqa: PLC0415
+        from authz.services import policies, prices, relationships, roles  # noqa: PLC0415
         from authz.services import signatures as signature_services  # noqa: PLC0415
         from registry import changes, reach  # noqa: PLC0415
 
@@ -58,6 +58,7 @@ class AuthzConfig(AppConfig):
             signature_services.apply_signature,
             record_kind=Kind.POLICY,
         )
+        changes.register(prices.PRICE_KIND, prices.apply_price, record_kind=Kind.POLICY)
         changes.register(
             policies.RETIREMENT_KIND, policies.apply_retirement, record_kind=Kind.POLICY
         )

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import Error
 
 from audit.errors import NotRecordable
-from authz import counting, group_commit, holding, refusals, runs, snapshot, timekeeper
+from authz import counting, holding, recorder, refusals, runs, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, blot, clean
 from authz.engine import codes
@@ -66,7 +66,7 @@ def decide(
     caller: Caller,
     *,
     now: datetime | None = None,
-    record: Record = group_commit.record,
+    record: Record = recorder.record,
 ) -> list[Answer]:
     """Decide every question, in order, in one transaction.
 
@@ -102,7 +102,7 @@ def _deciding(asks: Sequence[Ask], caller: Caller, now: datetime | None) -> Work
             else:
                 answers[n] = _answer(turn, written)
         if stopped := _stopped(turns, recorded):
-            yield Look(partial(stops.suspend_stopped, stopped))
+            yield Look(partial(stops.suspend_at_once, stopped))
         # A question of the same batch may be what changed the facts: that is no try.
         tries += all(n not in answers for n in waiting)
     return [answers[n] for n in range(len(asks))]
@@ -119,7 +119,7 @@ def _stopped(turns: Sequence[_Turn], recorded: Sequence[Recorded | Stale]) -> se
 
 def refuse(ask: Ask, caller: Caller, code: str) -> Answer:
     """Refuse a question that no check can judge, on the record. Raises `NotRecorded`."""
-    return run(refusing(ask, caller, code), group_commit.record)
+    return run(refusing(ask, caller, code), recorder.record)
 
 
 def refusing(ask: Ask, caller: Caller, code: str) -> Work[Answer]:

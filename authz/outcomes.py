@@ -30,7 +30,7 @@ from authz.models import ReportedOutcome
 from authz.resolve import is_opened
 from authz.services import sessions
 from authz.services.spending import settle
-from authz.services.stops import suspend_stopped
+from authz.services.stops import suspend_at_once
 from authz.wire import MAX_COST, TRUSTED, UNTRUSTED, read_currency, read_inputs
 from governance.kernel import clock
 from governance.kernel.errors import NotSignedIn
@@ -169,7 +169,7 @@ def report_outcome(*, decision_id: UUID, caller: Caller, report: Report) -> Repo
     except SecretFound as error:
         raise OutcomeSecret() from error
     if report.spent:
-        suspend_stopped([decision.agent])
+        suspend_at_once([decision.agent])
     return reported
 
 

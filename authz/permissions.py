@@ -73,6 +73,22 @@ def check_can_simulate_for(agent: Agent, by: Person) -> None:
         )
 
 
+def check_can_change_prices(by: Person) -> None:
+    """Set rates of currencies, prices of models and meters: proposed by one, agreed by another."""
+    if not in_group(by, *OPERATORS):
+        raise NotAllowed("Only security and platform admins may set rates and prices.")
+
+
+def check_can_see_limits(agent: Agent, by: Person) -> None:
+    """See how much of its limits an agent has used: who answers for it, and who sees every row."""
+    theirs = by.may_act and by.pk in (agent.owner_id, agent.backup_owner_id)
+    if not theirs and not by.reads_everything:
+        raise NotAllowed(
+            f"Only its owner {agent.owner}, its backup owner, security and auditors may see how "
+            f"much of its limits {agent.slug} has used."
+        )
+
+
 def check_can_see_coverage(by: Person) -> None:
     """See what no policy governs and nobody uses."""
     if not in_group(by, *SIMULATORS):

@@ -136,10 +136,6 @@ DATABASES = {
     }
 }
 
-# Decisions of requests that come at once are committed at once. Commands and tests decide one by
-# one, on Django's own connection.
-MUSTER_GROUP_COMMIT = MUSTER_PROCESS == "web"
-
 # People who sign in
 
 AUTH_USER_MODEL = "registry.Person"
@@ -223,6 +219,13 @@ MUSTER_BREAKER_DENIALS = {
     tier: env.int(f"MUSTER_BREAKER_DENIALS_{tier.upper()}", default=200)
     for tier in ("public", "internal", "confidential", "restricted")
 }
+# Above these limits the owner's own word is not enough for an agent. Money in minor units.
+MUSTER_CEILINGS = {
+    "rate_per_minute": env.int("MUSTER_CEILING_CALLS_MINUTE", default=600),
+    "rate_per_hour": env.int("MUSTER_CEILING_CALLS_HOUR", default=6_000),
+    "spend_cap_minor": env.int("MUSTER_CEILING_SPEND_DAY", default=50_000),
+    "spend_cap_month_minor": env.int("MUSTER_CEILING_SPEND_MONTH", default=1_000_000),
+}
 # After how long what was reserved and never reported on counts as spent.
 MUSTER_RESERVATION_MINUTES = env.int("MUSTER_RESERVATION_MINUTES", default=60)
 MUSTER_SESSION_HOURS = env.int("MUSTER_SESSION_HOURS", default=24)
@@ -294,6 +297,10 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "Effect": "authz.api.serializers.EFFECTS",
+        "CheckStatus": "authz.api.serializers.CHECK_STATUSES",
+        "HoldState": "authz.enums.HoldState",
+        "TaskStatus": "authz.api.access_views.STATUSES",
+        "CallbackEvent": "authz.access_tasks.EVENTS",
         "PreviewState": "authz.api.whatif_serializers.PREVIEW_STATES",
         "ToolEffect": "registry.enums.ToolEffect",
         "Tier": "registry.enums.Tier",
@@ -396,8 +403,9 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env.str("MUSTER_LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.server": {"level": "WARNING"},
-        # What these say of a request holds its address, which for a chat is a credential.
+        # What these say of a request holds its address, which may be or carry a credential.
         "apprise": {"level": "CRITICAL"},
         "urllib3": {"level": "CRITICAL"},
+        "httpx": {"level": "WARNING"},
     },
 }

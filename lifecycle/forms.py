@@ -64,6 +64,9 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
     spend_cap = forms.DecimalField(
         label="Spend a day", min_value=0, max_digits=12, decimal_places=2
     )
+    spend_cap_month = forms.DecimalField(
+        label="Spend a month", min_value=0, max_digits=12, decimal_places=2, required=False
+    )
 
     class Meta:
         model = Agent
@@ -127,6 +130,8 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial["roles"] = list(self.instance.roles.values_list("pk", flat=True))
             cap = self.instance.spend_cap_minor
             self.initial["spend_cap"] = None if cap is None else f"{cap / 100:.2f}"
+            month = self.instance.spend_cap_month_minor
+            self.initial["spend_cap_month"] = None if month is None else f"{month / 100:.2f}"
 
     def _choices(self) -> None:
         tools = self.fields["tools"]
@@ -210,8 +215,9 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
     def facts(self) -> dict[str, Any]:
         """The fields of the row, in the units of the register."""
         asked = {name: self.cleaned_data[name] for name in self.Meta.fields if name != "slug"}
-        cap = self.cleaned_data["spend_cap"]
-        asked["spend_cap_minor"] = None if cap is None else int(cap * 100)
+        for name in ("spend_cap", "spend_cap_month"):
+            cap = self.cleaned_data[name]
+            asked[f"{name}_minor"] = None if cap is None else int(cap * 100)
         return asked
 
     def systems(self) -> list[dict[str, Any]]:
@@ -246,14 +252,28 @@ class NarrowForm(forms.Form):
         label="Records written an hour", required=False, min_value=0
     )
 
+    gates = forms.CharField(
+        label="When a call waits for a human",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "class": "mono"}),
+        help_text='Such as {"amount": {"above": 50000, "currency": "EUR"}, "domains": true}. '
+        "Besides what the tool itself says. Empty: nothing more.",
+    )
+
     def clean_narrowing(self) -> dict[str, Any]:
-        text = str(self.cleaned_data["narrowing"]).strip()
+        return self._object("narrowing", "A narrowing")
+
+    def clean_gates(self) -> dict[str, Any]:
+        return self._object("gates", "What is said of gates")
+
+    def _object(self, name: str, what: str) -> dict[str, Any]:
+        text = str(self.cleaned_data[name]).strip()
         try:
             value = json.loads(text) if text else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValidationError(f"This is not JSON: {error}.") from error
         if not isinstance(value, dict):
-            raise ValidationError("A narrowing is a JSON object.")
+            raise ValidationError(f"{what} is a JSON object.")
         return value
 
 

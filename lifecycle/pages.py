@@ -20,6 +20,7 @@ from audit.selectors import PageRequest, TrailFilters, parse_body, search
 from authz import session_pages
 from governance.kernel import clock
 from governance.pictures import Bucket
+from lifecycle.gauges import gauges_of
 from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry.enums import AgentState, GroupName
@@ -235,6 +236,7 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "processing": processing_of(agent),
         "clearance": agent.clearances.select_related("by").first(),
         "snippets": first_call(agent, client.client_id if client else "", first(entries)),
+        "gauges": gauges_of(agent, person),
         "limits_missing": None
         in (agent.rate_per_minute, agent.rate_per_hour, agent.spend_cap_minor),
     }

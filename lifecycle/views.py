@@ -136,7 +136,7 @@ def _show(form: AgentForm, error: GovernanceError) -> None:
     """An error of a service beside the fields that it names, or above the form."""
     told = False
     for name, sentences in error.fields.items():
-        field = {"spend_cap_minor": "spend_cap"}.get(name, name)
+        field = name.removesuffix("_minor")
         for sentence in sentences:
             form.add_error(field if field in form.fields else None, sentence)
             told = True
@@ -225,6 +225,7 @@ def narrow(request: HttpRequest, slug: str, tool: str) -> HttpResponse:
         "rate_per_minute": entry.rate_per_minute,
         "rate_per_hour": entry.rate_per_hour,
         "write_quota_per_hour": entry.write_quota_per_hour,
+        "gates": json.dumps(entry.gates, indent=2) if entry.gates else "",
     }
     form = NarrowForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():

@@ -72,6 +72,14 @@ def fault_in(value: Any) -> str:
     return ""
 
 
+def lacking(gates: Gates, declared: Mapping[str, str]) -> str:
+    """What a tool would have to declare for these gates, as a sentence; "" if it does."""
+    for gate, parameter in (("amount", "amount"), ("records", "count"), ("domains", "recipient")):
+        if gates.get(gate) and not declared[parameter]:
+            return f"The gate {gate} needs a tool that declares its {parameter} parameter."
+    return ""
+
+
 def loosened(before: Gates, after: Gates) -> list[str]:
     """Sentences for what would wait for a human no longer, or for fewer or other people."""
     found = [*_amount(before, after), *_records(before, after)]

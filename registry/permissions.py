@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Q
 
 from governance.kernel.errors import NotAllowed
-from registry import rules
+from registry import ceilings, rules
 from registry.enums import GroupName
 from registry.models import Agent, Clearance, Person, System
 
@@ -181,6 +181,12 @@ def check_can_attest_agent(agent: Agent, tier: str, by: Person) -> None:
     _require(
         rules.owner_attests(tier),
         f"{agent.slug} is {tier}: security must clear it, the owner's word is not enough.",
+    )
+    over = ceilings.above(agent)
+    _require(
+        not over,
+        f"{agent.slug} asks for {', '.join(over)}: security must clear it, the owner's word "
+        "is not enough above the ceilings of this installation.",
     )
     _require(_is(by, agent.owner), f"Only its owner {agent.owner} may attest {agent.slug}.")
 

@@ -277,6 +277,7 @@ def _digest(agent: Agent, reach: Reach) -> str:
         "model_provider": reach.model_provider,
         "limits": [agent.rate_per_minute, agent.rate_per_hour, agent.spend_cap_minor],
         "currency": agent.currency,
+        **({"month": agent.spend_cap_month_minor} if agent.spend_cap_month_minor else {}),
         "entries": {entry.tool.name: _entry(entry) for entry in agent.allowlist.all()},
         "places": [
             [place.direction, place.system, place.resource, place.tier, list(place.categories)]
@@ -288,4 +289,5 @@ def _digest(agent: Agent, reach: Reach) -> str:
 
 def _entry(entry: AllowlistEntry) -> list[Any]:
     limits = [entry.rate_per_minute, entry.rate_per_hour, entry.write_quota_per_hour]
-    return [entry.tool.version, entry.narrowing, limits]
+    # Absent while there are none, as they were before there was such a thing.
+    return [entry.tool.version, entry.narrowing, limits, *([entry.gates] if entry.gates else [])]

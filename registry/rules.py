@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from governance.kernel import json_schema, tiers
+from registry import gates
 from registry.enums import (
     AgentState,
     Employment,
@@ -120,6 +121,9 @@ def widened_system(before: Facts, after: Facts) -> dict[str, str]:
         found["environment"] = "It would no longer count as production."
     if before["personal_resource_ids"] and not after["personal_resource_ids"]:
         found["personal_resource_ids"] = "Its resource ids would be recorded in clear."
+    for limit, words in (("rate_per_minute", "a minute"), ("rate_per_hour", "an hour")):
+        if _is_above(after[limit], before[limit]):
+            found[limit] = f"It would take more calls {words}."
     return found
 
 
@@ -139,6 +143,7 @@ def widened_tool(before: Facts, after: Facts) -> list[str]:
     found += _parameters_lost(before, after)
     if lost := sorted(set(before["secret_parameters"]) - set(after["secret_parameters"])):
         found.append(f"{', '.join(lost)} would be recorded.")
+    found += gates.loosened(before.get("gates", {}), after.get("gates", {}))
     if _ON_TAINT[after["on_taint"]] < _ON_TAINT[before["on_taint"]]:
         found.append("After untrusted input it would be held where it was refused.")
     if {*map(tuple, before["accesses"])} != {*map(tuple, after["accesses"])}:
@@ -148,13 +153,16 @@ def widened_tool(before: Facts, after: Facts) -> list[str]:
 
 def _parameters_lost(before: Facts, after: Facts) -> list[str]:
     """Limits and gates watch what a parameter stands for; they would watch it no more."""
-    return [
+    lost = [
         f"{before[field]} is no longer its {field.removesuffix('_parameter')}."
         for field in (
             f"{name}_parameter" for name in ("amount", "currency", "count", "recipient", "resource")
         )
         if before[field] and before[field] != after[field]
     ]
+    if before["amount_is_cost"] and not after["amount_is_cost"]:
+        lost.append("Its amount is no longer what it costs.")
+    return lost
 
 
 def widened_agent(before: Facts, after: Facts) -> list[str]:
@@ -164,6 +172,9 @@ def widened_agent(before: Facts, after: Facts) -> list[str]:
         for limit in LIMITS
         if limit in after and (after[limit] is None or after[limit] > (before[limit] or 0))
     ]
+    month = "spend_cap_month_minor"
+    if month in after and _is_above(after[month], before[month]):
+        raised.append(month)
     found = [f"{limit.replace('_', ' ')} rises." for limit in raised]
     for field, words in (
         ("pattern", "It would act under another identity pattern."),
@@ -186,7 +197,8 @@ def widened_entry(schema: Facts, before: Facts | None, after: Facts) -> list[str
     if before["narrowing"] != after["narrowing"] and not json_schema.covers(old, new):
         found.append("Its parameters may take values that they could not take before.")
     raised = [limit for limit in ENTRY_LIMITS if _is_above(after[limit], before[limit])]
-    return found + [f"{limit.replace('_', ' ')} rises." for limit in raised]
+    found += [f"{limit.replace('_', ' ')} rises." for limit in raised]
+    return found + gates.loosened(before.get("gates", {}), after.get("gates", {}))
 
 
 def _is_above(new: int | None, old: int | None) -> bool:

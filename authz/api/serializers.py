@@ -11,6 +11,7 @@ from authz.wire import TRUSTS, Semantic
 
 # Named in the settings, so that OpenAPI gives it a name.
 EFFECTS = [each.value for each in Effect]
+CHECK_STATUSES = [each.value for each in Status]
 
 
 class Properties(serializers.DictField):
@@ -224,7 +225,7 @@ class OutcomeAnswer(serializers.Serializer[object]):
 
 class StepTold(serializers.Serializer[object]):
     check = serializers.CharField()
-    status = serializers.ChoiceField(choices=[each.value for each in Status])
+    status = serializers.ChoiceField(choices=CHECK_STATUSES)
     code = serializers.CharField(allow_blank=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from authz.api import policies, roles
+from authz.api import limits, policies, roles
 
 _VERSION = "policies/<str:slug>/versions/<int:number>"
 
@@ -21,6 +21,7 @@ urlpatterns = [
     path(f"{_VERSION}/agree", policies.Agree.as_view(), name="api_policy_agree"),
     path(f"{_VERSION}/reject", policies.Reject.as_view(), name="api_policy_reject"),
     path(f"{_VERSION}/withdraw", policies.Withdraw.as_view(), name="api_policy_withdraw"),
+    path("agents/<str:slug>/limits", limits.AgentLimits.as_view(), name="api_agent_limits"),
     path("roles", roles.Roles.as_view(), name="api_roles"),
     path("roles/<str:slug>", roles.OneRole.as_view(), name="api_role"),
     path("relationships", roles.Relationships.as_view(), name="api_relationships"),

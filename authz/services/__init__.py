@@ -20,6 +20,7 @@ from authz.services.previews import (
     restart_preview,
     run_preview,
 )
+from authz.services.prices import set_meter, set_model_price, set_rate
 from authz.services.relationships import remove_relationship, save_relationship
 from authz.services.roles import change_role, save_role, set_agent_roles
 from authz.services.signatures import SignatureFields, remove_signature, save_signature
@@ -50,5 +51,8 @@ __all__ = [
     "save_role",
     "save_signature",
     "set_agent_roles",
+    "set_meter",
+    "set_model_price",
+    "set_rate",
     "withdraw_policy",
 ]

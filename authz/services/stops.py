@@ -35,6 +35,14 @@ def suspend_stopped(agents: Iterable[str] | None = None) -> int:
     return sum(suspend_one(slug) for slug in waiting.values_list("agent", flat=True))
 
 
+def suspend_at_once(agents: Iterable[str]) -> None:
+    """`suspend_stopped` after a decision, which stands whatever becomes of this."""
+    try:
+        suspend_stopped(agents)
+    except Error as error:
+        log.error("Stopped agents are not suspended yet (%s).", type(error).__name__)
+
+
 def suspend_one(slug: str) -> bool:
     """Suspend one agent that is stopped; whether there was anything to do."""
     try:

@@ -11,7 +11,16 @@ from django.db.models import QuerySet
 
 from authz.cases import with_emails
 from authz.enums import PolicyState
-from authz.models import Policy, Relationship, Role, Signature
+from authz.models import (
+    CurrencyRate,
+    Meter,
+    ModelPrice,
+    Policy,
+    Relationship,
+    Role,
+    Signature,
+)
+from authz.services.prices import plain_number
 from lifecycle.apply.kinds import KINDS, PERSON_WORDS
 from registry.models import Agent, Gateway, Person, Reliance, ResourceType, System, Tool
 
@@ -115,6 +124,8 @@ def _system(system: System) -> Fields:
         "trust": system.trust,
         "personal_resource_ids": system.personal_resource_ids,
         "provider": system.provider,
+        "rate_per_minute": system.rate_per_minute,
+        "rate_per_hour": system.rate_per_hour,
         "owner": system.owner.email.lower() if system.owner else None,
         "resources": sorted(
             (
@@ -163,6 +174,7 @@ def _tool(tool: Tool) -> Fields:
         "resource_parameter": tool.resource_parameter,
         "secret_parameters": sorted(tool.secret_parameters),
         "on_taint": tool.on_taint,
+        "gates": tool.gates,
         "accesses": sorted(
             (
                 {"system": one.system.slug, "resource": one.resource, "direction": one.direction}
@@ -172,6 +184,7 @@ def _tool(tool: Tool) -> Fields:
         ),
         "cost_minor": tool.cost_minor,
         "currency": tool.currency,
+        "amount_is_cost": tool.amount_is_cost,
     }
 
 
@@ -191,6 +204,7 @@ PLAIN_OF_AGENTS = (
     "rate_per_minute",
     "rate_per_hour",
     "spend_cap_minor",
+    "spend_cap_month_minor",
     "currency",
     "lawful_basis",
     "data_subjects",
@@ -244,6 +258,7 @@ def _allowlist(agent: Agent) -> list[Fields]:
             "rate_per_minute": one.rate_per_minute,
             "rate_per_hour": one.rate_per_hour,
             "write_quota_per_hour": one.write_quota_per_hour,
+            "gates": one.gates,
         }
         for one in agent.allowlist.all()
     ]
@@ -306,6 +321,27 @@ def _signatures() -> Iterable[Fields]:
         }
 
 
+def _currencies() -> Iterable[Fields]:
+    for rate in CurrencyRate.objects.order_by("currency"):
+        yield {"currency": rate.currency, "worth": plain_number(rate.worth)}
+
+
+def _model_prices() -> Iterable[Fields]:
+    """The newest price of each model: earlier ones belong to this installation alone."""
+    newest = ModelPrice.objects.order_by("provider", "model", "-valid_from")
+    for price in newest.distinct("provider", "model"):
+        yield _as_text(price, KINDS["model_prices"].fields)
+
+
+def _meters() -> Iterable[Fields]:
+    for meter in Meter.objects.order_by("slug"):
+        yield _as_text(meter, KINDS["meters"].fields)
+
+
+def _as_text(row: ModelPrice | Meter, names: Iterable[str]) -> Fields:
+    return {name: plain_number(getattr(row, name)) for name in names}
+
+
 _READERS: dict[str, Callable[[], Iterable[Fields]]] = {
     "people": _people,
     "gateways": _gateways,
@@ -317,4 +353,7 @@ _READERS: dict[str, Callable[[], Iterable[Fields]]] = {
     "policies": _policies,
     "relationships": _relationships,
     "signatures": _signatures,
+    "currencies": _currencies,
+    "model_prices": _model_prices,
+    "meters": _meters,
 }

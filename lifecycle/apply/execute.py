@@ -15,7 +15,7 @@ from lifecycle.apply.document import REFERRED, Inventory, dangling
 from lifecycle.apply.plan import Step, Verb, incomplete, make_plan
 from lifecycle.apply.problems import BadInventory, Problem
 from lifecycle.apply.secret_file import SecretFile
-from lifecycle.apply.steps import agents, authorization, clients, people, systems
+from lifecycle.apply.steps import agents, authorization, clients, people, prices, systems
 from lifecycle.apply.steps.run import Run, Skipped
 from registry import selectors, services
 from registry.enums import GroupName
@@ -43,6 +43,9 @@ PHASES: tuple[tuple[str, Carry], ...] = (
     ("agents", clients.issue_for_agent),
     ("gateways", clients.issue_for_gateway),
     ("signatures", authorization.save_signature),
+    ("currencies", prices.save_rate),
+    ("model_prices", prices.save_model_price),
+    ("meters", prices.save_meter),
     ("policies", authorization.save_policy),
     ("people", people.leave_own_groups),
 )

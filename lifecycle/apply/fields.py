@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from authz.cases import PolicyCase, read_cases
+from authz.services.prices import plain_number
 from governance.kernel.errors import Invalid
 from lifecycle.apply.nodes import Node
 from lifecycle.apply.problems import Place, Problem, nearest, shown
@@ -75,6 +77,8 @@ def _by_rules_of(wanted: Any) -> Reader:
                 message = _choices(value, [str(key) for key, _ in wanted.choices])
             reading.refuse(node.place, message)
             return None
+        if isinstance(cleaned, Decimal):
+            return plain_number(cleaned)
         return cleaned.isoformat() if isinstance(cleaned, datetime.date) else cleaned
 
     return read

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from authz.models import Policy, Relationship, Role, Signature
+from authz.models import (
+    CurrencyRate,
+    Meter,
+    ModelPrice,
+    Policy,
+    Relationship,
+    Role,
+    Signature,
+)
 from lifecycle.apply import fields as f
 from lifecycle.apply.nodes import Node
 from registry.enums import AgentState, AttributeSource, GroupName, ToolEffect
@@ -152,6 +160,8 @@ SYSTEMS = Kind(
         "trust": f.column(System, "trust"),
         "personal_resource_ids": f.column(System, "personal_resource_ids"),
         "provider": f.column(System, "provider"),
+        "rate_per_minute": f.column(System, "rate_per_minute"),
+        "rate_per_hour": f.column(System, "rate_per_hour"),
         "owner": f.to("people", optional=True),
         "resources": f.keyed(
             {
@@ -201,6 +211,7 @@ TOOLS = Kind(
         "resource_parameter": f.column(Tool, "resource_parameter"),
         "secret_parameters": f.columns(Tool, "secret_parameters"),
         "on_taint": f.column(Tool, "on_taint"),
+        "gates": f.json,
         "accesses": f.keyed(
             {
                 "system": f.to("systems"),
@@ -213,6 +224,7 @@ TOOLS = Kind(
         ),
         "cost_minor": f.column(Tool, "cost_minor"),
         "currency": f.column(Tool, "currency"),
+        "amount_is_cost": f.column(Tool, "amount_is_cost"),
     },
 )
 
@@ -275,6 +287,7 @@ AGENTS = Kind(
                 "rate_per_minute": f.column(AllowlistEntry, "rate_per_minute"),
                 "rate_per_hour": f.column(AllowlistEntry, "rate_per_hour"),
                 "write_quota_per_hour": f.column(AllowlistEntry, "write_quota_per_hour"),
+                "gates": f.json,
             },
             key=("tool",),
             defaults={
@@ -282,12 +295,14 @@ AGENTS = Kind(
                 "rate_per_minute": None,
                 "rate_per_hour": None,
                 "write_quota_per_hour": None,
+                "gates": {},
             },
             short="tool",
         ),
         "rate_per_minute": f.column(Agent, "rate_per_minute"),
         "rate_per_hour": f.column(Agent, "rate_per_hour"),
         "spend_cap_minor": f.column(Agent, "spend_cap_minor"),
+        "spend_cap_month_minor": f.column(Agent, "spend_cap_month_minor"),
         "currency": f.column(Agent, "currency"),
         "credentials": f.keyed(
             {
@@ -351,6 +366,36 @@ SIGNATURES = Kind(
     },
 )
 
+CURRENCIES = Kind(
+    "currencies",
+    key=("currency",),
+    required=("worth",),
+    stays="A rate stays: without one, amounts in the currency are held.",
+    fields={
+        "currency": f.column(CurrencyRate, "currency"),
+        "worth": f.column(CurrencyRate, "worth"),
+    },
+)
+
+MODEL_PRICES = Kind(
+    "model_prices",
+    key=("provider", "model"),
+    required=("input_minor", "output_minor"),
+    stays="A price stays, so that costs can be worked out again. Write the new one.",
+    fields={
+        name: f.column(ModelPrice, name)
+        for name in ("provider", "model", "input_minor", "output_minor", "currency")
+    },
+)
+
+METERS = Kind(
+    "meters",
+    key=("slug",),
+    required=("unit_minor",),
+    stays="A meter stays, since records name it.",
+    fields={name: f.column(Meter, name) for name in ("slug", "title", "unit_minor", "currency")},
+)
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -364,5 +409,8 @@ KINDS: dict[str, Kind] = {
         POLICIES,
         RELATIONSHIPS,
         SIGNATURES,
+        CURRENCIES,
+        MODEL_PRICES,
+        METERS,
     )
 }

@@ -82,7 +82,13 @@ def _refund(start: datetime, dice: random.Random) -> Iterator[Call]:
     yield run.call("crm.contact.read", {"contact": contact})
     yield run.call(
         "refund.issue",
-        {"claim": claim, "amount": amount, "currency": "EUR", "reason": "Paid twice"},
+        {
+            "claim": claim,
+            "amount": amount,
+            "currency": "EUR",
+            "region": "nordics",
+            "reason": "Paid twice",
+        },
         reasoning=f"The customer paid {claim} twice; the ticket has both receipts.",
         output={"status": "paid", "claim": claim},
         cost_minor=4,

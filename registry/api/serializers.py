@@ -114,6 +114,8 @@ class SystemOut(serializers.ModelSerializer[System]):
             "country",
             "trust",
             "personal_resource_ids",
+            "rate_per_minute",
+            "rate_per_hour",
             "provider",
             "owner",
             "resources",
@@ -131,6 +133,12 @@ class SystemIn(serializers.Serializer[Any]):
     country = serializers.CharField(max_length=2, **_TEXT)
     trust = serializers.ChoiceField(choices=Trust.choices, required=False)
     personal_resource_ids = serializers.BooleanField(required=False)
+    rate_per_minute = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=10**6
+    )
+    rate_per_hour = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=10**8
+    )
     provider = serializers.CharField(max_length=100, **_TEXT)
     owner = PersonRef(required=False, allow_null=True)
     resources = ResourceShape(many=True, required=False)
@@ -166,7 +174,9 @@ class ToolOut(serializers.ModelSerializer[Tool]):
             "resource_parameter",
             "secret_parameters",
             "on_taint",
+            "gates",
             "cost_minor",
+            "amount_is_cost",
             "currency",
             "version",
             "accesses",
@@ -188,7 +198,9 @@ class ToolIn(serializers.Serializer[Any]):
         child=serializers.CharField(max_length=100), required=False, max_length=50
     )
     on_taint = serializers.ChoiceField(choices=OnTaint.choices, required=False, allow_blank=True)
+    gates = serializers.DictField(required=False)
     cost_minor = serializers.IntegerField(required=False, min_value=0, max_value=10**12)
+    amount_is_cost = serializers.BooleanField(required=False)
     currency = serializers.CharField(max_length=3, required=False)
     accesses = AccessShape(many=True, required=False)
 
@@ -205,6 +217,7 @@ class EntryShape(serializers.Serializer[Any]):
     rate_per_minute = serializers.IntegerField(read_only=True)
     rate_per_hour = serializers.IntegerField(read_only=True)
     write_quota_per_hour = serializers.IntegerField(read_only=True)
+    gates = serializers.DictField(read_only=True)
 
 
 class AgentOut(serializers.ModelSerializer[Agent]):
@@ -239,6 +252,7 @@ class AgentOut(serializers.ModelSerializer[Agent]):
             "rate_per_minute",
             "rate_per_hour",
             "spend_cap_minor",
+            "spend_cap_month_minor",
             "currency",
             "lawful_basis",
             "data_subjects",
@@ -281,6 +295,9 @@ class AgentIn(serializers.Serializer[Any]):
     spend_cap_minor = serializers.IntegerField(
         required=False, allow_null=True, min_value=0, max_value=10**12
     )
+    spend_cap_month_minor = serializers.IntegerField(
+        required=False, allow_null=True, min_value=0, max_value=10**13
+    )
     currency = serializers.CharField(max_length=3, required=False)
     lawful_basis = serializers.CharField(max_length=200, **_TEXT)
     data_subjects = serializers.CharField(max_length=300, **_TEXT)
@@ -311,6 +328,7 @@ class EntryIn(serializers.Serializer[Any]):
     write_quota_per_hour = serializers.IntegerField(
         required=False, allow_null=True, min_value=0, max_value=10**8
     )
+    gates = serializers.DictField(required=False, help_text="Absent: those that there are stay.")
 
 
 class ReasonIn(serializers.Serializer[Any]):

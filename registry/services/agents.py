@@ -38,12 +38,20 @@ from registry.services.saving import (
     record,
     remove,
 )
+from registry.services.tools import check_gates
 from registry.signals import reach_changed
 
 FIELDS_KIND = "agent.fields"
 ENTRY_KIND = "agent.allowlist"
 # What a live row may not change without a review when it widens.
-GUARDED = (*rules.LIMITS, "pattern", "isolated_runs", "model_provider", "currency")
+GUARDED = (
+    *rules.LIMITS,
+    "spend_cap_month_minor",
+    "pattern",
+    "isolated_runs",
+    "model_provider",
+    "currency",
+)
 
 
 class _MustWait(Exception):
@@ -153,18 +161,24 @@ def set_allowlist_entry(
     rate_per_minute: int | None = None,
     rate_per_hour: int | None = None,
     write_quota_per_hour: int | None = None,
+    gates: Mapping[str, Any] | None = None,
 ) -> Saved[Agent]:
-    """Declare that an agent calls a tool, as narrow as said. On a live row, more is a review."""
+    """Declare that an agent calls a tool, as narrow as said. On a live row, more is a review.
+
+    Without `gates` those that there are stay.
+    """
     check_alone(alone)
     agent = _editable(agent_id, by)
+    before = _entry(agent, tool)
     wanted: EntryFields = {
         "narrowing": dict(narrowing or {}),
         "rate_per_minute": rate_per_minute,
         "rate_per_hour": rate_per_hour,
         "write_quota_per_hour": write_quota_per_hour,
+        "gates": dict(_gates_of(before) if gates is None else gates),
     }
     _check_narrowing(tool, wanted["narrowing"])
-    before = _entry(agent, tool)
+    check_gates(tool, wanted["gates"])
     if before == wanted:
         return Saved(agent)
     widens = rules.widened_entry(tool.schema, before, wanted) if _is_live(agent) else []
@@ -186,6 +200,10 @@ def set_allowlist_entry(
     )
     agent.refresh_from_db()
     return Saved(agent, proposed=(change,))
+
+
+def _gates_of(entry: EntryFields | None) -> Mapping[str, Any]:
+    return entry["gates"] if entry else {}
 
 
 def _check_narrowing(tool: Tool, narrowing: Mapping[str, Any]) -> None:
@@ -212,6 +230,7 @@ def _facts(entry: AllowlistEntry) -> EntryFields:
         "rate_per_minute": entry.rate_per_minute,
         "rate_per_hour": entry.rate_per_hour,
         "write_quota_per_hour": entry.write_quota_per_hour,
+        "gates": entry.gates,
     }
 
 
@@ -245,6 +264,7 @@ def apply_entry(change: ProposedChange, by: Person) -> None:
         raise ChangeOutdated()
     entry = change.after["entry"]
     _check_narrowing(tool, entry["narrowing"])
+    check_gates(tool, entry.get("gates", {}))
     _change_reach(
         agent,
         by,

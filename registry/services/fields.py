@@ -33,6 +33,8 @@ class SystemFields(TypedDict, total=False):
     trust: str
     personal_resource_ids: bool
     provider: str
+    rate_per_minute: int | None
+    rate_per_hour: int | None
     owner: Person | None
 
 
@@ -62,8 +64,10 @@ class ToolFields(TypedDict, total=False):
     resource_parameter: str
     secret_parameters: Sequence[str]
     on_taint: str
+    gates: Json
     cost_minor: int
     currency: str
+    amount_is_cost: bool
 
 
 class GatewayFields(TypedDict, total=False):
@@ -88,6 +92,7 @@ class AgentDetails(TypedDict, total=False):
     rate_per_minute: int | None
     rate_per_hour: int | None
     spend_cap_minor: int | None
+    spend_cap_month_minor: int | None
     currency: str
     lawful_basis: str
     data_subjects: str
@@ -107,3 +112,4 @@ class EntryFields(TypedDict):
     rate_per_minute: int | None
     rate_per_hour: int | None
     write_quota_per_hour: int | None
+    gates: Json

@@ -42,7 +42,10 @@ FIELDS_KIND = "system.fields"
 RESOURCE_KIND = "resource.save"
 REMOVAL_KIND = "resource.remove"
 # What may widen, and is then proposed instead of saved.
-GUARDING = ("tier", "categories", "trust", "environment", "personal_resource_ids")
+GUARDING = (
+    *("tier", "categories", "trust", "environment", "personal_resource_ids"),
+    *("rate_per_minute", "rate_per_hour"),
+)
 ATTRIBUTE_TYPES = frozenset({"string", "long", "bool", "set"})
 
 

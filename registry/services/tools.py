@@ -13,6 +13,7 @@ from governance.kernel import json_schema
 from governance.kernel.errors import Invalid
 from registry import changes, permissions, rules
 from registry.errors import ChangeOutdated
+from registry.gates import Gates, fault_in, lacking
 from registry.models import AllowlistEntry, Person, ProposedChange, System, Tool, ToolAccess
 from registry.services.fields import AccessFields, ToolFields
 from registry.services.saving import (
@@ -37,6 +38,8 @@ DEFINITION = (
     *(f"{name}_parameter" for name in PARAMETERS),
     "secret_parameters",
     "on_taint",
+    "amount_is_cost",
+    "gates",
 )
 
 Accesses = list[list[str]]
@@ -197,3 +200,12 @@ def _check_definition(tool: Tool) -> None:
         wrong["resource_parameter"] = ["What names the resource cannot be secret."]
     if wrong:
         raise Invalid("The declared parameters must stand in the schema.", fields=wrong)
+    check_gates(tool, tool.gates)
+
+
+def check_gates(tool: Tool, gates: Gates) -> None:
+    """A gate compares something that the tool declares. Raises `Invalid` otherwise."""
+    declared = {name: str(getattr(tool, f"{name}_parameter")) for name in PARAMETERS}
+    sentence = fault_in(gates) or lacking(gates, declared)
+    if sentence:
+        raise Invalid(sentence, fields={"gates": [sentence]})

@@ -358,3 +358,36 @@ def test_sentences_for_disabled_controls() -> None:
     assert [permissions.can(check, agent, agent.owner) for check in checks] == [""] * 5
     assert refused(lambda: permissions.check_can_decide_callers(stranger), NotAllowed).status == 403
     assert issubclass(WrongState, Conflict)
+
+
+def test_owner_alone_goes_live_only_within_the_ceilings(settings):
+    settings.MUSTER_CEILINGS = {**settings.MUSTER_CEILINGS, "rate_per_hour": 50}
+    draft = make_draft()
+
+    with pytest.raises(NotAllowed, match="calls an hour above 50"):
+        services.attest_agent(agent_id=draft.pk, by=draft.owner)
+
+    services.submit_for_review(agent_id=draft.pk, by=draft.owner)
+    assert services.approve_agent(agent_id=draft.pk, by=security()).state == AgentState.ACTIVE
+
+
+def test_limit_above_the_ceiling_waits_for_security(settings):
+    agent = make_agent()
+    settings.MUSTER_CEILINGS = {**settings.MUSTER_CEILINGS, "spend_cap_minor": 600}
+
+    within = services.update_agent(agent_id=agent.pk, by=agent.owner, spend_cap_minor=600)
+    above = services.update_agent(agent_id=agent.pk, by=agent.owner, spend_cap_minor=601)
+
+    assert (within.proposed, len(above.proposed)) == ((), 1)
+    agent.refresh_from_db()
+    assert agent.spend_cap_minor == 600
+
+
+def test_first_cap_a_month_narrows_and_a_higher_one_widens():
+    agent = make_agent(tier="confidential")
+
+    first = services.update_agent(agent_id=agent.pk, by=agent.owner, spend_cap_month_minor=900)
+    higher = services.update_agent(agent_id=agent.pk, by=agent.owner, spend_cap_month_minor=901)
+    none = services.update_agent(agent_id=agent.pk, by=agent.owner, spend_cap_month_minor=800)
+
+    assert (first.proposed, len(higher.proposed), none.proposed) == ((), 1, ())

@@ -21,6 +21,8 @@ SYSTEM = (
     "trust",
     "personal_resource_ids",
     "provider",
+    "rate_per_minute",
+    "rate_per_hour",
 )
 TOOL = (
     "title",
@@ -34,8 +36,10 @@ TOOL = (
     "resource_parameter",
     "secret_parameters",
     "on_taint",
+    "gates",
     "cost_minor",
     "currency",
+    "amount_is_cost",
 )
 
 
