@@ -424,7 +424,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env.str("MUSTER_LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.server": {"level": "WARNING"},
-        # What these say of a request holds its address, which may be a credential or carry one.
+        # What these say of a request holds its address, which may be or carry a credential.
         "apprise": {"level": "CRITICAL"},
         "httpx": {"level": "WARNING"},
         "urllib3": {"level": "CRITICAL"},

@@ -11,7 +11,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from authz.asks import Ask
 from authz.decide import decide
 from authz.enums import HoldState
 from authz.models import Hold, Release
@@ -297,25 +296,33 @@ INERT = """() => {
 }"""
 
 
+def held_with(texts: list[str]) -> tuple[list[Hold], int]:
+    """Holds that carry all of these, and how many were refused before anyone saw them."""
+    desk = gated()
+    schema = {"type": "object", "properties": {"amount": {"x-muster-unit": "minor"}}}
+    type(desk.tool).objects.filter(pk=desk.tool.pk).update(schema=schema, resource_parameter="")
+    said = {f"text{place}": each for place, each in enumerate(texts)}
+    named = {each[:200]: place for place, each in enumerate(texts)}
+    parameters = named | said | {"amount": 124_000}
+    try:
+        answer = ask(desk, parameters=parameters, reasoning="\n".join(texts))
+    except GovernanceError:
+        answer = None
+    if answer and "hold" in answer.settled:
+        return [Hold.objects.get(pk=answer.settled["hold"]["id"])], 0
+    if len(texts) == 1:
+        return [], 1
+    halves = (texts[: len(texts) // 2], texts[len(texts) // 2 :])
+    (left, lost), (right, gone) = map(held_with, halves)
+    return left + right, lost + gone
+
+
 def test_hostile_words_do_nothing(browser: Browser, live_server: Any) -> None:
-    """As parameter, as reasoning and as a parameter's name: shown, and nothing else."""
-    approver, held, refused = make_person(groups=[GroupName.SECURITY]), [], 0
-    loose = {"schema": {"type": "object", "properties": {"amount": {"x-muster-unit": "minor"}}}}
-    for words in hostile():
-        desk = gated()
-        type(desk.tool).objects.filter(pk=desk.tool.pk).update(
-            schema=loose["schema"], resource_parameter=""
-        )
-        parameters = {"amount": 124_000, "note": words, words[:200]: 1}
-        try:
-            answer = decide([asking(desk, parameters, words)], desk.caller)[0]
-        except GovernanceError:
-            refused += 1
-            continue
-        if "hold" in answer.settled:
-            held.append(Hold.objects.get(pk=answer.settled["hold"]["id"]))
-        else:
-            refused += 1
+    """As values, names and reasoning: shown, and nothing else."""
+    approver, texts = make_person(groups=[GroupName.SECURITY]), hostile()
+    found = [held_with(texts[at : at + 16]) for at in range(0, len(texts), 16)]
+    held = [hold for holds, _ in found for hold in holds]
+    shown = len(texts) - sum(lost for _, lost in found)
 
     context = signed_in(browser, live_server.url, approver)
     asked: list[str] = []
@@ -326,11 +333,10 @@ def test_hostile_words_do_nothing(browser: Browser, live_server: Any) -> None:
     page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
     seen = {}
     for number, hold in enumerate(held):
-        if number % 25 == 0:
-            page.set_viewport_size({"width": (390, 1440)[number // 25 % 2], "height": 900})
+        page.set_viewport_size({"width": (390, 1440)[number % 2], "height": 900})
         page.goto(f"{live_server.url}/inbox/?item=hold:{hold.pk}")
         seen[hold.pk] = page.evaluate(INERT)
-        if number in (20, 60, 140, 260):
+        if number in (1, 4, 11, 21):
             shot(page, f"9-hostile-{number}")
     context.close()
 
@@ -343,17 +349,9 @@ def test_hostile_words_do_nothing(browser: Browser, live_server: Any) -> None:
         "amount": "€1,240.00",
         "button": "Approve €1,240.00 A",
     }
-    odd = {
-        repr(hold.pk): seen[hold.pk]
-        for hold in held
-        if seen[hold.pk] != expected | {"digest": hold.digest}
-    }
-    print(f"{len(held)} hostile strings shown, {refused} refused before anyone saw them")
-    assert odd == {}
+    odd = [seen[each.pk] for each in held if seen[each.pk] != expected | {"digest": each.digest}]
+    print(f"{shown} hostile strings shown on {len(held)} pages, of {len(texts)}")
+    assert odd == []
     assert [url for url in asked if not url.startswith(live_server.url)] == []
     assert said == []
-    assert len(held) >= 300
-
-
-def asking(desk: Desk, parameters: dict[str, Any], words: str) -> Ask:
-    return desk.ask(parameters=parameters, reasoning=words)
+    assert shown >= 300
