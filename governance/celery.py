@@ -36,5 +36,8 @@ def refuse_unsafe_start(**_: Any) -> None:
 
 @beat_init.connect  # type: ignore[untyped-decorator]
 def beat_at_once(**_: Any) -> None:
-    """An interval first fires after its length; readiness need not wait for that."""
+    """An interval first fires after its length; neither readiness nor a sweep waits for that."""
     heartbeat.delay()
+    for entry in app.conf.beat_schedule.values():
+        if entry["task"] == "lifecycle.sweep":
+            app.send_task(entry["task"], args=entry["args"], **entry["options"])

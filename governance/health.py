@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from governance.kernel import checks
 from governance.models import Heartbeat
+from lifecycle import sweeps
 
 OK = "ok"
 BEAT_LATE = timedelta(minutes=2)
@@ -95,6 +96,12 @@ def check_beat() -> None:
         raise NotReady(f"The last periodic task came through {int(row[0].total_seconds())} s ago.")
 
 
+def check_sweeps() -> None:
+    """The dead-man's switch: every sweep ended a run within two intervals."""
+    if late := sweeps.late_sweeps():
+        raise NotReady(" ".join(each.sentence for each in late))
+
+
 _stopping = threading.Event()
 
 
@@ -115,4 +122,5 @@ PARTS: dict[str, Callable[[], None]] = {
     "migrations": check_migrations,
     "roles": check_roles,
     "beat": check_beat,
+    "sweeps": check_sweeps,
 }

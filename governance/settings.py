@@ -312,11 +312,38 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 # Where beat remembers what it did last; never in the folder that it was started in.
 CELERY_BEAT_SCHEDULE_FILENAME = str(Path(MUSTER_DATA) / "beat" / "schedule")
+# How often each sweep runs, in seconds; `lifecycle.sweeps` says what each of them does.
+MUSTER_SWEEPS = {
+    "notices": 20.0,
+    "previews": 6 * 3600.0,
+    "runs": 6 * 3600.0,
+    "suspensions": 15.0,
+}
 # Every periodic job of the installation stands here and nowhere else.
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "governance.heartbeat", "schedule": 30.0},
     "next-partition": {"task": "audit.make_next_partition", "schedule": 6 * 3600.0},
+} | {
+    f"sweep-{name}": {
+        "task": "lifecycle.sweep",
+        "schedule": seconds,
+        "args": [name],
+        # A worker that comes back after days runs each sweep once, not once for every miss.
+        "options": {"expires": seconds},
+    }
+    for name, seconds in MUSTER_SWEEPS.items()
 }
+
+# What is kept for how long
+
+MUSTER_PREVIEW_DAYS = env.int("MUSTER_PREVIEW_DAYS", default=90)
+MUSTER_SWEEP_DAYS = env.int("MUSTER_SWEEP_DAYS", default=30)
+
+# Notices
+
+# Where notices may go besides mail: kinds of channels whose addresses name a host, which only
+# platform admins set up, and the hosts (`host` or `host:port`) that these may name.
+MUSTER_NOTICE_HOSTS = env.list("MUSTER_NOTICE_HOSTS", default=[])
 
 # Mail: to files until a server is named
 
@@ -341,5 +368,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("MUSTER_LOG_LEVEL", default="INFO")},
-    "loggers": {"django.server": {"level": "WARNING"}},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        # What these say of a request holds its address, which for a chat is a credential.
+        "apprise": {"level": "CRITICAL"},
+        "urllib3": {"level": "CRITICAL"},
+    },
 }

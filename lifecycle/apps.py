@@ -7,3 +7,10 @@ from django.apps import AppConfig
 
 class LifecycleConfig(AppConfig):
     name = "lifecycle"
+
+    def ready(self) -> None:
+        # Models are there from here on, not before.
+        from lifecycle import receivers  # noqa: F401, PLC0415
+        from lifecycle.sweeps import catalogue  # noqa: PLC0415
+
+        catalogue.register_all()

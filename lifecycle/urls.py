@@ -5,6 +5,9 @@ from __future__ import annotations
 from django.urls import path
 
 from lifecycle import views
+from lifecycle.notices import views as notices
+from lifecycle.sweeps import views as sweeps
+from lifecycle.switch import views as switch
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -22,4 +25,14 @@ urlpatterns = [
     path("agents/<str:slug>/secret/", views.new_secret, name="agent_secret"),
     path("agents/<str:slug>/suspend/", views.suspend, name="agent_suspend"),
     path("agents/<str:slug>/resume/", views.resume, name="agent_resume"),
+    path("notices/", notices.notices, name="notices"),
+    path("notices/read/", notices.read, name="notices_read"),
+    path("notices/channels/", notices.channels, name="channels"),
+    path("notices/channels/<uuid:channel_id>/", notices.remove_channel, name="channel_remove"),
+    path("notices/again/<int:delivery_id>/", notices.try_again, name="notice_again"),
+    path("mail/", notices.mails, name="mails"),
+    path("sweeps/", sweeps.sweeps, name="sweeps"),
+    path("suspended/", switch.suspended, name="suspended"),
+    path("suspended/many/", switch.suspend_many, name="suspend_many"),
+    path("suspended/many/<int:pk>/", switch.suspension, name="suspension"),
 ]

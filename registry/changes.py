@@ -19,6 +19,7 @@ from registry import permissions
 from registry.enums import ChangeState
 from registry.errors import AlreadyDecided, ChangeOpen
 from registry.models import Person, ProposedChange
+from registry.signals import change_decided, change_proposed
 
 Apply = Callable[[ProposedChange, Person], object]
 Who = Callable[[ProposedChange, Person], None]
@@ -104,6 +105,7 @@ def propose(
             _record(change, "change_proposed", by)
     except IntegrityError as error:
         raise ChangeOpen() from error
+    change_proposed.send(sender=ProposedChange, change=change, by=by)
     return change
 
 
@@ -182,6 +184,7 @@ def _decide(change: ProposedChange, state: ChangeState, by: Person, answer: str)
     if not won:
         raise AlreadyDecided()
     change.refresh_from_db()
+    change_decided.send(sender=ProposedChange, change=change, by=by)
     return change
 
 

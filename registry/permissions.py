@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
 from governance.kernel.errors import NotAllowed
 from registry import rules
 from registry.enums import GroupName
@@ -214,11 +216,24 @@ def check_can_activate_agent(agent: Agent, tier: str, by: Person) -> None:
 
 
 def check_can_suspend_agent(agent: Agent, by: Actor) -> None:
-    """Stop an agent at once: its owner, security, platform admins, Muster itself."""
+    """Stop an agent at once: who answers for it or for what it reaches, operators, Muster."""
     _require(
-        isinstance(by, Automatic) or _is(by, agent.owner) or _in(by, *OPERATORS),
-        f"Only its owner {agent.owner}, security and platform admins may suspend {agent.slug}.",
+        isinstance(by, Automatic)
+        or _answers_for(agent, by)
+        or _in(by, *OPERATORS)
+        or _owns_what_it_reaches(agent, by),
+        f"Only its owner {agent.owner}, the backup owner, owners of its systems, security and "
+        f"platform admins may suspend {agent.slug}.",
     )
+
+
+def _owns_what_it_reaches(agent: Agent, by: Person) -> bool:
+    if not in_group(by, GroupName.SOURCE_OWNER):
+        return False
+    entries = agent.allowlist.filter(
+        Q(tool__system__owner=by) | Q(tool__accesses__system__owner=by)
+    )
+    return entries.exists()
 
 
 def check_can_resume_agent(agent: Agent, tier: str, by: Person) -> None:

@@ -45,6 +45,12 @@ def security_people() -> QuerySet[Person]:
     )
 
 
+def answering_for(agent: Agent) -> list[Person]:
+    """Who is told about an agent: its owner and who stands in, else everyone in security."""
+    named = [person for person in (agent.owner, agent.backup_owner) if person and person.may_act]
+    return named or list(security_people())
+
+
 def agents_for_reach() -> QuerySet[Agent]:
     """Agents with everything that `reach.reach_of` reads, in a fixed number of queries."""
     return Agent.objects.select_related("owner", "backup_owner", "model_provider").prefetch_related(

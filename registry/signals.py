@@ -16,3 +16,9 @@ agent_transferred = Signal()
 
 # What a live agent reaches changed. Arguments: agent, before (Reach), after (Reach), by.
 reach_changed = Signal()
+
+# A widening change waits for a second person. Arguments: change (ProposedChange), by.
+change_proposed = Signal()
+
+# A change was agreed to, rejected or withdrawn. Arguments: change (ProposedChange), by.
+change_decided = Signal()

@@ -12,9 +12,11 @@ from authz.services.policies import (
 )
 from authz.services.previews import (
     ask_preview,
+    forget_preview,
     is_silent,
     is_small,
     preview_seen_by,
+    previews_to_forget,
     restart_preview,
     run_preview,
 )
@@ -30,9 +32,11 @@ __all__ = [
     "bootstrap_policies",
     "change_role",
     "discard_draft",
+    "forget_preview",
     "is_silent",
     "is_small",
     "preview_seen_by",
+    "previews_to_forget",
     "propose_draft",
     "propose_policy",
     "reject_policy",

@@ -259,3 +259,22 @@ def is_silent(preview: Preview, now: datetime) -> bool:
         return now - preview.at >= SILENCE
     heard = preview.heard_at
     return preview.state == PreviewState.RUNNING and (heard is None or now - heard >= SILENCE)
+
+
+def previews_to_forget(before: datetime) -> list[UUID]:
+    """Previews that were asked for before an instant, the oldest first."""
+    rows = Preview.objects.filter(at__lt=before).order_by("at")
+    return list(rows.values_list("pk", flat=True))
+
+
+@transaction.atomic
+def forget_preview(*, preview_id: UUID, before: datetime) -> bool:
+    """Delete one that was asked for before an instant, and record that. One that runs stays."""
+    rows = Preview.objects.select_for_update(of=("self",), skip_locked=True)
+    preview = rows.filter(pk=preview_id, at__lt=before).first()
+    if preview is None or _is_alive(preview):
+        return False
+    told = {"did": "preview_forgotten", "preview": str(preview.pk), "at": preview.at.isoformat()}
+    audit.record(kind=Kind.SYSTEM, actor="system:previews", asked=told)
+    preview.delete()
+    return True

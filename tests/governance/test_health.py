@@ -10,8 +10,15 @@ from django.test import Client
 
 from governance.celery import heartbeat
 from governance.models import Heartbeat
+from lifecycle import sweeps
 
-GOOD = {"process": "ok", "database": "ok", "migrations": "ok", "roles": "ok", "beat": "ok"}
+GOOD = dict.fromkeys(("process", "database", "migrations", "roles", "beat", "sweeps"), "ok")
+
+
+@pytest.fixture
+def swept(db: None) -> None:
+    for each in sweeps.registered():
+        sweeps.run_sweep(each.name)
 
 
 def test_healthz_needs_no_database(client: Client) -> None:
@@ -20,7 +27,7 @@ def test_healthz_needs_no_database(client: Client) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("swept")
 def test_ready_after_a_heartbeat(client: Client) -> None:
     heartbeat()
 
@@ -30,7 +37,7 @@ def test_ready_after_a_heartbeat(client: Client) -> None:
     assert answer["Cache-Control"] == "max-age=0, no-cache, no-store, must-revalidate, private"
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("swept")
 def test_not_ready_before_the_first_heartbeat(client: Client) -> None:
     answer = client.get("/readyz")
 

@@ -1,0 +1,87 @@
+"""What notices say. A code is a subject, a text, and the page where one acts.
+
+Texts are filled with names and figures that Muster knows. What an agent wrote never stands in a
+notice: it is read in the inbox, as a quotation.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from governance.kernel.errors import Invalid
+
+MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Subject, text and path, with `{names}` that the context fills."""
+
+    subject: str
+    text: str
+    path: str = ""
+
+
+_words: dict[str, Words] = {
+    "hold.waits": Words(
+        "{agent} waits for your word",
+        "{agent} wants to call {tool}. It is held until a person decides, and refused at {until}.",
+        "/inbox/",
+    ),
+    "agent.suspended": Words(
+        "{agent} is suspended",
+        "{by} suspended {agent}: {reason} Every call is denied until it is started again.",
+        "/agents/{agent}/",
+    ),
+    "agent.resumed": Words("{agent} runs again", "{by} started {agent} again.", "/agents/{agent}/"),
+    "agent.in_review": Words(
+        "{agent} asks to go live",
+        "{owner} sent {agent} for review. It is not live before someone in security has signed.",
+        "/inbox/",
+    ),
+    "change.proposed": Words(
+        "A change waits for a second person",
+        "{by} proposed: {summary} It takes effect when someone else agrees.",
+        "/inbox/",
+    ),
+    "change.decided": Words(
+        "Your change was {answer}", "{by} {answer} what you proposed: {summary}", "/inbox/"
+    ),
+    "limit.reached": Words(
+        "{agent} has reached a limit",
+        "{agent} has reached its {kind} limit{on}. Calls beyond it are denied.",
+        "/agents/{agent}/",
+    ),
+}
+
+
+def register_words(code: str, words: Words) -> None:
+    """Make a code known that another part tells."""
+    _words[code] = words
+
+
+def render(code: str, context: Mapping[str, Any]) -> Words:
+    """The words of a code, filled. Raises `Invalid` where code or context do not fit."""
+    if code not in _words:
+        raise Invalid(f"There is no notice {code[:60]}.")
+    given = {name: one_line(value) for name, value in context.items()}
+    words = _words[code]
+    try:
+        subject, text, path = (each.format_map(given) for each in _parts(words))
+    except KeyError as error:
+        raise Invalid(f"The notice {code} needs {error.args[0]}.") from error
+    return Words(subject[:300], text, path[:300])
+
+
+def _parts(words: Words) -> tuple[str, str, str]:
+    return words.subject, words.text, words.path
+
+
+def one_line(value: object) -> str:
+    """A value without what breaks a line, a header or the eye, at most so long."""
+    seen = (each if unicodedata.category(each)[0] not in "CZ" else " " for each in str(value))
+    said = " ".join("".join(seen).split())
+    return said if len(said) <= MOST else said[: MOST - 1] + "…"

@@ -1,0 +1,73 @@
+"""What lifecycle does when the register changes: it tells those who must know.
+
+Everything here is written in the transaction of the change, and sent after its commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.dispatch import receiver
+
+from lifecycle.notices import Severity, notify
+from registry import changes
+from registry.enums import AgentState
+from registry.models import Agent, Person, ProposedChange
+from registry.permissions import Actor
+from registry.selectors import answering_for, security_people
+from registry.signals import agent_state_changed, change_decided, change_proposed
+
+
+@receiver(agent_state_changed, dispatch_uid="lifecycle.tell of states")
+def tell_of_state(*, agent: Agent, before: AgentState, by: Actor, reason: str, **_: Any) -> None:
+    """Page who answers for an agent that was stopped; tell security of one that asks to go live."""
+    event = f"{agent.state}:{agent.pk}:{agent.state_changed_at}"
+    named = {"agent": agent.slug, "by": str(by)}
+    if agent.state == AgentState.SUSPENDED:
+        said = named | {"reason": _sentence(reason)}
+        _tell(answering_for(agent), by, "agent.suspended", said, event=event, page=True)
+    elif agent.state == AgentState.IN_REVIEW:
+        people = security_people().exclude(pk=agent.owner_id)
+        _tell(people, by, "agent.in_review", named | {"owner": str(agent.owner)}, event=event)
+    elif before == AgentState.SUSPENDED and agent.state == AgentState.ACTIVE:
+        _tell(answering_for(agent), by, "agent.resumed", named, event=event)
+
+
+@receiver(change_proposed, dispatch_uid="lifecycle.tell of proposals")
+def tell_of_proposal(*, change: ProposedChange, by: Person, **_: Any) -> None:
+    """Tell those who may agree to a change that it waits."""
+    people = Person.objects.filter(is_active=True).prefetch_related("groups")
+    may = [each for each in people if not changes.can_agree(change, each)]
+    said = {"by": str(by), "summary": _sentence(change.summary)}
+    _tell(may, by, "change.proposed", said, event=f"change:{change.pk}")
+
+
+@receiver(change_decided, dispatch_uid="lifecycle.tell of answers")
+def tell_of_answer(*, change: ProposedChange, by: Person, **_: Any) -> None:
+    """Tell the proposer what became of their change."""
+    answer = change.get_state_display()
+    said = {"by": str(by), "answer": answer, "summary": _sentence(change.summary)}
+    event = f"change:{change.pk}:{change.state}"
+    _tell([change.proposed_by], by, "change.decided", said, event=event)
+
+
+def _tell(
+    people: Iterable[Person],
+    by: Actor,
+    code: str,
+    context: dict[str, str],
+    *,
+    event: str,
+    page: bool = False,
+) -> None:
+    """Tell everyone but the one who did it."""
+    severity = Severity.PAGE if page else Severity.INFO
+    for person in people:
+        if not (isinstance(by, Person) and by.pk == person.pk):
+            notify(person=person, severity=severity, code=code, context=context, event=event)
+
+
+def _sentence(said: str) -> str:
+    said = said.strip() or "no reason was given"
+    return said if said.endswith((".", "!", "?")) else f"{said}."

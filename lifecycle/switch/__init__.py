@@ -1,0 +1,1 @@
+"""The kill switch: what is suspended, and suspending many at once."""

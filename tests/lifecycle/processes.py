@@ -1,0 +1,49 @@
+"""Children that are killed where a test says: what a worker leaves behind when it is."""
+
+import os
+import signal
+from collections.abc import Callable
+from unittest import mock
+
+from django.db import connections
+
+
+def die() -> None:
+    """As `kill -9` does: nothing is undone, closed or said."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_child(work: Callable[[], object], *, before: str = "", after: str = "") -> int:
+    """Run `work` in a child, which dies before or after the named function runs once.
+
+    Returns the number of the signal that ended it, 0 where it came to its end.
+    """
+    connections.close_all()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            with _dying(before, after):
+                work()
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert not (os.WIFEXITED(status) and os.WEXITSTATUS(status)), "the child failed"
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def _dying(before: str, after: str) -> "mock._patch[object]":
+    target = before or after or "os.fspath"
+    module, _, name = target.rpartition(".")
+    found = getattr(__import__(module, fromlist=[name]), name)
+
+    def dying(*given: object, **named: object) -> object:
+        if before:
+            die()
+        result = found(*given, **named)
+        if after:
+            die()
+        return result
+
+    return mock.patch(target, dying if before or after else found)
