@@ -77,6 +77,7 @@ _GROUPS = (
         "Proof",
         (
             Page("Trail", "trail", "trail", covers=("record",), short="Trail"),
+            Page("Alerts", "anomalies", "warn", covers=("anomaly",)),
             Page("Unregistered callers", "callers", "search"),
             Page("Admin", "admin:index", "key", staff=True),
         ),

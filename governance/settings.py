@@ -314,6 +314,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(Path(MUSTER_DATA) / "beat" / "schedule")
 # How often each sweep runs, in seconds; `lifecycle.sweeps` says what each of them does.
 MUSTER_SWEEPS = {
+    "anomalies": 300.0,
     "notices": 20.0,
     "previews": 6 * 3600.0,
     "runs": 6 * 3600.0,

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.conf import settings
 
 from authz import services as authorization
+from lifecycle.anomalies import sweep as anomalies
 from lifecycle.models import SweepRun
 from lifecycle.notices import services as notices
 from lifecycle.sweeps.registry import Key, Sweep, register
@@ -46,6 +47,12 @@ def _forget_run(key: Key, now: datetime) -> bool:
 
 
 SWEEPS = (
+    Sweep(
+        "anomalies",
+        "Counts the hours that ended, and finds what agents do not usually do.",
+        anomalies.due,
+        anomalies.watch,
+    ),
     Sweep(
         "notices",
         "Sends notices that are due, and tries again what was not taken.",
