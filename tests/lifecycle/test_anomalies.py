@@ -24,6 +24,7 @@ from tests.factories.registry import make_person
 
 pytestmark = pytest.mark.django_db
 
+LIST_QUERIES = 9
 NOTES = {"type": "object", "properties": {"to": {"type": "string"}}}
 
 
@@ -507,3 +508,64 @@ def test_rest(alert: Anomaly, desk: Desk) -> None:
     assert refused.status_code == 403
     assert client.get("/api/v1/anomalies?kind=nonsense").status_code == 400
     assert signed_in(make_person()).get(f"/api/v1/anomalies/{alert.pk}").status_code == 404
+
+
+# The admin
+
+
+@pytest.mark.parametrize(
+    ("group", "status"),
+    [
+        (GroupName.SECURITY, 200),
+        (GroupName.DPO, 200),
+        (GroupName.AUDITOR, 200),
+        (GroupName.PLATFORM_ADMIN, 403),
+        (GroupName.SOURCE_OWNER, 403),
+    ],
+)
+def test_who_has_the_list_in_the_admin(alert: Anomaly, group: GroupName, status: int) -> None:
+    client = signed_in(make_person(group, is_staff=True))
+
+    answer = client.get("/admin/lifecycle/anomaly/")
+
+    assert answer.status_code == status
+    assert (alert.agent.slug in answer.content.decode()) is (status == 200)
+
+
+def test_admin_asks_nobody_to_sign_in() -> None:
+    assert Client().get("/admin/login/").status_code in (200, 302)
+
+
+def test_admin_leads_to_the_page(alert: Anomaly) -> None:
+    client = signed_in(make_person(GroupName.SECURITY, is_staff=True))
+
+    answer = client.get(f"/admin/lifecycle/anomaly/{alert.pk}/change/")
+
+    assert answer.url == f"/anomalies/{alert.pk}/"
+
+
+# Cost
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_list_costs_the_same_however_long(
+    alert: Anomaly, desk: Desk, rows: int, django_assert_num_queries: Any
+) -> None:
+    for number in range(1, rows):
+        Anomaly.objects.create(
+            kind="volume",
+            agent=desk.agent,
+            tool=f"tool{number}",
+            window=alert.window,
+            latest=alert.window,
+            observed=1,
+            expected=0,
+            limit=1,
+            detail={},
+            found_at=alert.found_at,
+        )
+    client = signed_in(desk.owner)
+    client.get("/anomalies/")
+
+    with django_assert_num_queries(LIST_QUERIES):
+        client.get("/anomalies/")

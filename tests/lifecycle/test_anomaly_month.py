@@ -101,7 +101,7 @@ def test_month_of_the_demo_raises_no_false_alarm_and_what_is_planted_is_found(co
     assert Anomaly.objects.count() == 4
 
 
-@pytest.mark.fuzz
+@pytest.mark.bulk
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_other_months_raise_few_false_alarms(company: Any, seed: int, capsys: Any) -> None:
     found = company(traffic.month(UNTIL, seed=seed))
