@@ -172,6 +172,40 @@ def effects_by_session(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many decisions of a span are alike. `went_on` where the caller was not told no."""
+
+    agent: str
+    tool: str
+    resource: str
+    effect: str
+    went_on: bool
+    calls: int
+
+
+def tally(since: datetime, until: datetime) -> list[Tally]:
+    """The decisions about agents from `since` to before `until`, counted by what they are about."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT agent, tool, resource, effect, effect = 'allow' OR mode = 'observe', count(*)
+            FROM audit.record
+            WHERE at >= %s AND at < %s AND kind = 'decision' AND agent <> ''
+                AND mode IN ('enforce', 'observe')
+            GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+            """,
+            [since, until],
+        )
+        return [Tally(*row) for row in cursor.fetchall()]
+
+
+def first_decision_at(since: datetime) -> datetime | None:
+    """When the first decision at or after `since` was made."""
+    found = Record.objects.filter(at__gte=since, kind=Kind.DECISION).order_by("at", "id")
+    return found.values_list("at", flat=True).first()
+
+
 def children_of(record: Record) -> list[Record]:
     """What was recorded of this entry later, oldest first: outcomes, releases, payload reads."""
     # An outcome is reported after the decision; the bound leaves out older partitions.

@@ -245,6 +245,11 @@ class Story:
         """The extracts that were handed on."""
         return [event for event in self.events if event.did == "extract_handed"]
 
+    @property
+    def received(self) -> list[Event]:
+        """The extracts that came from other runs of the agent."""
+        return [event for event in self.events if event.did == "extract_received"]
+
     @cached_property
     def outside(self) -> list[Call]:
         """What the plan, or its absence, held up."""

@@ -85,6 +85,7 @@ _GROUPS = (
         "Proof",
         (
             Page("Trail", "trail", "trail", covers=("record",), short="Trail"),
+            Page("Alerts", "anomalies", "warn", covers=("anomaly",)),
             Page("Unregistered callers", "callers", "search"),
             Page("Sweeps", "sweeps", "clock", operators=True),
             Page("Admin", "admin:index", "key", staff=True),

@@ -361,6 +361,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(Path(MUSTER_DATA) / "beat" / "schedule")
 # How often each sweep runs, in seconds; `lifecycle.sweeps` says what each of them does.
 MUSTER_SWEEPS = {
+    "anomalies": 300.0,
     "asked": 15.0,
     "callbacks": 60.0,
     "holds": 30.0,

@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.urls import path
 
 from lifecycle import views
+from lifecycle.anomalies import api as anomaly_api
+from lifecycle.anomalies import views as anomalies
 from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
 from lifecycle.probes import api as probe_api
@@ -41,6 +43,14 @@ urlpatterns = [
     path("notices/again/<int:delivery_id>/", notices.try_again, name="notice_again"),
     path("mail/", notices.mails, name="mails"),
     path("sweeps/", sweeps.sweeps, name="sweeps"),
+    path("anomalies/", anomalies.alerts, name="anomalies"),
+    path("anomalies/<int:pk>/", anomalies.alert, name="anomaly"),
+    path("anomalies/<int:pk>/acknowledge/", anomalies.acknowledge, name="anomaly_acknowledge"),
+    path("anomalies/<int:pk>/false-alarm/", anomalies.false_alarm, name="anomaly_false"),
+    path("api/v1/anomalies", anomaly_api.Anomalies.as_view(), name="api_anomalies"),
+    path("api/v1/anomalies/<int:pk>", anomaly_api.OneAnomaly.as_view(), name="api_anomaly"),
+    path("api/v1/anomalies/<int:pk>/acknowledge", anomaly_api.Acknowledge.as_view()),
+    path("api/v1/anomalies/<int:pk>/false-alarm", anomaly_api.FalseAlarm.as_view()),
     path("suspended/", switch.suspended, name="suspended"),
     path("suspended/many/", switch.suspend_many, name="suspend_many"),
     path("suspended/many/<int:pk>/", switch.suspension, name="suspension"),

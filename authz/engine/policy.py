@@ -140,6 +140,7 @@ def _entities(case: Case, tool: CompiledTool) -> Any:
     parts = (case.snapshot.agent, case.snapshot.person, case.snapshot.user)
     # The tool as well: its action and the groups of it are among the parsed entities.
     about = (
+        request.kind.value,
         tool.name,
         *(part.digest if part else "" for part in parts),
         str(tool.document["system"]),

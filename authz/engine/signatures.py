@@ -2,8 +2,9 @@
 
 A call's texts are brought into one plain form first, so that a signature is written once and
 holds for every spelling: NFKC, what cannot be seen taken out, case folded, white space collapsed.
-What a run of base64 or hex, or a URL's escapes, says is read as well, one level deep. All texts
-are searched at once, a line for each, in linear time.
+What a run of base64 or hex, or a URL's escapes, says is read as well, one level deep; and a
+text in other letters than ASCII once more with look-alike letters as Latin ones. All texts are
+searched at once, a line for each, in linear time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from urllib.parse import unquote
 
 import re2
 
+from authz.engine.confusables import in_latin
 from authz.engine.types import Json
 from governance.kernel.errors import Invalid
 
@@ -167,7 +169,12 @@ def _lines(parameters: Facts) -> tuple[list[Path], list[str]]:
     said = [(paths[at], text) for at, line in enumerate(seen) for text in _said(line)]
     said += [(path, text) for path, given in pairs for text in _tagged(given)]
     decoded = _seen([text for _, text in said])
-    return [*paths, *(path for path, _ in said)], [_folded(line) for line in (*seen, *decoded)]
+    paths, lines = [*paths, *(path for path, _ in said)], [*seen, *decoded]
+    # As well, and not instead: a signature may be written in another alphabet.
+    foreign = [at for at, line in enumerate(lines) if not line.isascii()]
+    paths += [paths[at] for at in foreign]
+    lines += [in_latin(lines[at]) for at in foreign]
+    return paths, [_folded(line) for line in lines]
 
 
 def _texts(value: Json, path: Path) -> Iterator[tuple[Path, str]]:

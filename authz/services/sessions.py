@@ -207,6 +207,8 @@ def hand_extract(
         told={"extract": name, "to": target.id},
         sealed={"value": value},
     )
+    # The value is sealed once, with the run that it comes from.
+    _record(target, "extract_received", caller, told={"extract": name, "from": source.id})
     return target, value
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from governance.pictures.bars import Bucket, bars, bars_label
 from governance.pictures.gauge import gauge
+from governance.pictures.hours import Hour, hours_label, hours_picture
 from governance.pictures.lanes import Happening, lanes
 from governance.pictures.reach import Band, Reach, ReachNode, reach_bands, reach_picture
 from governance.pictures.run import Place, Run, Turn, run_picture
@@ -18,6 +19,7 @@ __all__ = [
     "Band",
     "Bucket",
     "Happening",
+    "Hour",
     "Place",
     "Reach",
     "ReachNode",
@@ -27,6 +29,8 @@ __all__ = [
     "bars",
     "bars_label",
     "gauge",
+    "hours_label",
+    "hours_picture",
     "lanes",
     "reach_bands",
     "reach_picture",

@@ -1,19 +1,24 @@
-"""What lifecycle keeps: runs of sweeps, notices and their ways, suspensions of many, probes."""
+"""What lifecycle keeps: sweeps, notices, suspensions of many, adversarial tests, alerts."""
 
+from lifecycle.models.anomalies import Anomaly, Counted, HourCount, Seen
 from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
 from lifecycle.models.probes import LiveVisit, ProbeResult, ProbeRun
 from lifecycle.models.sweeps import SweepRun
 from lifecycle.models.switch import Family, MassSuspension
 
 __all__ = [
+    "Anomaly",
     "Channel",
+    "Counted",
     "Delivery",
     "Family",
+    "HourCount",
     "LiveVisit",
     "MassSuspension",
     "Notice",
     "ProbeResult",
     "ProbeRun",
+    "Seen",
     "SweepRun",
     "Wishes",
 ]

@@ -50,6 +50,11 @@ _words: dict[str, Words] = {
     "change.decided": Words(
         "Your change was {answer}", "{by} {answer} what you proposed: {summary}", "/inbox/"
     ),
+    "anomaly.found": Words(
+        "{agent} does what it does not usually do",
+        "{agent}: {what}{on}. The alert has the numbers. Suspend it where you cannot explain them.",
+        "/anomalies/{anomaly}/",
+    ),
     "limit.reached": Words(
         "{agent} has reached a limit",
         "{agent}{on}: {kind}. Calls beyond it are denied. You are told once for each window.",

@@ -13,6 +13,7 @@ from authz.enums import HoldState
 from authz.errors import HoldDecided
 from authz.models import Callback, Hold
 from authz.services import callbacks, holds, spending, stops
+from lifecycle.anomalies import sweep as anomalies
 from lifecycle.inbox import asked
 from lifecycle.models import SweepRun
 from lifecycle.models.probes import ProbeCause
@@ -125,6 +126,12 @@ SWEEPS = (
     ),
     Sweep("stopped", "Suspends agents that a limit has stopped.", _stopped, _suspend),
     Sweep("holds", "Ends holds that nobody answered in time.", _over_holds, _expire_hold),
+    Sweep(
+        "anomalies",
+        "Counts the hours that ended, and finds what agents do not usually do.",
+        anomalies.due,
+        anomalies.watch,
+    ),
     Sweep(
         "notices",
         "Sends notices that are due, and tries again what was not taken.",

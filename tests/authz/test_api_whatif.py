@@ -11,21 +11,11 @@ from registry import sign_in
 from registry.enums import GroupName
 from tests.factories.authz import make_desk, make_person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_factor")]
 
 API = "/api/v1/"
 PROBLEM = "application/problem+json"
 LONG = "x" * 100_000
-
-
-@pytest.fixture(autouse=True)
-def one_factor(settings):
-    settings.MUSTER_APPROVER_MFA = False
-
-
-@pytest.fixture
-def desk():
-    return make_desk()
 
 
 def as_person(person):

@@ -13,9 +13,9 @@ from authz.models import Policy, Relationship, Role
 from authz.services import PolicyDraft
 from registry import sign_in
 from registry.models import ProposedChange
-from tests.factories.authz import make_desk, make_person
+from tests.factories.authz import make_person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_factor")]
 
 FORBID = "forbid(principal, action, resource);"
 PROBLEM = "application/problem+json"
@@ -28,26 +28,6 @@ TUPLE = {
     "subject_type": "person",
     "subject_id": "p_x",
 }
-
-
-@pytest.fixture(autouse=True)
-def one_factor(settings):
-    settings.MUSTER_APPROVER_MFA = False
-
-
-@pytest.fixture
-def desk():
-    return make_desk()
-
-
-@pytest.fixture
-def ann():
-    return make_person(groups=["security"], name="Ann")
-
-
-@pytest.fixture
-def ben():
-    return make_person(groups=["security"], name="Ben")
 
 
 def as_person(person, **how):

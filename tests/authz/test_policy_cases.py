@@ -15,28 +15,13 @@ from governance.kernel.errors import Invalid, NotAllowed
 from registry import services as register
 from registry.models import ProposedChange
 from registry.permissions import Automatic
-from tests.factories.authz import make_desk, make_person, make_policy
+from tests.factories.authz import make_person, make_policy
 
 pytestmark = pytest.mark.django_db
 
 FORBID = "forbid(principal, action, resource);"
 MONDAY_NOON = "2026-11-23T12:00:00+00:00"
 SUNDAY = "2026-11-22T12:00:00+00:00"
-
-
-@pytest.fixture
-def desk():
-    return make_desk()
-
-
-@pytest.fixture
-def ann():
-    return make_person(groups=["security"], name="Ann")
-
-
-@pytest.fixture
-def ben():
-    return make_person(groups=["security"], name="Ben")
 
 
 def permit(desk, condition=""):

@@ -19,26 +19,10 @@ from lifecycle.apply.document import read_inventory
 from lifecycle.apply.execute import apply_inventory
 from registry import changes, sign_in
 from registry.models import ProposedChange
-from tests.factories.authz import make_desk, make_person
 
 pytestmark = pytest.mark.django_db
 
 FORBID = "forbid(principal, action, resource);"
-
-
-@pytest.fixture
-def desk():
-    return make_desk()
-
-
-@pytest.fixture
-def ann():
-    return make_person(groups=["security"], name="Ann", is_staff=True)
-
-
-@pytest.fixture
-def ben():
-    return make_person(groups=["security"], name="Ben", is_staff=True)
 
 
 @pytest.fixture

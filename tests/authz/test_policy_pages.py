@@ -13,33 +13,13 @@ from authz.enums import PolicyState
 from authz.models import Policy
 from authz.services import PolicyDraft
 from registry import sign_in
-from tests.factories.authz import make_desk, make_person
+from tests.factories.authz import make_person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_factor")]
 
 FORBID = "forbid(principal, action, resource);"
 ROLES = ["security", "platform_admin", "dpo", "auditor", "source_owner", ""]
 MAY_WRITE = {"security", "platform_admin"}
-
-
-@pytest.fixture(autouse=True)
-def one_factor(settings):
-    settings.MUSTER_APPROVER_MFA = False
-
-
-@pytest.fixture
-def desk():
-    return make_desk()
-
-
-@pytest.fixture
-def ann():
-    return make_person(groups=["security"], name="Ann")
-
-
-@pytest.fixture
-def ben():
-    return make_person(groups=["security"], name="Ben")
 
 
 def signed_in(person, **how):

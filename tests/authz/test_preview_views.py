@@ -16,19 +16,9 @@ from registry.enums import GroupName
 from registry.models import Resource
 from tests.factories.authz import make_desk, make_person, make_policy
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_factor")]
 
 LONG = "x" * 100_000
-
-
-@pytest.fixture(autouse=True)
-def one_factor(settings):
-    settings.MUSTER_APPROVER_MFA = False
-
-
-@pytest.fixture
-def desk():
-    return make_desk()
 
 
 @pytest.fixture

@@ -15,26 +15,11 @@ from registry import changes
 from registry.enums import AgentState
 from registry.errors import AlreadyDecided, ChangeOpen, NotBootstrapping
 from registry.models import ProposedChange
-from tests.factories.authz import make_agent, make_desk, make_person, make_tool
+from tests.factories.authz import make_agent, make_person, make_tool
 
 pytestmark = pytest.mark.django_db
 
 FORBID = "forbid(principal, action, resource);"
-
-
-@pytest.fixture
-def desk():
-    return make_desk()
-
-
-@pytest.fixture
-def ann():
-    return make_person(groups=["security"], name="Ann")
-
-
-@pytest.fixture
-def ben():
-    return make_person(groups=["security"], name="Ben")
 
 
 def _permit(desk, condition=""):

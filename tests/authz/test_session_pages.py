@@ -205,6 +205,24 @@ def test_extracts_that_were_handed_on_are_listed(office, page):
     assert [(event.asked["extract"], event.asked["to"]) for event in handed] == [("order", target)]
 
 
+def test_extracts_that_were_received_are_listed(office, page):
+    extract = {"order": {"enum": ["cancel", "keep"]}}
+    source = office.open(plan={"steps": [{"tool": office.archive.name}], "extracts": extract})
+    office.ask(office.archive, source)
+    target = office.open()
+    office.post(
+        f"/api/v1/sessions/{source}/extract", {"to": target, "extract": "order", "value": "keep"}
+    )
+
+    answer = page(f"/sessions/{target}/")
+
+    (received,) = story(answer).received
+    assert (received.asked["extract"], received.asked["from"]) == ("order", source)
+    assert received.tier == "confidential"
+    assert f'href="/sessions/{source}/"' in answer.content.decode()
+    assert story(answer).handed == []
+
+
 def test_run_that_was_only_named_has_a_page_too(office, page):
     name = "run 17/ä?#&\n."
     office.ask(office.chat, name, {"to": "#support"})

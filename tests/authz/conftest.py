@@ -1,0 +1,31 @@
+"""The people and the desk that most tests of this folder begin with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from registry.models import Person
+from tests.factories.authz import Desk, make_desk, make_person
+
+
+@pytest.fixture
+def desk(db: None) -> Desk:
+    return make_desk()
+
+
+@pytest.fixture
+def ann(db: None) -> Person:
+    return make_person(groups=["security"], name="Ann", is_staff=True)
+
+
+@pytest.fixture
+def ben(db: None) -> Person:
+    return make_person(groups=["security"], name="Ben", is_staff=True)
+
+
+@pytest.fixture
+def one_factor(settings: Any) -> None:
+    """Approvers need no second factor here."""
+    settings.MUSTER_APPROVER_MFA = False
