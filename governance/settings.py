@@ -316,6 +316,8 @@ SPECTACULAR_SETTINGS = {
         "authz.oauth.described.add_endpoints",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "AgentKind": "registry.enums.AgentKind",
+        "AlertKind": "lifecycle.models.anomalies.AnomalyKind",
         "Effect": "authz.api.serializers.EFFECTS",
         "CheckStatus": "authz.api.serializers.CHECK_STATUSES",
         "HoldState": "authz.enums.HoldState",

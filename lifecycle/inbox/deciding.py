@@ -67,7 +67,11 @@ def _decided(now: datetime) -> list[Decided]:
         state__in=DECIDED, decided_by__isnull=False, decided_at__gte=now - timedelta(days=DAYS)
     ).order_by("-decided_at")
     columns = found.values_list("decided_by", "state", "made_at", "decided_at")
-    return [row for row in columns[:MOST] if row[0] is not None and row[3] is not None]
+    return [
+        (who, state, made, decided)
+        for who, state, made, decided in columns[:MOST]
+        if who is not None and decided is not None
+    ]
 
 
 def habit_of(person: Person) -> Habit | None:
@@ -97,4 +101,4 @@ def _piles() -> list[dict[str, Any]]:
         since=Min("made_at"),
         until=Min("expires_at"),
     )
-    return list(rows.order_by("-many", "agent")[:50])
+    return [dict(row) for row in rows.order_by("-many", "agent")[:50]]
