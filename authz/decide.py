@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import Error
 
 from audit.errors import NotRecordable
-from authz import group_commit, refusals, runs, snapshot, timekeeper
+from authz import recorder, refusals, runs, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, blot, clean
 from authz.engine import codes
@@ -65,7 +65,7 @@ def decide(
     caller: Caller,
     *,
     now: datetime | None = None,
-    record: Record = group_commit.record,
+    record: Record = recorder.record,
 ) -> list[Answer]:
     """Decide every question, in order, in one transaction.
 
@@ -107,7 +107,7 @@ def _deciding(asks: Sequence[Ask], caller: Caller, now: datetime | None) -> Work
 
 def refuse(ask: Ask, caller: Caller, code: str) -> Answer:
     """Refuse a question that no check can judge, on the record. Raises `NotRecorded`."""
-    return run(refusing(ask, caller, code), group_commit.record)
+    return run(refusing(ask, caller, code), recorder.record)
 
 
 def refusing(ask: Ask, caller: Caller, code: str) -> Work[Answer]:

@@ -1,9 +1,9 @@
 """Group commit: what is asked while a transaction is in flight forms the next one.
 
-One thread records for its whole process, over a connection of its own. It waits for nobody: a
-request that comes alone is a group alone. Nothing is told before the commit, and what fails
-tells nobody yes. Only the web process records so (`MUSTER_GROUP_COMMIT`); commands and tests
-record where they stand, each batch by itself.
+One task on the event loop of the web process records for everyone there, over a connection of
+its own: no thread takes turns with the one that judges. It waits for nobody: a request that
+comes alone is a group alone. Nothing is told before the commit, and what fails tells nobody yes.
+Commands, tests and whoever else waits in a thread record by `authz.recorder`, each by itself.
 """
 
 from __future__ import annotations
@@ -12,18 +12,14 @@ import asyncio
 import logging
 import os
 import select
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as TookTooLong
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
-from django.conf import settings
 from django.db import connection
 
 from authz import recorder
@@ -38,19 +34,10 @@ CONNECT_SECONDS = 3
 
 Written = Sequence[Recorded | Stale]
 Outcome = Written | NotRecorded
-Connect = Callable[[], "psycopg.Connection[Any]"]
-Item = TypeVar("Item")
+Opened = psycopg.AsyncConnection[Any]
+Connect = Callable[[], Awaitable[Opened]]
 
 log = logging.getLogger(__name__)
-
-
-def record(batch: Sequence[Judged]) -> Written:
-    """Record a batch, all that is not stale or none, and wait for it. Raises `NotRecorded`."""
-    if not settings.MUSTER_GROUP_COMMIT:
-        return recorder.record(batch)
-    if connection.in_atomic_block:
-        raise RuntimeError("A decision may not be made inside another transaction.")
-    return group().record(batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,148 +46,129 @@ class _Waiting:
 
     batch: Sequence[Judged]
     since: float
-    future: Future[Written] | asyncio.Future[Written]
-    loop: asyncio.AbstractEventLoop | None = None
+    future: asyncio.Future[Written]
 
 
 class GroupCommit:
-    """The queue, and the thread that empties it. The thread starts with the first caller."""
+    """The queue of one event loop, and the task that empties it while there is something in it."""
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._connection: psycopg.Connection[Any] | None = None
+        self._queue: deque[_Waiting] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._connection: Opened | None = None
         self._stopped = False
 
-    def record(self, batch: Sequence[Judged]) -> Written:
+    async def record(self, batch: Sequence[Judged]) -> Written:
         """Record `batch` with whatever else waits, and wait for it. Raises `NotRecorded`."""
-        future: Future[Written] = Future()
-        self._submit(_Waiting(batch, time.monotonic(), future))
-        try:
-            return future.result(GIVE_UP)
-        except TookTooLong:
-            raise NotRecorded() from None
-
-    async def record_later(self, batch: Sequence[Judged]) -> Written:
-        """`record` for an event loop, which goes on meanwhile."""
+        if self._stopped or len(self._queue) >= MAX_WAITING:
+            raise NotRecorded()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Written] = loop.create_future()
-        self._submit(_Waiting(batch, time.monotonic(), future, loop))
+        self._queue.append(_Waiting(batch, time.monotonic(), future))
+        if self._task is None:
+            # It begins when this turn of the loop ends, with all that came in the same turn.
+            self._task = loop.create_task(self._empty())
         patience = loop.call_later(GIVE_UP, _settle, future, NotRecorded())
         try:
             return await future
         finally:
             patience.cancel()
 
-    def flush(self, seconds: float) -> bool:
+    async def flush(self, seconds: float) -> bool:
         """Take nothing more, record what waits; whether that was done in time."""
         self._stopped = True
-        thread = self._thread
-        if thread is not None:
-            self._queue.put(None)
-            thread.join(seconds)
-        return thread is None or not thread.is_alive()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=seconds)
+        done = self._task is None
+        if done:
+            await self._disconnect()
+        return done
 
-    def _submit(self, waiting: _Waiting) -> None:
-        if self._stopped or self._queue.qsize() >= MAX_WAITING:
-            raise NotRecorded()
-        self._queue.put(waiting)
-        if self._thread is None or not self._thread.is_alive():
-            self._start()
+    async def _empty(self) -> None:
+        try:
+            while self._queue:
+                await self._record_group(list(self._gather()))
+        finally:
+            self._task = None
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-                self._thread.start()
+    def _gather(self) -> Iterator[_Waiting]:
+        """Those who came first, as far as one transaction goes."""
+        rows = 0
+        while self._queue and rows < MAX_ROWS:
+            rows += len(self._queue[0].batch)
+            yield self._queue.popleft()
 
-    def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            members = list(self._gather(first))
-            outcomes: Sequence[Outcome] = [NotRecorded() for _ in members]
-            try:
-                outcomes = self._outcomes(members)
-            except Exception as error:
-                _tell_log(len(members), error)
-            finally:
-                _tell(list(zip(members, outcomes, strict=True)))
-        self._disconnect()
+    async def _record_group(self, members: Sequence[_Waiting]) -> None:
+        outcomes: Sequence[Outcome] = [NotRecorded() for _ in members]
+        try:
+            outcomes = await self._outcomes(members)
+        except Exception as error:
+            _tell_log(len(members), error)
+        finally:
+            for each, outcome in zip(members, outcomes, strict=True):
+                _settle(each.future, outcome)
 
-    def _gather(self, first: _Waiting) -> Iterator[_Waiting]:
-        """The caller that comes first, and those behind it as far as one transaction goes."""
-        yield first
-        rows = len(first.batch)
-        while rows < MAX_ROWS:
-            try:
-                following = self._queue.get_nowait()
-            except Empty:
-                return
-            if following is None:
-                self._queue.put(None)  # It ends the loop when this group is done.
-                return
-            yield following
-            rows += len(following.batch)
-
-    def _outcomes(self, members: Sequence[_Waiting]) -> list[Outcome]:
+    async def _outcomes(self, members: Sequence[_Waiting]) -> list[Outcome]:
         """What became of each, in order. Who has waited too long was judged by old facts."""
         latest = time.monotonic() - LONGEST_WAIT
         fresh = [each for each in members if each.since >= latest]
-        written = iter(self._together(fresh) if fresh else [])
+        written = iter(await self._together(fresh) if fresh else [])
         return [next(written) if each.since >= latest else NotRecorded() for each in members]
 
-    def _together(self, members: Sequence[_Waiting]) -> list[Outcome]:
+    async def _together(self, members: Sequence[_Waiting]) -> list[Outcome]:
         """All in one transaction; where one of them may be what fails, each in its own."""
         try:
-            return list(self._commit(members))
+            return await self._commit(members)
         except (psycopg.Error, TypeError, ValueError) as error:
             _tell_log(len(members), error)
             if len(members) > 1 and _may_be_of_one(error):
-                return self._one_by_one(members)
+                return await self._one_by_one(members)
             return [NotRecorded() for _ in members]
 
-    def _one_by_one(self, members: Sequence[_Waiting]) -> list[Outcome]:
+    async def _one_by_one(self, members: Sequence[_Waiting]) -> list[Outcome]:
         """Each in a transaction of its own, until something fails that would fail them all."""
         outcomes: list[Outcome] = []
         for each in members:
             try:
-                outcomes += self._commit([each])
+                outcomes += await self._commit([each])
             except (psycopg.Error, TypeError, ValueError) as error:
                 outcomes.append(NotRecorded())
                 if not _may_be_of_one(error):
                     break
         return outcomes + [NotRecorded() for _ in members[len(outcomes) :]]
 
-    def _commit(self, members: Sequence[_Waiting]) -> Iterator[Written]:
+    async def _commit(self, members: Sequence[_Waiting]) -> list[Outcome]:
         """One transaction, committed when this returns; what it says to each member."""
         text = recorder.as_json([judged for each in members for judged in each.batch])
         try:
-            found = self._connected().execute(STATEMENT, [text], prepare=True).fetchone()
+            opened = await self._connected()
+            cursor = await opened.execute(STATEMENT, [text], prepare=True)
+            found = await cursor.fetchone()
         except (psycopg.OperationalError, psycopg.InterfaceError):
-            self._disconnect()
+            await self._disconnect()
             raise
         written = recorder.read_answers(found[0] if found else "")
         if len(written) != sum(len(each.batch) for each in members):
             raise psycopg.InterfaceError("The record answered for others than were asked.")
         rest = iter(written)
-        return iter([[next(rest) for _ in each.batch] for each in members])
+        return [[next(rest) for _ in each.batch] for each in members]
 
-    def _connected(self) -> psycopg.Connection[Any]:
+    async def _connected(self) -> Opened:
         if self._connection is not None and _has_ended(self._connection):
-            self._disconnect()
+            await self._disconnect()
         if self._connection is None:
-            opened = self._connect()
-            opened.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'")
+            opened = await self._connect()
+            await opened.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'")
             # Compiling the statement takes longer than running it.
-            opened.execute("SET jit = off")
+            await opened.execute("SET jit = off")
             self._connection = opened
         return self._connection
 
-    def _disconnect(self) -> None:
+    async def _disconnect(self) -> None:
         if self._connection is not None:
             with suppress(psycopg.Error):
-                self._connection.close()
+                await self._connection.close()
         self._connection = None
 
 
@@ -211,7 +179,7 @@ def _may_be_of_one(error: Exception) -> bool:
     return True
 
 
-def _has_ended(opened: psycopg.Connection[Any]) -> bool:
+def _has_ended(opened: Opened) -> bool:
     """Whether an idle connection is closed, or has something to say: that is how it is ended."""
     if opened.closed:
         return True
@@ -220,25 +188,7 @@ def _has_ended(opened: psycopg.Connection[Any]) -> bool:
     return bool(poll.poll(0))
 
 
-def _tell(told: Sequence[tuple[_Waiting, Outcome]]) -> None:
-    """Wake each thread that waits, and each event loop once for all that wait on it."""
-    on_loops: dict[asyncio.AbstractEventLoop, list[tuple[Any, Outcome]]] = {}
-    for each, outcome in told:
-        if each.loop is None:
-            _settle(each.future, outcome)
-        else:
-            on_loops.setdefault(each.loop, []).append((each.future, outcome))
-    for loop, theirs in on_loops.items():
-        with suppress(RuntimeError):  # It was closed: nobody waits there any more.
-            loop.call_soon_threadsafe(_settle_all, theirs)
-
-
-def _settle_all(told: Sequence[tuple[Any, Outcome]]) -> None:
-    for future, outcome in told:
-        _settle(future, outcome)
-
-
-def _settle(future: Any, outcome: Outcome) -> None:
+def _settle(future: asyncio.Future[Written], outcome: Outcome) -> None:
     if future.done():
         return
     if isinstance(outcome, NotRecorded):
@@ -256,7 +206,7 @@ def _tell_log(members: int, error: Exception) -> None:
 # The one of this process
 
 
-def _open() -> psycopg.Connection[Any]:
+async def _open() -> Opened:
     parameters = connection.get_connection_params()
     # Django's cursors put values into the text of statements, which cannot be prepared then.
     ours = {
@@ -264,7 +214,7 @@ def _open() -> psycopg.Connection[Any]:
         for name, value in parameters.items()
         if name not in ("context", "cursor_factory", "prepare_threshold")
     }
-    return psycopg.connect(
+    return await psycopg.AsyncConnection.connect(
         **ours,
         autocommit=True,
         connect_timeout=CONNECT_SECONDS,
@@ -282,7 +232,7 @@ def group() -> GroupCommit:
 
 
 def _renew() -> None:
-    """After a fork: the thread and the connection belong to the parent."""
+    """After a fork: the connection belongs to the parent."""
     _group[:] = [GroupCommit(_open)]
 
 

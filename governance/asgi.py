@@ -6,7 +6,6 @@ Decisions take the lean route in front of Django's handler. When the process is 
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import sys
@@ -43,7 +42,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 async def stop() -> None:
     """Say that nothing more should be sent here, then record what waits."""
     health.stop()
-    await asyncio.to_thread(group_commit.group().flush, FLUSH_SECONDS)
+    await group_commit.group().flush(FLUSH_SECONDS)
     lean.close()
 
 

@@ -136,10 +136,6 @@ DATABASES = {
     }
 }
 
-# Decisions of requests that come at once are committed at once. Commands and tests decide one by
-# one, on Django's own connection.
-MUSTER_GROUP_COMMIT = MUSTER_PROCESS == "web"
-
 # People who sign in
 
 AUTH_USER_MODEL = "registry.Person"

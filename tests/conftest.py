@@ -7,7 +7,7 @@ so a test of what a login may *not* do takes a real login from the fixture `logi
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
 Record = dict[str, Any]
 Login = Callable[[str], psycopg.Connection[Any]]
+LoginOnLoop = Callable[[str], Awaitable[psycopg.AsyncConnection[Any]]]
 
 
 def pytest_configure() -> None:
@@ -126,6 +127,21 @@ def login(django_db_setup: None) -> Iterator[Login]:
     yield connect
     for each in opened:
         each.close()
+
+
+@pytest.fixture
+def login_on_loop(django_db_setup: None) -> LoginOnLoop:
+    """`await login_on_loop("muster_web")` does the same for an event loop; whoever asks closes."""
+    passwords: dict[str, str] = json.loads(Path(os.environ["MUSTER_LOGINS"]).read_text())
+
+    async def connect(role: str) -> psycopg.AsyncConnection[Any]:
+        ours = connection.get_connection_params()
+        place = {key: ours[key] for key in ("host", "port", "dbname") if key in ours}
+        return await psycopg.AsyncConnection.connect(
+            **place, user=role, password=passwords[role], autocommit=True
+        )
+
+    return connect
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import Error
 
-from authz import group_commit, outcomes, present, refusals, strangers, wire
+from authz import outcomes, present, recorder, refusals, strangers, wire
 from authz.api import search, sessions
 from authz.asks import Ask, Caller
 from authz.decide import Answer, deciding, refusing
@@ -80,7 +80,7 @@ Operation = Callable[[Call], Work[Told]]
 
 def answer(method: str, path: str, headers: Mapping[str, str], raw_body: bytes, peer: str) -> Reply:
     """The status, headers and body that answer a request."""
-    return run(answering(method, path, headers, raw_body, peer), group_commit.record)
+    return run(answering(method, path, headers, raw_body, peer), recorder.record)
 
 
 def answering(

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import connections
 from django.http.request import split_domain_port, validate_host
 
-from authz import group_commit
+from authz import group_commit, recorder
 from authz.api.answer import EVALUATION, EVALUATIONS, METADATA, Reply, answering, broken
 from authz.group_commit import GroupCommit
 from authz.work import run, run_on_loop
@@ -95,9 +95,9 @@ class LeanRoute:
         try:
             work = answering("POST", request.path, request.headers, body, request.peer)
             if len(body) > LONG_BODY:
-                reply: Reply = await self._in_thread(partial(run, work, group.record))
+                reply: Reply = await self._in_thread(partial(run, work, recorder.record))
                 return reply
-            return await run_on_loop(work, group.record_later, self._in_thread)
+            return await run_on_loop(work, group.record, self._in_thread)
         except Exception:
             log.exception("A decision could not be answered.")
             return broken()

@@ -12,6 +12,9 @@ import orjson
 from authz.engine import names
 from authz.engine.types import Json
 
+KEPT_VERDICTS = 8192
+MAX_KEPT_CONTEXT = 1024  # bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -73,14 +76,35 @@ def _wants(error: str, lacking: Collection[str]) -> bool:
     return any(f"record does not have the attribute `{name}`" in error for name in lacking)
 
 
+# The engine is a pure function of its arguments. A verdict is kept by all of them: texts by value,
+# parsed objects by identity. Each entry holds its objects, so that no other can have their places.
+_kept: dict[tuple[Any, ...], tuple[Verdict, tuple[Any, ...]]] = {}
+
+
 def put(asked: Question, policies: Any) -> Verdict:
-    """Put a question to a policy set."""
+    """Put a question to a policy set; one that was put before to the same is not put again."""
+    parsed = (policies, asked.entities, asked.schema)
+    # As text, which the wrapper does not copy.
+    context = orjson.dumps(asked.context).decode()
+    key = (*map(id, parsed), *asked.principal.values(), asked.action, *asked.resource.values())
+    found = _kept.get((*key, context))
+    if found is not None:
+        return found[0]
+    verdict = _put(asked, policies, context)
+    # The engine's words for an error may repeat a caller's values, so they are not kept.
+    if not verdict.errors and len(context) <= MAX_KEPT_CONTEXT:
+        if len(_kept) >= KEPT_VERDICTS:
+            _kept.clear()
+        _kept[(*key, context)] = verdict, parsed
+    return verdict
+
+
+def _put(asked: Question, policies: Any, context: str) -> Verdict:
     request = {
         "principal": asked.principal,
         "action": {"type": names.ACTION, "id": asked.action},
         "resource": asked.resource,
-        # As text, which the wrapper does not copy.
-        "context": orjson.dumps(asked.context).decode(),
+        "context": context,
     }
     answer = cedarpy.is_authorized(request, policies, asked.entities, asked.schema)
     return Verdict(

@@ -12,7 +12,7 @@ from authz.engine.case import Case, passed, refused
 from authz.engine.cedar import Question, Verdict
 from authz.engine.obligations import Obligation, distinct
 from authz.engine.policies import UNGOVERNED, PolicySlice
-from authz.engine.reads import EVERYTHING, Reads, kept
+from authz.engine.reads import EVERYTHING, Reads, kept, names_read
 from authz.engine.types import Check, Json, Status, Step
 from authz.engine.world import CompiledTool, Entity
 
@@ -112,6 +112,7 @@ def _question(case: Case, reads: Reads) -> Question:
         tier=case.tier,
         now=case.now,
         zone=str(zone or ""),
+        timed=names_read(reads, question.TIMED),
     )
     return Question(
         principal=_principal(case),

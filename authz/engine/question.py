@@ -19,6 +19,8 @@ from authz.engine.world import CompiledTool, Entity, Facts, Thing, World
 
 MAX_ANCESTORS = 64
 BUSINESS_HOURS = range(8, 18)
+# What of the context changes with the time of day.
+TIMED = frozenset({"now", "local"})
 
 
 def uid(kind: str, identity: str) -> dict[str, str]:
@@ -178,9 +180,13 @@ def _entity(
     return {"uid": uid(kind, identity), "attrs": attributes, "parents": parents}
 
 
-def local_time(now: datetime, zone: str) -> dict[str, Json]:
+def zone_named(zone: str) -> tzinfo:
+    """The zone of this name, UTC for none; `ZoneInfoNotFoundError` for one that does not exist."""
+    return UTC if zone in ("", "UTC") else ZoneInfo(zone)
+
+
+def local_time(now: datetime, place: tzinfo) -> dict[str, Json]:
     """The hour, the ISO weekday, and whether it is Monday to Friday from 8 to 18 o'clock there."""
-    place: tzinfo = UTC if zone in ("", "UTC") else ZoneInfo(zone)
     there = now.astimezone(place)
     weekday = there.isoweekday()
     business = weekday <= 5 and there.hour in BUSINESS_HOURS
@@ -194,18 +200,26 @@ def instant(now: datetime) -> dict[str, Json]:
 
 
 def context_of(
-    *, request: Request, tool: CompiledTool, target: Target, tier: str, now: datetime, zone: str
+    *,
+    request: Request,
+    tool: CompiledTool,
+    target: Target,
+    tier: str,
+    now: datetime,
+    zone: str,
+    timed: bool = True,
 ) -> dict[str, Json]:
-    """What a policy can read under `context`."""
+    """What a policy can read under `context`; without the time of day unless it is `timed`."""
+    place = zone_named(zone)
     context: dict[str, Json] = {
-        "now": instant(now),
-        "local": local_time(now, zone),
         "system": _reference(names.SYSTEM, str(tool.document["system"])),
         "effect": str(tool.document["effect"]),
         "tier": tier_rank(tier),
         "resource": target.id,
         "parameters": tool.parameters.project(request.parameters, {}),
     }
+    if timed:
+        context["now"], context["local"] = instant(now), local_time(now, place)
     if request.gateway:
         context["gateway"] = request.gateway
     if request.kind is SubjectKind.AGENT and request.user:

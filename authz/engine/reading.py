@@ -21,6 +21,11 @@ class Reading:
     categories: frozenset[str] = frozenset()
 
     def __or__(self, other: Reading) -> Reading:
+        # Most calls have read nothing, which adds nothing.
+        if other is NOTHING or self == other:
+            return self
+        if self is NOTHING:
+            return other
         return Reading(
             highest([self.tier, other.tier]),
             self.untrusted or other.untrusted,
@@ -66,6 +71,8 @@ class Source(Protocol):
 def reading_of(places: Iterable[Source]) -> Reading:
     """What a run knows once it has read these places."""
     found = list(places)
+    if not found:
+        return NOTHING
     return Reading(
         highest(place.tier for place in found),
         any(not place.trusted for place in found),
@@ -84,6 +91,8 @@ def reading_in(document: Mapping[str, Any]) -> Reading:
 
 def carried(until: Mapping[str, Any], now: datetime) -> Reading:
     """What an agent still carries of its earlier runs: each fact counts up to its instant."""
+    if not until:
+        return NOTHING
     live = [name for name, instant in until.items() if datetime.fromisoformat(instant) > now]
     parts = [name.partition(":") for name in live]
     return Reading(

@@ -8,6 +8,7 @@ of it, in any other way reads all of that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from authz.engine.types import Json
 
@@ -49,21 +50,33 @@ def _path(node: Json) -> Path | None:
     return None if above is None or not isinstance(name, str) else (*above, name)
 
 
+def names_read(reads: Reads, names: frozenset[str]) -> bool:
+    """Whether any of these members of the context is read."""
+    return () in reads or any(path[0] in names for path in reads)
+
+
 def kept(record: Mapping[str, Json], reads: Reads) -> dict[str, Json]:
     """Of a record such as the context, what is read."""
     if () in reads:
         return dict(record)
-    found: dict[str, Json] = {}
-    for name, value in record.items():
-        within = frozenset(path[1:] for path in reads if path[0] == name)
-        if within:
-            found[name] = kept(value, within) if _is_cut(value, within) else value
-    return found
+    below = _below(reads)
+    return {
+        name: kept(value, below[name]) if _is_cut(value, below[name]) else value
+        for name, value in record.items()
+        if name in below
+    }
+
+
+@lru_cache(maxsize=4096)
+def _below(reads: Reads) -> Mapping[str, Reads]:
+    """What is read of each member."""
+    names = {path[0] for path in reads}
+    return {name: frozenset(path[1:] for path in reads if path[0] == name) for name in names}
 
 
 def _is_cut(value: Json, within: Reads) -> bool:
     """Whether only some members are read. An entity or an instant has none of its own here."""
-    return isinstance(value, Mapping) and () not in within and not _VALUES & value.keys()
+    return type(value) is dict and () not in within and _VALUES.isdisjoint(value)
 
 
 def kept_type(record: Mapping[str, Json], reads: Reads) -> dict[str, Json]:

@@ -95,9 +95,16 @@ class SignatureIndex:
 
     signatures: tuple[Facts, ...]
     _searches: dict[tuple[str, ...], Search] = field(default_factory=dict)
+    _of_tools: dict[tuple[str, str], Search] = field(default_factory=dict)
 
     def search_for(self, tool: str, effect: str) -> Search:
         """What is searched for in calls of a tool; raises `SignatureError` where one is broken."""
+        found = self._of_tools.get((tool, effect))
+        if found is None:
+            found = self._of_tools[tool, effect] = self._search_for(tool, effect)
+        return found
+
+    def _search_for(self, tool: str, effect: str) -> Search:
         concerned = [one for one in self.signatures if concerns(one, tool, effect)]
         key = tuple(str(one["slug"]) for one in concerned)
         if key not in self._searches:

@@ -10,13 +10,14 @@ from typing import Any
 
 TIERS = ("public", "internal", "confidential", "restricted")
 RESTRICTED = TIERS[-1]
+_RANKS = {tier: number for number, tier in enumerate(TIERS)}
 
 Facts = Mapping[str, Any]
 
 
 def rank(tier: str) -> int:
     """0 for public to 3 for restricted; what is no tier counts as restricted."""
-    return TIERS.index(tier) if tier in TIERS else len(TIERS) - 1
+    return _RANKS.get(tier, len(TIERS) - 1)
 
 
 def highest(tiers: Iterable[str]) -> str:

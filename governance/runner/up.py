@@ -34,6 +34,7 @@ from governance.runner.places import PROJECT, CannotStart, Places
 from governance.runner.supervisor import DATABASE, Process, Supervisor
 
 READY_SECONDS = 90
+MOST_WEB_WORKERS = 4
 # ReDoc comes along with Swagger UI and is not used.
 COLLECT_STATIC = ("collectstatic", "--noinput", "-v0", "--ignore", "redoc")
 # The demo is loaded as the web process writes; these two make and use the append with a time.
@@ -312,16 +313,22 @@ def _log(ours: Places, name: str) -> IO[bytes]:
 # Web, worker, beat
 
 
+def web_workers() -> int:
+    """One web process for each processor, four at the most: a Python process judges on one."""
+    return min(len(os.sched_getaffinity(0)), MOST_WEB_WORKERS)
+
+
 def argv(name: str, *, host: str, port: int, data: Path) -> list[str]:
     """The command line of a run-time process."""
     celery = python("-m", "celery", "-A", "governance.celery:app")
     commands = {
         "web": python(
-            *("-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--no-ws"),
-            *("--log-level", "warning"),
+            *("-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--ws", "none"),
+            *("--no-access-log", "--no-server-header", "--no-proxy-headers"),
+            *("--log-level", "warning", "--timeout-keep-alive", "75"),
             *("--host", host, "--port", str(port)),
-            *("--workers", os.environ.get("MUSTER_WEB_WORKERS", "1")),
-            *("--workers-kill-timeout", "10", "governance.asgi:application"),
+            *("--workers", os.environ.get("MUSTER_WEB_WORKERS") or str(web_workers())),
+            *("--timeout-graceful-shutdown", "10", "governance.asgi:application"),
         ),
         "worker": [
             *celery,

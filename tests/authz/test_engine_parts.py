@@ -366,7 +366,7 @@ def test_system_that_is_not_known_counts_as_the_more_sensitive() -> None:
     ],
 )
 def test_local_time(at: datetime, zone: str, wanted: tuple[int, int, bool]) -> None:
-    assert tuple(question.local_time(at, zone).values()) == wanted
+    assert tuple(question.local_time(at, question.zone_named(zone)).values()) == wanted
 
 
 def test_instant_has_milliseconds() -> None:

@@ -25,12 +25,37 @@ from tests.factories.authz import make_desk
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+class OnLoop:
+    """A recorder on an event loop of its own, called from threads."""
+
+    def __init__(self, connect):
+        self.recorder = GroupCommit(connect)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+
+    def do(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+
+    def record(self, batch):
+        return self.do(self.recorder.record(batch))
+
+    def flush(self, seconds):
+        return self.do(self.recorder.flush(seconds))
+
+    def end(self):
+        assert self.flush(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
 @pytest.fixture
-def group(login) -> Iterator[GroupCommit]:
+def group(login_on_loop) -> Iterator[OnLoop]:
     """A recorder that logs in as the web process does."""
-    ours = GroupCommit(partial(login, "muster_web"))
+    ours = OnLoop(partial(login_on_loop, "muster_web"))
     yield ours
-    assert ours.flush(10)
+    ours.end()
 
 
 @pytest.fixture
@@ -56,28 +81,36 @@ def poisoned(batch):
 
 @contextmanager
 def held(group, first):
-    """The thread is busy with `first` for as long as the `with` lasts; its answer to come."""
-    busy, go_on, commit = threading.Event(), threading.Event(), group._commit
+    """The recorder is busy with `first` for as long as the `with` lasts; its answer to come."""
+    ours = group.recorder
+    busy, go_on, commit = threading.Event(), asyncio.Event(), ours._commit
 
-    def wait_first(members):
-        group._commit = commit
+    async def wait_first(members):
+        ours._commit = commit
         busy.set()
-        assert go_on.wait(10)
-        return commit(members) if first else iter([[]])
+        await asyncio.wait_for(go_on.wait(), 10)
+        return await commit(members) if first else [[]]
 
-    group._commit = wait_first
+    ours._commit = wait_first
     with ThreadPoolExecutor(1) as pool:
         told = pool.submit(group.record, first)
         assert busy.wait(10)
         try:
             yield told
         finally:
-            go_on.set()
+            group.loop.call_soon_threadsafe(go_on.set)
 
 
 def await_queue(group, count):
     deadline = time.monotonic() + 10
-    while group._queue.qsize() < count:
+    while len(group.recorder._queue) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def await_stop(group):
+    deadline = time.monotonic() + 10
+    while not group.recorder._stopped:
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
@@ -239,7 +272,7 @@ def test_a_full_queue_refuses_at_once(group, auditor, monkeypatch):
 
 
 def _pid(group):
-    return group._connection.info.backend_pid
+    return group.recorder._connection.info.backend_pid
 
 
 def test_a_connection_that_ended_meanwhile_costs_nobody_an_answer(group, login):
@@ -282,14 +315,15 @@ def test_a_connection_cut_within_a_group_fails_all_of_it(group, login, auditor):
 
 def test_a_database_that_is_away_is_no_answer_and_comes_back(group):
     desk = make_desk()
-    connect, away = group._connect, [True]
+    ours = group.recorder
+    connect, away = ours._connect, [True]
 
-    def connecting():
+    async def connecting():
         if away[0]:
             raise psycopg.OperationalError("away")
-        return connect()
+        return await connect()
 
-    group._connect = connecting
+    ours._connect = connecting
     with pytest.raises(NotRecorded):
         group.record(judged_of(desk))
     away[0] = False
@@ -297,23 +331,24 @@ def test_a_database_that_is_away_is_no_answer_and_comes_back(group):
     assert isinstance(group.record(judged_of(desk))[0], Recorded)
 
 
-def test_a_thread_that_broke_is_started_again(group):
+def test_what_nobody_foresaw_is_no_answer_and_stops_nobody(group):
     desk = make_desk()
-    commit = group._commit
+    ours = group.recorder
+    commit = ours._commit
 
-    def broken(_):
-        group._commit = commit
+    async def broken(_):
+        ours._commit = commit
         raise LookupError
 
-    group._commit = broken
+    ours._commit = broken
     with pytest.raises(NotRecorded):
         group.record(judged_of(desk))
 
     assert isinstance(group.record(judged_of(desk))[0], Recorded)
 
 
-def test_flush_records_what_waits_and_takes_nothing_more(login, auditor):
-    desk, group = make_desk(), GroupCommit(partial(login, "muster_web"))
+def test_flush_records_what_waits_and_takes_nothing_more(group, auditor):
+    desk = make_desk()
     batches = [judged_of(desk) for _ in range(8)]
 
     with ThreadPoolExecutor(9) as pool:
@@ -321,7 +356,7 @@ def test_flush_records_what_waits_and_takes_nothing_more(login, auditor):
             waiting = [pool.submit(group.record, batch) for batch in batches]
             await_queue(group, 8)
             flushing = pool.submit(group.flush, 10)
-            await_queue(group, 9)
+            await_stop(group)
             with pytest.raises(NotRecorded):
                 group.record(judged_of(desk))
         told = [each.result() for each in waiting]
@@ -344,13 +379,13 @@ def test_sixty_four_callers_on_a_loop_each_have_their_record(group, auditor, mar
         found = []
         for _ in range(5):
             work = deciding.deciding([desk.ask()] * 2, caller)
-            found += await run_on_loop(work, group.record_later, nowhere)
+            found += await run_on_loop(work, group.recorder.record, nowhere)
         return found
 
     async def all_of_them():
         return await asyncio.gather(*(one() for _ in range(64)))
 
-    answers = [each for found in asyncio.run(all_of_them()) for each in found]
+    answers = [each for found in group.do(all_of_them()) for each in found]
 
     ids = [str(each.id) for each in answers]
     assert len(set(ids)) == 64 * 5 * 2
@@ -375,14 +410,14 @@ def test_what_is_not_held_is_looked_up_in_a_thread(group):
 
     async def twice():
         first = await run_on_loop(
-            deciding.deciding([desk.ask()], caller), group.record_later, in_thread
+            deciding.deciding([desk.ask()], caller), group.recorder.record, in_thread
         )
         second = await run_on_loop(
-            deciding.deciding([desk.ask()], caller), group.record_later, in_thread
+            deciding.deciding([desk.ask()], caller), group.recorder.record, in_thread
         )
         return first + second
 
-    answers = asyncio.run(twice())
+    answers = group.do(twice())
 
     assert [each.allowed for each in answers] == [True, True]
     assert len(threads) == 1
@@ -396,7 +431,7 @@ def test_on_a_loop_a_failure_is_no_answer(group, auditor):
     async def one():
         try:
             return await run_on_loop(
-                deciding.deciding([desk.ask()], caller), group.record_later, asyncio.to_thread
+                deciding.deciding([desk.ask()], caller), group.recorder.record, asyncio.to_thread
             )
         except NotRecorded as error:
             return error
@@ -406,43 +441,36 @@ def test_on_a_loop_a_failure_is_no_answer(group, auditor):
 
     auditor.execute("REVOKE EXECUTE ON FUNCTION audit.append(jsonb) FROM muster_web")
     try:
-        told = asyncio.run(some())
+        told = group.do(some())
     finally:
         auditor.execute("GRANT EXECUTE ON FUNCTION audit.append(jsonb) TO muster_web")
 
     assert [type(each) for each in told] == [NotRecorded] * 4
 
 
-def test_a_loop_that_is_gone_does_not_stop_the_others(group):
+def test_a_caller_that_left_does_not_stop_the_others(group, auditor):
     desk = make_desk()
-    batch = judged_of(desk)
+    left, stayed = judged_of(desk), judged_of(desk)
 
     async def leave():
-        task = asyncio.ensure_future(group.record_later(batch))
+        task = asyncio.ensure_future(group.recorder.record(left))
         await asyncio.sleep(0)
         task.cancel()
 
-    with held(group, []):
-        asyncio.run(leave())
+    with ThreadPoolExecutor(1) as pool:
+        with held(group, []):
+            group.do(leave())
+            staying = pool.submit(group.record, stayed)
+            await_queue(group, 2)
+        told = staying.result()
 
-    assert isinstance(group.record(judged_of(desk))[0], Recorded)
+    assert [str(one.id) for one in told] == ids_of([stayed])
+    # Whoever left is told nothing; what was asked in time stands on the record all the same.
+    assert transactions(auditor, ids_of([left, stayed])) == 1
 
 
-def test_decide_records_in_groups_in_the_web_process(group, settings, monkeypatch):
+def test_decide_refuses_another_transaction():
     desk = make_desk()
-    settings.MUSTER_GROUP_COMMIT = True
-    monkeypatch.setattr(group_commit, "_group", [group])
-
-    (answer,) = decide([desk.ask()], desk.caller)
-
-    assert answer.allowed
-    assert group._thread is not None
-
-
-def test_decide_refuses_another_transaction_in_the_web_process(group, settings, monkeypatch):
-    desk = make_desk()
-    settings.MUSTER_GROUP_COMMIT = True
-    monkeypatch.setattr(group_commit, "_group", [group])
 
     with pytest.raises(RuntimeError), transaction.atomic():
         decide([desk.ask()], desk.caller)

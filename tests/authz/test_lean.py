@@ -57,7 +57,7 @@ class Routes:
 
 
 @pytest.fixture
-def routes(login, monkeypatch):
+def routes(login_on_loop, monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
     handler, handed_on = ASGIHandler(), []
 
@@ -65,11 +65,11 @@ def routes(login, monkeypatch):
         handed_on.append(scope["method"])
         await handler(scope, receive, send)
 
-    group = GroupCommit(partial(login, "muster_web"))
+    group = GroupCommit(partial(login_on_loop, "muster_web"))
     route = LeanRoute(django, lambda: group)
     yield Routes(route, handler, handed_on)
     route.close()
-    assert group.flush(10)
+    assert asyncio.run(group.flush(10))
 
 
 def ask(way, raw, headers, path=EVALUATION, *, pieces=(), given=None, **scope):

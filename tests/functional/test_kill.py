@@ -31,7 +31,9 @@ CLIENTS = 8
 LEAST_ALLOWS = 50  # received in a round; fewer would prove little
 RECOVERY_SECONDS = 90
 LONGEST_ROUND = 180
-WEB, POSTGRES = "granian", "postgres"
+WEB, POSTGRES = "uvicorn", "postgres"
+# How the web process starts its workers.
+SPAWNED = "multiprocessing.spawn"
 QUESTION = {
     "subject": {"type": "agent", "id": "refund-desk"},
     "action": {"name": "ticket.read", "properties": {"ticket": "40712"}},
@@ -122,11 +124,14 @@ def processes() -> Iterator[Process]:
 
 
 def of_kind(demo: Installation, kind: str) -> list[Process]:
-    """Web: granian and its workers. PostgreSQL: the postmaster alone, not its backends."""
+    """Web: uvicorn and its workers. PostgreSQL: the postmaster alone, not its backends."""
     supervisor = int(up.state(places.choose(str(demo.data)))["pid"])
-    named = {WEB: "-m granian ", POSTGRES: "/postgres -D "}[kind]
-    found = [each for each in below(supervisor) if named in each.command]
-    return found if kind == WEB else [each for each in found if each.parent == supervisor]
+    named = {WEB: "-m uvicorn ", POSTGRES: "/postgres -D "}[kind]
+    found = [one for one in below(supervisor) if named in one.command and one.parent == supervisor]
+    if kind == POSTGRES:
+        return found
+    started = [each for one in found for each in below(one.pid) if SPAWNED in each.command]
+    return [*found, *started]
 
 
 def kill(demo: Installation, kind: str, chance: random.Random) -> Process:

@@ -164,7 +164,7 @@ def clone_is_well() -> dict[str, str]:
 
 def test_killed_web_and_database_come_back(clone: Clone) -> None:
     with clone.up():
-        for part in ("granian", "/postgres -D"):
+        for part in ("-m uvicorn", "/postgres -D"):
             killed = clone.pid_of(part)
             os.kill(killed, signal.SIGKILL)
 
@@ -193,7 +193,11 @@ def test_run_time_processes_are_told_one_login_each(clone: Clone) -> None:
                 for login, password in known.items()
                 if password in Path(f"/proc/{clone.pid_of(part)}/environ").read_text()
             }
-            for name, part in (("web", "granian"), ("worker", "app worker"), ("beat", "app beat"))
+            for name, part in (
+                ("web", "-m uvicorn"),
+                ("worker", "app worker"),
+                ("beat", "app beat"),
+            )
         }
 
     assert told == {
