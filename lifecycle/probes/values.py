@@ -23,6 +23,8 @@ _CLOSER = {"maximum": min, "maxLength": min, "minimum": max, "minLength": max}
 LARGE = 100_000
 HIGH = 1_000
 MAX_DEPTH = 4
+# Lists in lists multiply.
+_MOST_ITEMS = (100, 10, 10, 10)
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 MAX_TEXT = 64 * 1024
 # Whatever stands for the attacker has a name that nobody can have.
@@ -129,7 +131,7 @@ def _array(rule: Rule, *, high: bool, depth: int) -> list[Json]:
     items = rule.get("items")
     if not isinstance(items, Mapping) or depth >= MAX_DEPTH:
         return []
-    many = min(max(int(rule.get("minItems", 1)), 1), 100)
+    many = min(max(int(rule.get("minItems", 1)), 1), _MOST_ITEMS[depth])
     return [example(items, high=high, depth=depth + 1)] * many
 
 
@@ -186,7 +188,9 @@ def _one(operator: Any, value: Any) -> str:
 
 
 def _repeated(least: int, most: int, inner: Any) -> str:
-    return _written(inner) * min(least or min(1, most), HIGH)
+    """As often as it must be, once where it may be; repeats within repeats end somewhere."""
+    made = _written(inner)
+    return made * min(least or min(1, most), HIGH, MAX_TEXT // max(len(made), 1) + 1)
 
 
 def _member(choices: Sequence[Any]) -> str:

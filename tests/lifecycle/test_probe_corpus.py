@@ -120,7 +120,18 @@ def test_text_is_made_that_fits_its_pattern(pattern: str) -> None:
     assert compile_schema({"type": "string", "pattern": pattern}).is_valid(made)
 
 
-@pytest.mark.parametrize("pattern", ["(", "^[", "a{99999999999}", "(?P<x>a)(?P=x)", "\\p{L}" * 50])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(",
+        "^[",
+        "a{99999999999}",
+        "(?P<x>a)(?P=x)",
+        "\\p{L}" * 50,
+        "(" * 9999,
+        "((a{999}){999}){999}",
+    ],
+)
 def test_pattern_that_cannot_be_taken_apart_does_no_harm(pattern: str) -> None:
     assert len(values.matching(pattern)) <= values.MAX_TEXT
 
@@ -149,6 +160,14 @@ def test_pattern_that_cannot_be_taken_apart_does_no_harm(pattern: str) -> None:
 @pytest.mark.parametrize("high", [False, True])
 def test_example_meets_its_rule(rule: dict[str, Any], high: bool) -> None:
     assert compile_schema(rule).is_valid(values.example(rule, high=high))
+
+
+def test_lists_in_lists_stay_small() -> None:
+    rule: dict[str, Any] = {"type": "integer"}
+    for _ in range(4):
+        rule = {"type": "array", "minItems": 1000, "items": rule}
+
+    assert len(json.dumps(values.example(rule))) < 500_000
 
 
 def test_closer_bound_holds_whoever_says_it() -> None:
