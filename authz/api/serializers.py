@@ -202,11 +202,25 @@ class Metadata(serializers.Serializer[object]):
     capabilities = serializers.ListField(child=serializers.CharField())
 
 
+class TokensUsed(serializers.Serializer[object]):
+    provider = serializers.CharField(max_length=100)
+    model = serializers.CharField(max_length=100)
+    input = serializers.IntegerField(min_value=0, required=False)
+    output = serializers.IntegerField(min_value=0, required=False)
+
+
+class UnitsUsed(serializers.Serializer[object]):
+    meter = serializers.CharField(max_length=100)
+    units = serializers.FloatField(min_value=0)
+
+
 class OutcomeRequest(serializers.Serializer[object]):
     outcome = serializers.ChoiceField(choices=[each.value for each in Result])
     output = serializers.JSONField(required=False)
     cost_minor = serializers.IntegerField(min_value=0, required=False, allow_null=True)
     currency = serializers.RegexField("^([A-Z]{3})?$", required=False)
+    tokens = TokensUsed(many=True, required=False)
+    meters = UnitsUsed(many=True, required=False)
     records = serializers.ListField(
         child=serializers.CharField(max_length=255), max_length=1000, required=False
     )
