@@ -41,6 +41,11 @@ class ApprovalRef(serializers.Serializer[object]):
     id = serializers.CharField()
 
 
+class Estimate(serializers.Serializer[object]):
+    cost_minor = serializers.IntegerField(min_value=0)
+    currency = serializers.RegexField("^[A-Z]{3}$")
+
+
 class Context(serializers.Serializer[object]):
     session = serializers.CharField(max_length=200, required=False, allow_blank=True)
     user = serializers.CharField(max_length=800, required=False, allow_blank=True)
@@ -54,6 +59,7 @@ class Context(serializers.Serializer[object]):
     )
     prompt_digest = serializers.CharField(max_length=200, required=False, allow_blank=True)
     code_reference = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    estimate = Estimate(required=False, help_text="What the call may cost at the most.")
     approval = ApprovalRef(required=False, help_text="As an access request's result has it.")
 
 
