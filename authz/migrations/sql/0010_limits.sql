@@ -304,6 +304,14 @@ BEGIN
             changed := jsonb_build_object('effect', line -> 'effect', 'check', line -> 'check',
                                           'code', line -> 'code');
             released := settled -> 'release';
+        ELSIF effect = 'allow' AND NOT watched AND r.approval IS NOT NULL THEN
+            -- Nothing holds it (any more): the release that came is used up all the same.
+            released := authz.check_release(r.approval);
+            IF released ? 'release' THEN
+                settled := settled || jsonb_build_object('release', released);
+            ELSE
+                released := NULL;
+            END IF;
         END IF;
         goes_on := effect = 'allow' OR watched;
         IF r.slots IS NOT NULL AND (goes_on OR effect = 'hold') THEN
