@@ -66,8 +66,8 @@ def _decided(now: datetime) -> list[Decided]:
     found = Hold.objects.filter(
         state__in=DECIDED, decided_by__isnull=False, decided_at__gte=now - timedelta(days=DAYS)
     ).order_by("-decided_at")
-    columns = found.values_list("decided_by", "state", "made_at", "decided_at")
-    return [row for row in columns[:MOST] if row[0] is not None and row[3] is not None]
+    columns = found.values_list("decided_by", "state", "made_at", "decided_at")[:MOST]
+    return [(who, state, made, at) for who, state, made, at in columns if who and at]
 
 
 def habit_of(person: Person) -> Habit | None:
@@ -97,4 +97,4 @@ def _piles() -> list[dict[str, Any]]:
         since=Min("made_at"),
         until=Min("expires_at"),
     )
-    return list(rows.order_by("-many", "agent")[:50])
+    return [dict(row) for row in rows.order_by("-many", "agent")[:50]]
