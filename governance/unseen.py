@@ -39,14 +39,27 @@ def pieces(text: str) -> Iterator[Piece]:
     for hidden, run in groupby(enumerate(text), key=lambda each: each[0] in told):
         characters = [character for _, character in run]
         if hidden:
-            yield from (Piece(each, _named(each)) for each in characters)
+            yield from map(_named, ("".join(same) for _, same in groupby(characters)))
         else:
             yield Piece("".join(characters))
 
 
-def _named(character: str) -> str:
-    name = unicodedata.name(character, "unnamed character").lower()
-    return f"U+{ord(character):04X} {name}"
+def beginning(text: str, *, characters: int, told: int) -> str:
+    """As much of a text as a page shows at once: so many characters, and so many told pieces."""
+    shown, names = "", 0
+    for piece in pieces(text[:characters]):
+        names += bool(piece.name)
+        if names > told:
+            break
+        shown += piece.text
+    return shown
+
+
+def _named(same: str) -> Piece:
+    """A character that is told, once for all times that it follows itself."""
+    name = unicodedata.name(same[0], "unnamed character").lower()
+    times = f" × {len(same)}" if len(same) > 1 else ""
+    return Piece(same, f"U+{ord(same[0]):04X} {name}{times}")
 
 
 def _told(text: str) -> set[int]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
@@ -19,17 +20,20 @@ from audit.models import Record
 from audit.selectors import PageRequest, TrailFilters, parse_body, search
 from authz import session_pages
 from governance.kernel import clock
+from governance.kernel.waiting import Waiting as InInbox
 from governance.pictures import Bucket
 from lifecycle.gauges import gauges_of
+from lifecycle.inbox.entries import queue_of
 from lifecycle.models import ProbeRun
 from lifecycle.probes import reporting
 from lifecycle.probes import selectors as probes
 from lifecycle.verdict import verdict_of
 from registry import permissions
-from registry.enums import AgentState, GroupName
+from registry.enums import AgentState
 from registry.models import Agent, AllowlistEntry, Person
 from registry.pictures import picture_of
 from registry.reach import reach_of, reaches_of
+from registry.waiting import REVIEW
 
 RECENT = 8
 DAY = timedelta(hours=24)
@@ -87,9 +91,7 @@ def waiting_for(person: Person, mine: Sequence[Agent]) -> list[Waiting]:
         if agent.state == AgentState.SUSPENDED
     ]
     found += [_attacked(run) for run in probes.failing(person)]
-    if permissions.in_group(person, GroupName.SECURITY):
-        found += [_review(agent) for agent in _in_review(person)]
-    return found
+    return found + [_in_inbox(each) for each in queue_of(person).mine]
 
 
 def _attacked(run: ProbeRun) -> Waiting:
@@ -101,22 +103,9 @@ def _attacked(run: ProbeRun) -> Waiting:
     )
 
 
-def _in_review(person: Person) -> QuerySet[Agent]:
-    return (
-        Agent.objects.filter(state=AgentState.IN_REVIEW)
-        .exclude(owner=person)
-        .select_related("owner")
-        .order_by("state_changed_at")
-    )
-
-
-def _review(agent: Agent) -> Waiting:
-    return Waiting(
-        f"{agent.slug} asks to go live",
-        f"{agent.owner} owns it. {agent.purpose[:120]}",
-        reverse("admin:registry_agent_change", args=[agent.pk]),
-        "Review it",
-    )
+def _in_inbox(each: InInbox) -> Waiting:
+    action = "Review it" if each.kind == REVIEW else "Look and decide"
+    return Waiting(each.title, each.text, f"{reverse('inbox')}?item={quote(each.key)}", action)
 
 
 def _waiting_title(count: int) -> str:

@@ -15,21 +15,18 @@ from registry import changes
 from registry.enums import AgentState
 from registry.models import Agent, Person, ProposedChange
 from registry.permissions import Actor
-from registry.selectors import answering_for, security_people
+from registry.selectors import answering_for
 from registry.signals import agent_state_changed, change_decided, change_proposed
 
 
 @receiver(agent_state_changed, dispatch_uid="lifecycle.tell of states")
 def tell_of_state(*, agent: Agent, before: AgentState, by: Actor, reason: str, **_: Any) -> None:
-    """Page who answers for an agent that was stopped; tell security of one that asks to go live."""
+    """Page who answers for an agent that was stopped, and tell them when it runs again."""
     event = f"{agent.state}:{agent.pk}:{agent.state_changed_at}"
     named = {"agent": agent.slug, "by": str(by)}
     if agent.state == AgentState.SUSPENDED:
         said = named | {"reason": _sentence(reason)}
         _tell(answering_for(agent), by, "agent.suspended", said, event=event, page=True)
-    elif agent.state == AgentState.IN_REVIEW:
-        people = security_people().exclude(pk=agent.owner_id)
-        _tell(people, by, "agent.in_review", named | {"owner": str(agent.owner)}, event=event)
     elif before == AgentState.SUSPENDED and agent.state == AgentState.ACTIVE:
         _tell(answering_for(agent), by, "agent.resumed", named, event=event)
 

@@ -1,8 +1,12 @@
-"""Telling those who may decide that an action waits for them: alike ones once a day, not each."""
+"""Telling those who may decide that something waits for them.
+
+Alike holds are told of once a day, not each; an agent in review once for each time it was sent. A
+row that is attested passes through review within one transaction, which no sweep sees.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from django.db.models import Min
@@ -11,27 +15,41 @@ from authz.enums import HoldState
 from authz.models import Hold
 from lifecycle.models import Notice
 from lifecycle.notices import Severity, notify
-from registry.models import Person
+from registry.enums import AgentState
+from registry.models import Agent, Person
+from registry.selectors import security_people
 
-CODE = "hold.waits"
+HOLD = "hold"
+REVIEW = "review"
 
 
 def due(now: datetime) -> list[str]:
-    """One key for each group of alike holds of which nobody was told yet."""
-    events = list(_events(now))
+    """What waits and nobody was told of yet, by the event that a notice of it bears."""
+    events = [*_holds(now), *_reviews()]
     told = set(Notice.objects.filter(event__in=events).values_list("event", flat=True))
     return [event for event in events if event not in told]
 
 
-def _events(now: datetime) -> Iterator[str]:
+def _holds(now: datetime) -> Iterator[str]:
     groups = Hold.objects.filter(state=HoldState.OPEN, expires_at__gt=now).order_by()
     for row in groups.values("agent", "shape").annotate(first=Min("made_at")).order_by("first"):
-        yield f"hold:{row['agent']}:{row['shape']}:{row['first'].astimezone(UTC):%Y-%m-%d}"
+        yield f"{HOLD}:{row['agent']}:{row['shape']}:{row['first'].astimezone(UTC):%Y-%m-%d}"
+
+
+def _reviews() -> Iterator[str]:
+    asking = Agent.objects.filter(state=AgentState.IN_REVIEW).order_by("state_changed_at")
+    for slug, at in asking.values_list("slug", "state_changed_at"):
+        yield f"{REVIEW}:{slug}:{at.astimezone(UTC).isoformat() if at else ''}"
 
 
 def tell(key: str | int, now: datetime) -> bool:
-    """Tell everyone who may decide on a group. Whoever was told of it today hears nothing more."""
+    """Tell everyone who may decide. Whoever was told of it hears nothing more."""
     event = str(key)
+    tell_of = {HOLD: _tell_of_hold, REVIEW: _tell_of_review}[event.partition(":")[0]]
+    return tell_of(event, now)
+
+
+def _tell_of_hold(event: str, now: datetime) -> bool:
     agent, shape = event.split(":")[1:3]
     waiting = Hold.objects.filter(agent=agent, shape=shape, state=HoldState.OPEN)
     hold = waiting.filter(expires_at__gt=now).order_by("made_at", "pk").first()
@@ -40,8 +58,23 @@ def tell(key: str | int, now: datetime) -> bool:
     people = Person.objects.filter(pid__in=set(hold.asked_of) - set(hold.barred))
     until = f"{hold.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     context = {"agent": hold.agent, "tool": hold.tool, "until": until}
+    return _tell(people, "hold.waits", context, event)
+
+
+def _tell_of_review(event: str, now: datetime) -> bool:
+    slug = event.split(":")[1]
+    agents = Agent.objects.select_related("owner").filter(slug=slug, state=AgentState.IN_REVIEW)
+    agent = agents.first()
+    if agent is None:
+        return False
+    context = {"agent": agent.slug, "owner": str(agent.owner)}
+    people = security_people().exclude(pk=agent.owner_id)
+    return _tell(people, "agent.in_review", context, event)
+
+
+def _tell(people: Iterable[Person], code: str, context: dict[str, str], event: str) -> bool:
     made = [
-        notify(person=each, severity=Severity.INFO, code=CODE, context=context, event=event)
+        notify(person=each, severity=Severity.INFO, code=code, context=context, event=event)
         for each in people
     ]
     return any(made)

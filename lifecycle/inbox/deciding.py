@@ -66,12 +66,8 @@ def _decided(now: datetime) -> list[Decided]:
     found = Hold.objects.filter(
         state__in=DECIDED, decided_by__isnull=False, decided_at__gte=now - timedelta(days=DAYS)
     ).order_by("-decided_at")
-    columns = found.values_list("decided_by", "state", "made_at", "decided_at")
-    return [
-        (who, state, made, decided)
-        for who, state, made, decided in columns[:MOST]
-        if who is not None and decided is not None
-    ]
+    columns = found.values_list("decided_by", "state", "made_at", "decided_at")[:MOST]
+    return [(who, state, made, at) for who, state, made, at in columns if who and at]
 
 
 def habit_of(person: Person) -> Habit | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from governance import unseen
 from governance.kernel.errors import Invalid
 from governance.kernel.strict_json import BadJson, loads
 from governance.words import minor_digits
@@ -29,6 +30,11 @@ class Field:
     value: str
     kind: str
     lines: int = 1
+
+    @property
+    def short_name(self) -> str:
+        """The name, as far as a label shows it."""
+        return unseen.beginning(self.name, characters=80, told=6)
 
     @property
     def key(self) -> str:

@@ -18,6 +18,7 @@ from authz import permissions, timekeeper
 from authz.enums import HoldState
 from authz.held import Held, open_holds
 from authz.models import Hold
+from governance import unseen
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
 from governance.words import money, number_word
@@ -62,6 +63,16 @@ class Row:
     written: str
     kind: str
     main: bool = False
+
+    @property
+    def beginning(self) -> str:
+        """What of the value is shown without unfolding it."""
+        return unseen.beginning(self.written, characters=600, told=30)
+
+    @property
+    def short_name(self) -> str:
+        """The name, which an agent may have chosen as well."""
+        return unseen.beginning(self.name, characters=80, told=6)
 
 
 def mine(person: Person) -> QuerySet[Hold]:

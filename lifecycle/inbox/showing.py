@@ -8,6 +8,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from governance import unseen
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
 from lifecycle.inbox import holds
@@ -21,6 +22,7 @@ from registry.reach import PREFETCH, reach_of
 
 MOST_CHARACTERS = 2_000
 MOST_LINES = 40
+MOST_TOLD = 60
 
 
 def shown(waiting: Waiting, person: Person) -> dict[str, Any]:
@@ -91,8 +93,9 @@ def _review(name: str, person: Person) -> dict[str, Any]:
 
 def clipped(words: str) -> tuple[str, bool]:
     """Words of an agent as far as a page shows them, and whether something was left out."""
-    text = "\n".join(words[: MOST_CHARACTERS + 1].splitlines()[:MOST_LINES])[:MOST_CHARACTERS]
-    return text, len(text) < len(words.rstrip("\n"))
+    lines = "\n".join(words.split("\n")[:MOST_LINES])
+    text = unseen.beginning(lines, characters=MOST_CHARACTERS, told=MOST_TOLD)
+    return text, text != words
 
 
 def _hold(name: str, person: Person) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _probe(key: Key, now: datetime) -> bool:
 
 
 SWEEPS = (
-    Sweep("asked", "Tells people that an action waits for them.", asked.due, asked.tell),
+    Sweep("asked", "Tells people what waits for them.", asked.due, asked.tell),
     Sweep(
         "callbacks",
         "Tells callers what became of their access requests, where that was not taken.",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.unseen import pieces
+from governance.unseen import beginning, pieces
 
 
 def told(text: str) -> list[str]:
@@ -68,8 +68,14 @@ def test_ordinary_writing_of_any_script_is_left_alone(text: str) -> None:
 def test_what_deceives_is_told_by_code_point_and_name(text: str, names: list[str] | None) -> None:
     found = told(text)
 
-    assert found == names if names is not None else len(found) == len(text)
+    assert found == names if names is not None else len(found) == 4
 
 
 def test_piled_up_marks_are_told() -> None:
-    assert len(told("न" + "\u0941" * 30)) == 28
+    assert told("न" + "\u0941" * 30) == ["U+0941 devanagari vowel sign u × 28"]
+
+
+def test_a_beginning_is_so_long_and_tells_so_much() -> None:
+    assert beginning("x" * 900, characters=600, told=30) == "x" * 600
+    assert beginning("a\u200b" * 50, characters=600, told=30) == "a\u200b" * 30 + "a"
+    assert beginning("short", characters=600, told=30) == "short"

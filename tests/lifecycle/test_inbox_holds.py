@@ -406,3 +406,26 @@ def test_those_who_may_decide_are_told_once_of_alike_holds(
     assert (first.done, again.done) == (1, 0)
     assert (notice.person, notice.subject) == (approver, f"{desk.agent.slug} waits for your word")
     assert WORDS not in notice.text
+
+
+# How people decide
+
+
+def test_security_sees_how_people_decide_and_others_do_not(client: Client) -> None:
+    approver, desk = make_person(groups=SECURITY), gated()
+    made = [hold_of(desk, parameters={"claim": f"CL-{number}"}) for number in range(3)]
+    signed_in(client, approver)
+    client.post(f"/inbox/hold:{made[0].pk}/approve/", {"seen": made[0].digest})
+    client.post(f"/inbox/hold:{made[1].pk}/reject/", {"reason": "No"})
+
+    page = client.get("/inbox/deciding/")
+    inbox = client.get("/inbox/").content.decode()
+    client.force_login(desk.owner)
+
+    (habit,) = page.context["habits"]
+    assert (habit.who, habit.decided, habit.approved, habit.hasty) == (approver, 2, 1, 1)
+    assert [(pile["agent"], pile["many"]) for pile in page.context["piles"]] == [
+        (desk.agent.slug, 1)
+    ]
+    assert "approve 50\u202f%" in inbox
+    assert client.get("/inbox/deciding/").status_code == 403

@@ -463,10 +463,15 @@ def test_security_is_told_when_nobody_answers_for_an_agent() -> None:
 def test_security_is_told_of_what_asks_to_go_live() -> None:
     guard = security()
     agent = make_agent(AgentState.IN_REVIEW, tier="confidential")
+    make_agent()
+
+    for _ in range(2):
+        sweeps.run_sweep("asked")
 
     told = Notice.objects.filter(code="agent.in_review")
     assert guard in {each.person for each in told}
-    assert told.filter(person=agent.owner).count() == 0
+    assert told.filter(person=guard).count() == 1
+    assert {each.subject for each in told} == {f"{agent.slug} asks to go live"}
 
 
 def test_a_change_tells_who_may_agree_and_its_answer_tells_who_proposed() -> None:
