@@ -269,6 +269,8 @@ SPECTACULAR_SETTINGS = {
         "authz.oauth.described.add_endpoints",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "AnomalyKind": "lifecycle.models.anomalies.AnomalyKind",
+        "AnomalyState": "lifecycle.models.anomalies.AnomalyState",
         "Effect": "authz.api.serializers.EFFECTS",
         "PreviewState": "authz.api.whatif_serializers.PREVIEW_STATES",
         "ToolEffect": "registry.enums.ToolEffect",

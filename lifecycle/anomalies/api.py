@@ -49,11 +49,11 @@ class AnomalyQuery(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=AnomalyState.choices, required=False)
 
 
-class AnswerIn(serializers.Serializer[Any]):
+class AcknowledgeIn(serializers.Serializer[Any]):
     answer = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
-class ReasonIn(serializers.Serializer[Any]):
+class FalseAlarmIn(serializers.Serializer[Any]):
     answer = serializers.CharField(max_length=500)
 
 
@@ -78,16 +78,16 @@ class OneAnomaly(APIView):
 
 
 class Acknowledge(APIView):
-    @extend_schema(request=AnswerIn, responses={(200, JSON): AnomalyOut, **WRITING})
+    @extend_schema(request=AcknowledgeIn, responses={(200, JSON): AnomalyOut, **WRITING})
     def post(self, request: Request, pk: int) -> Response:
         """Say that somebody looked."""
-        given, by = given_in(AnswerIn, request), person_of(request)
+        given, by = given_in(AcknowledgeIn, request), person_of(request)
         return Response(AnomalyOut(services.acknowledge(anomaly_id=pk, by=by, **given)).data)
 
 
 class FalseAlarm(APIView):
-    @extend_schema(request=ReasonIn, responses={(200, JSON): AnomalyOut, **WRITING})
+    @extend_schema(request=FalseAlarmIn, responses={(200, JSON): AnomalyOut, **WRITING})
     def post(self, request: Request, pk: int) -> Response:
         """Say that it was nothing: it raises the limit for a month. For security."""
-        given, by = given_in(ReasonIn, request), person_of(request)
+        given, by = given_in(FalseAlarmIn, request), person_of(request)
         return Response(AnomalyOut(services.mark_false_alarm(anomaly_id=pk, by=by, **given)).data)
