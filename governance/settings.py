@@ -269,6 +269,7 @@ SPECTACULAR_SETTINGS = {
         "authz.oauth.described.add_endpoints",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "KindEnum": "registry.enums.AgentKind",
         "AnomalyKind": "lifecycle.models.anomalies.AnomalyKind",
         "AnomalyState": "lifecycle.models.anomalies.AnomalyState",
         "Effect": "authz.api.serializers.EFFECTS",
