@@ -316,8 +316,9 @@ SPECTACULAR_SETTINGS = {
         "authz.oauth.described.add_endpoints",
     ],
     "ENUM_NAME_OVERRIDES": {
-        "AgentKind": "registry.enums.AgentKind",
-        "AlertKind": "lifecycle.models.anomalies.AnomalyKind",
+        "KindEnum": "registry.enums.AgentKind",
+        "AnomalyKind": "lifecycle.models.anomalies.AnomalyKind",
+        "AnomalyState": "lifecycle.models.anomalies.AnomalyState",
         "Effect": "authz.api.serializers.EFFECTS",
         "CheckStatus": "authz.api.serializers.CHECK_STATUSES",
         "HoldState": "authz.enums.HoldState",

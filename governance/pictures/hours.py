@@ -55,7 +55,8 @@ def hours_label(hours: Sequence[Hour]) -> str:
     """What the picture shows, in words."""
     loud = [hour for hour in hours if hour.loud]
     others = [hour.calls for hour in hours if not hour.loud]
-    said = f"{sum(hour.calls for hour in loud):,} calls in {len(loud)} hours of the alert"
+    many = {0: "no hour", 1: "one hour"}.get(len(loud)) or f"{len(loud)} hours"
+    said = f"{sum(hour.calls for hour in loud):,} calls in {many} of the alert"
     if loud:
         said += f", from {loud[0].label}"
     return f"{said}; at most {max(others, default=0):,} in an hour around it"

@@ -49,7 +49,7 @@ class AnomalyQuery(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=AnomalyState.choices, required=False)
 
 
-class AlertAnswerIn(serializers.Serializer[Any]):
+class AcknowledgeIn(serializers.Serializer[Any]):
     answer = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
@@ -78,10 +78,10 @@ class OneAnomaly(APIView):
 
 
 class Acknowledge(APIView):
-    @extend_schema(request=AlertAnswerIn, responses={(200, JSON): AnomalyOut, **WRITING})
+    @extend_schema(request=AcknowledgeIn, responses={(200, JSON): AnomalyOut, **WRITING})
     def post(self, request: Request, pk: int) -> Response:
         """Say that somebody looked."""
-        given, by = given_in(AlertAnswerIn, request), person_of(request)
+        given, by = given_in(AcknowledgeIn, request), person_of(request)
         return Response(AnomalyOut(services.acknowledge(anomaly_id=pk, by=by, **given)).data)
 
 

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from lifecycle.anomalies import judging, words
 from lifecycle.anomalies.rules import HOUR
 from lifecycle.models import Anomaly, Counted, HourCount
-from lifecycle.models.anomalies import AnomalyKind, AnomalyState
+from lifecycle.models.anomalies import COUNTED, AnomalyKind, AnomalyState
 from registry.models import Agent, Person
 
 BEFORE, AFTER = timedelta(hours=36), timedelta(hours=11)
@@ -85,7 +85,7 @@ def _shown(anomaly: Anomaly, hour: datetime, calls: int, denied: int) -> Shown:
             anomaly.agent.slug, anomaly.tool, hour, str(anomaly.detail.get("zone") or "UTC")
         )
         usual, limit = found.mean, found.limit
-    elif in_alert:
+    elif in_alert and anomaly.kind in COUNTED:
         usual, limit = anomaly.expected, anomaly.limit
     return Shown(hour, calls, denied, usual, limit, in_alert)
 

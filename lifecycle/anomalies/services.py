@@ -15,7 +15,7 @@ from governance.kernel.errors import Conflict, Invalid, NotFound
 from lifecycle.anomalies import counting, judging, permissions
 from lifecycle.anomalies.judging import Finding, Raised
 from lifecycle.models import Anomaly
-from lifecycle.models.anomalies import AnomalyKind, AnomalyState
+from lifecycle.models.anomalies import COUNTED, AnomalyKind, AnomalyState
 from lifecycle.notices import Severity, notify
 from registry.models import Person
 from registry.selectors import answering_for, security_people
@@ -26,7 +26,6 @@ GOES_ON = timedelta(hours=24)
 # Of what lies further back, people are not told; the list has it all the same.
 TOLD = timedelta(hours=24)
 RAISED = timedelta(days=30)
-_PAGED = frozenset({AnomalyKind.VOLUME, AnomalyKind.OFF_HOURS, AnomalyKind.DENIALS})
 
 
 class AlreadyAnswered(Conflict):
@@ -65,7 +64,7 @@ def _raised(hour: datetime) -> Raised:
 
 def _alert(finding: Finding, hour: datetime, now: datetime) -> Anomaly | None:
     """One alert for what goes on; None where there is one that is open."""
-    if finding.kind in _PAGED and _goes_on(finding, hour):
+    if finding.kind in COUNTED and _goes_on(finding, hour):
         return None
     anomaly, made = Anomaly.objects.get_or_create(
         kind=finding.kind,
@@ -103,7 +102,7 @@ def _goes_on(finding: Finding, hour: datetime) -> bool:
 
 def _tell(anomaly: Anomaly) -> None:
     """Those who answer for the agent, and security."""
-    severity = Severity.PAGE if anomaly.kind in _PAGED else Severity.INFO
+    severity = Severity.PAGE if anomaly.kind in COUNTED else Severity.INFO
     # What an agent chose, such as the name of a resource, stands on the page alone.
     context = {
         "agent": anomaly.agent.slug,

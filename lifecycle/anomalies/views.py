@@ -20,6 +20,7 @@ from lifecycle.anomalies import permissions, selectors, services
 from lifecycle.anomalies.forms import AcknowledgeForm, AlertFilter, FalseAlarmForm
 from lifecycle.anomalies.rules import HOUR
 from lifecycle.models import Anomaly
+from lifecycle.models.anomalies import COUNTED
 from registry.models import Person
 from registry.people import signed_in
 from registry.permissions import can
@@ -74,6 +75,7 @@ def _page(found: Anomaly, person: Person) -> dict[str, Any]:
         "until": found.latest + HOUR,
         "zone_name": zone,
         "picture": hours_picture([Hour(**each) for each in selectors.as_drawn(hours, zone)]),
+        "counted": found.kind in COUNTED,
         "has_usual": any(each.limit for each in hours),
         "acknowledge_form": AcknowledgeForm(),
         "false_form": FalseAlarmForm(),

@@ -18,6 +18,10 @@ class AnomalyKind(models.TextChoices):
     NEW_RESOURCE_TYPE = "new_resource_type", "a new kind of resource"
 
 
+# Those that are a number above its limit; the others are something that was never seen.
+COUNTED = frozenset({AnomalyKind.VOLUME, AnomalyKind.OFF_HOURS, AnomalyKind.DENIALS})
+
+
 class AnomalyState(models.TextChoices):
     OPEN = "open", "open"
     ACKNOWLEDGED = "acknowledged", "acknowledged"

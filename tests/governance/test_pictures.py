@@ -12,11 +12,14 @@ from governance.pictures import (
     CHECKS,
     Bucket,
     Happening,
+    Hour,
     Reach,
     ReachNode,
     bars,
     bars_label,
     gauge,
+    hours_label,
+    hours_picture,
     lanes,
     reach_bands,
     reach_picture,
@@ -320,3 +323,30 @@ def test_lanes_of_a_crowd_count_and_bury_no_refusal():
     drawn = classes(svg)
 
     assert (drawn["mark-allow"], drawn["bar-deny loud"]) == (1, 1)
+
+
+# Hours
+
+
+def test_hours_say_what_they_show_and_mark_the_alert() -> None:
+    hours = [Hour("08:00", calls=3, usual=2.0, limit=10), Hour("09:00", 60, 20, 2.0, 10, loud=True)]
+
+    drawn = hours_picture(hours)
+
+    assert hours_label(hours) == (
+        "60 calls in one hour of the alert, from 09:00; at most 3 in an hour around it"
+    )
+    assert [drawn.count(part) for part in ("hour-about", "bar-deny loud", "limit-line")] == [
+        1,
+        1,
+        2,
+    ]
+
+
+def test_hours_escape_their_labels() -> None:
+    assert "<b>" not in hours_picture([Hour("<b>", calls=1)])
+
+
+def test_no_hours_are_drawn_too() -> None:
+    assert hours_label([]) == "0 calls in no hour of the alert; at most 0 in an hour around it"
+    assert 'class="chart hours"' in hours_picture([])
