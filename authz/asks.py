@@ -37,7 +37,8 @@ class Ask:
     `inputs` is what was sent under that name, `read` those of them that name a system; `untrusted`
     are the parameters that the caller took from hostile input; `plan` is one for the session;
     `estimate` is what the call is expected to cost, in minor units of a currency; `approval` is
-    the id of the release that the caller says it has.
+    the id of the release that the caller says it has; `retry` are the digests of a key of the
+    caller's and of what it asked under it.
     """
 
     kind: SubjectKind
@@ -61,4 +62,5 @@ class Ask:
     untrusted: tuple[str, ...] = ()
     plan: Mapping[str, Any] | None = None
     estimate: tuple[int, str] | None = None
+    retry: tuple[str, str] | None = None
     approval: str = ""

@@ -22,8 +22,8 @@ from authz.cleaning import Clean, blot, clean
 from authz.engine import codes
 from authz.engine.types import Check, Decision, Effect, Status, Step
 from authz.engine.walk import judge
-from authz.errors import NotRecorded
-from authz.recorder import Judged, Recorded, Stale
+from authz.errors import NotRecorded, RetryTaken
+from authz.recorder import TAKEN, Judged, Recorded, Stale
 from authz.resolve import Resolved, resolve
 from authz.rows import row_of
 from authz.services import stops
@@ -135,6 +135,8 @@ def refusing(ask: Ask, caller: Caller, code: str) -> Work[Answer]:
 
 
 def _renew(stale: Stale) -> None:
+    if stale.keys == (TAKEN,):
+        raise RetryTaken()
     snapshot.drop(stale.keys)
     if "now" in stale.keys:
         timekeeper.forget()
@@ -172,6 +174,9 @@ def _judged(cleaned: Clean, caller: Caller, now: datetime, given: Decision | Non
     judged = Judged(row=row, slices=resolved.revisions, now=None)
     if not given:
         judged = replace(judged, now=now, **_parts(resolved, decision, now))
+    if cleaned.ask.retry:
+        key, body = cleaned.ask.retry
+        judged = replace(judged, retry={"key": key, "body": body})
     return _Turn(cleaned, resolved, decision, judged)
 
 
@@ -232,7 +237,7 @@ def _released(decision: Decision, written: Recorded, _: Resolved) -> Decision:
 def _counted_out(decision: Decision, written: Recorded, resolved: Resolved) -> Decision:
     """A counter decided otherwise, in the record's transaction."""
     request = resolved.request
-    counter = written.settled[written.check]
+    counter = written.settled.get(written.check) or {}
     detail = {"agent": request.agent, "tool": request.tool, **counter}
     return replace(
         decision,

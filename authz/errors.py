@@ -233,3 +233,9 @@ class CallbackNotRegistered(Invalid):
     """The callback endpoint is not the one that is registered for this client."""
 
     code = "callback_not_registered"
+
+
+class RetryTaken(Conflict):
+    """Another question was asked under this Idempotency-Key. Ask this one under another."""
+
+    code = "idempotency_key_taken"

@@ -59,6 +59,30 @@ def explain_decision(body: Mapping[str, Any]) -> Explanation:
     )
 
 
+_OF_HOLD = {
+    "hold_requested": ("Asked for an approval of {tool}", "Its caller asked that a human decide."),
+    "hold_vote": ("Approved by one of several: {tool}", "It waits for further approvals."),
+    "hold_edited": ("Changed before it was approved: {tool}", "What changed: {changed}."),
+    "hold_approved": ("Approved: {tool}", "It may run once, exactly as it was approved."),
+    "hold_rejected": ("Rejected: {tool}", "Its agent was told why."),
+    "hold_cancelled": ("Taken back: {tool}", "Its caller did not want it any more."),
+    "hold_expired": ("Expired: {tool}", "Nobody decided in time, so it does not run."),
+    "callback_sent": ("Told the caller what became of its request", ""),
+    "callback_given_up": ("Could not tell the caller what became of its request", ""),
+}
+
+
+def explain_hold(body: Mapping[str, Any]) -> Explanation:
+    """What happened to a hold."""
+    asked = body.get("asked", {})
+    title, lede = _OF_HOLD.get(str(asked.get("did")), ("A hold of {tool}", ""))
+    told = {
+        "tool": body.get("tool") or "a call",
+        "changed": ", ".join(asked.get("changed", ())) or "nothing",
+    }
+    return Explanation(title=title.format_map(told), lede=lede.format_map(told))
+
+
 def _obligations(body: Mapping[str, Any]) -> tuple[str, ...]:
     """What whoever went on had to do; nothing where a counter stopped them after all."""
     judged = body["judged"]

@@ -15,7 +15,7 @@ from uuid import UUID
 from audit.leaf import parse_body
 from audit.models import Record
 from audit.readings import DAMAGED, Opened, open_entries
-from authz import refusals, snapshot, timekeeper
+from authz import refusals, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import clean
 from authz.engine.types import Decision, Mode, SubjectKind
@@ -23,7 +23,8 @@ from authz.engine.walk import judge
 from authz.errors import HoldUnreadable
 from authz.holding import digest_of, hold_of
 from authz.models import Hold, HoldEdit
-from authz.resolve import Resolved, resolve
+from authz.resolve import Resolved
+from authz.simulate import fresh
 
 FIELDS = ("parameters", "reasoning")
 SLACK = timedelta(hours=49)
@@ -157,10 +158,5 @@ def _resolved(hold: Hold, parameters: Facts) -> Resolved:
         parameters=parameters,
         session=hold.session,
     )
-    cleaned = clean(ask, ())
-    # Here nothing compares revisions afterwards, so the facts are read anew.
-    snapshot.drop(
-        [snapshot.WORLD, f"agent:{hold.agent}", f"user:{hold.user}", f"session:{hold.session}"]
-    )
-    resolved = resolve(cleaned.ask, Caller("agent", hold.agent), secret_path=cleaned.secret_path)
+    resolved = fresh(clean(ask, ()), Caller("agent", hold.agent))
     return replace(resolved, request=replace(resolved.request, gateway=hold.gateway))

@@ -23,6 +23,8 @@ from authz.errors import NotRecorded
 
 STATEMENT = "SELECT authz.decide_batch(%s::jsonb)::text"
 STATEMENT_TIMEOUT = "3s"
+# In the place of stale facts: the caller's key stands for another question.
+TAKEN = "taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Judged:
     `flow` raises its run (see `authz.runs`), `count` is what it counts against (see
     `authz.counting`), `sums` what it adds to under a gate, `observed` says that the caller goes on
     whatever is decided. `hold` is what waits where it ends as a hold, `approval` the release by
-    which it may go on (see `authz.holding`).
+    which it may go on (see `authz.holding`). `retry` is the caller's key for asking again.
     """
 
     row: Row
@@ -44,6 +46,7 @@ class Judged:
     observed: bool = False
     hold: Mapping[str, Any] | None = None
     approval: Mapping[str, Any] | None = None
+    retry: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +116,18 @@ def _numbered(names: Iterable[str]) -> dict[str, int]:
     return {name: place for place, name in enumerate(dict.fromkeys(names), 1)}
 
 
+_PARTS = ("flow", "observed", "hold", "approval", "retry", "sums")
+
+
 def _request(each: Judged, facts: Mapping[str, int], counters: Mapping[str, int]) -> dict[str, Any]:
     asked: dict[str, Any] = {
         "row": each.row,
         "slices": [facts[key] for key in each.slices],
         "revisions": list(each.slices.values()),
     }
+    asked |= {name: value for name in _PARTS if (value := getattr(each, name))}
     if each.now:
         asked["now"] = each.now.isoformat()
-    if each.flow:
-        asked["flow"] = each.flow
-    if each.observed:
-        asked["observed"] = True
-    if each.hold:
-        asked["hold"] = each.hold
-    if each.approval:
-        asked["approval"] = each.approval
-    if each.sums:
-        asked["sums"] = each.sums
     if each.count is not None:
         asked |= each.count.document(counters)
     return asked
@@ -139,6 +136,8 @@ def _request(each: Judged, facts: Mapping[str, int], counters: Mapping[str, int]
 def _read(answer: Mapping[str, Any]) -> Recorded | Stale:
     if "stale" in answer:
         return Stale(tuple(answer["stale"]))
+    if answer.get("again") is False:
+        return Stale((TAKEN,))
     return Recorded(
         id=UUID(answer["id"]),
         at=datetime.fromisoformat(answer["at"]),

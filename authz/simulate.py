@@ -88,7 +88,7 @@ def simulate(ask: Ask, *, by: Person, now: datetime | None = None, gateway: str 
     """
     ask, caller = _caller(ask, gateway, by)
     cleaned = clean(ask, _secret_parameters(ask))
-    resolved = _fresh(cleaned, caller)
+    resolved = fresh(cleaned, caller)
     at = now or timekeeper.now()
     decision = refusals.mismatch(resolved.request) or judge(
         resolved.request, resolved.snapshot, at, Mode.SIMULATE
@@ -132,7 +132,7 @@ def _secret_parameters(ask: Ask) -> tuple[str, ...]:
     return tuple(tools.get(ask.tool, {}).get("secret", ()))
 
 
-def _fresh(cleaned: Clean, caller: Caller) -> Resolved:
+def fresh(cleaned: Clean, caller: Caller) -> Resolved:
     """The question with facts that are those of now: kept slices that changed are read again."""
     for _ in range(MAX_TRIES):
         resolved = resolve(cleaned.ask, caller, secret_path=cleaned.secret_path)

@@ -82,7 +82,8 @@ def _prepared() -> tuple[Callable[[], Any], Callable[[int], list[Any]]]:
 
     def connect() -> Any:
         given = connection.get_connection_params()
-        ours = {key: given[key] for key in ("host", "port", "dbname", "user", "password")}
+        names = {"host", "port", "dbname", "user", "password"} & given.keys()
+        ours = {key: given[key] for key in names}
         opened = psycopg.connect(**ours, autocommit=True)
         opened.execute("SET ROLE muster_web")
         opened.execute("SET jit = off")

@@ -7,10 +7,11 @@ an RFC 9457 problem.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -159,11 +160,26 @@ def _at_once(told: Callable[[Call], Told]) -> Operation:
 
 def _evaluate(call: Call) -> Work[Told]:
     caller, ask = yield Look(partial(_asked, call, wire.read_evaluation))
+    ask = _with_retry(call, ask, caller)
     given = yield from _one(ask, caller)
     return Told(present.evaluation(given, bare=call.bare))
 
 
+def _with_retry(call: Call, ask: Ask, caller: Caller) -> Ask:
+    """The question with the caller's key for asking it again, if it sent one."""
+    key = call.header("idempotency-key")
+    if not key:
+        return ask
+    if not _REQUEST_ID.fullmatch(key):
+        raise BadRequest("Idempotency-Key must be 1 to 128 printable ASCII characters.")
+    said = f"{caller.key}\n{key}".encode()
+    digests = hashlib.sha256(said).hexdigest(), hashlib.sha256(call.body).hexdigest()
+    return replace(ask, retry=digests)
+
+
 def _evaluate_many(call: Call) -> Work[Told]:
+    if call.header("idempotency-key"):
+        raise BadRequest("Idempotency-Key is for one evaluation. Ask each one by itself.")
     caller, asked = yield Look(partial(_asked, call, wire.read_evaluations))
     if isinstance(asked, Ask):
         given = yield from _one(asked, caller)

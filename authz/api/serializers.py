@@ -41,6 +41,11 @@ class ApprovalRef(serializers.Serializer[object]):
     id = serializers.CharField()
 
 
+class Estimate(serializers.Serializer[object]):
+    cost_minor = serializers.IntegerField(min_value=0)
+    currency = serializers.RegexField("^[A-Z]{3}$")
+
+
 class Context(serializers.Serializer[object]):
     session = serializers.CharField(max_length=200, required=False, allow_blank=True)
     user = serializers.CharField(max_length=800, required=False, allow_blank=True)
@@ -54,6 +59,7 @@ class Context(serializers.Serializer[object]):
     )
     prompt_digest = serializers.CharField(max_length=200, required=False, allow_blank=True)
     code_reference = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    estimate = Estimate(required=False, help_text="What the call may cost at the most.")
     approval = ApprovalRef(required=False, help_text="As an access request's result has it.")
 
 
@@ -202,11 +208,25 @@ class Metadata(serializers.Serializer[object]):
     capabilities = serializers.ListField(child=serializers.CharField())
 
 
+class TokensUsed(serializers.Serializer[object]):
+    provider = serializers.CharField(max_length=100)
+    model = serializers.CharField(max_length=100)
+    input = serializers.IntegerField(min_value=0, required=False)
+    output = serializers.IntegerField(min_value=0, required=False)
+
+
+class UnitsUsed(serializers.Serializer[object]):
+    meter = serializers.CharField(max_length=100)
+    units = serializers.FloatField(min_value=0)
+
+
 class OutcomeRequest(serializers.Serializer[object]):
     outcome = serializers.ChoiceField(choices=[each.value for each in Result])
     output = serializers.JSONField(required=False)
     cost_minor = serializers.IntegerField(min_value=0, required=False, allow_null=True)
     currency = serializers.RegexField("^([A-Z]{3})?$", required=False)
+    tokens = TokensUsed(many=True, required=False)
+    meters = UnitsUsed(many=True, required=False)
     records = serializers.ListField(
         child=serializers.CharField(max_length=255), max_length=1000, required=False
     )

@@ -84,6 +84,13 @@ def _body(request: HttpRequest) -> bytes:
 REQUEST_ID = OpenApiParameter(
     "X-Request-ID", str, OpenApiParameter.HEADER, description="Echoed in the answer."
 )
+RETRY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Asked again under the same key, the same question gets the same answer, and "
+    "nothing counts twice.",
+)
 BARE = OpenApiParameter(
     "Muster-Answer",
     str,
@@ -120,9 +127,13 @@ class Evaluation(Wire):
         operation_id="access_evaluation",
         tags=["decisions"],
         auth=BEARER,
-        parameters=[REQUEST_ID, BARE],
+        parameters=[REQUEST_ID, RETRY, BARE],
         request=serializers.EvaluationRequest,
-        responses={(200, "application/json"): serializers.EvaluationAnswer, **PROBLEMS},
+        responses={
+            (200, "application/json"): serializers.EvaluationAnswer,
+            (409, PROBLEM): _problem("Another question was asked under this Idempotency-Key."),
+            **PROBLEMS,
+        },
     )
     def post(self, request: Request) -> HttpResponse:
         """Decide one request. A denial is an answer too: 200 with `decision` false."""

@@ -341,13 +341,13 @@ _GIVEN = (
     Code(
         "spend.cap",
         "{agent} may not call {tool} now. What it may cost would pass the spend cap of the day. "
-        "It is stopped: ask its owner to bring it back.",
+        "It is suspended: ask its owner or security.",
         ("activate_agent", "ask_cap"),
     ),
     Code(
         "spend.month",
         "{agent} may not call {tool} now. What it may cost would pass the spend cap of the month. "
-        "It is stopped: ask its owner to bring it back.",
+        "It is suspended: ask its owner or security.",
         ("activate_agent", "ask_cap"),
     ),
     Code(

@@ -16,6 +16,9 @@ _AFTER_AT = re2.compile(r"@\s*([^\s@<>()\[\],;:\"'\\/?#]+)")
 _ADDRESS = re2.compile(r"[^\s@<>]+@[^\s@<>]+")
 _DOMAIN = re2.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{2,63}")
 
+# What another reader may drop, or not: nobody knows then where it goes.
+_INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cn", "Cs"})
+
 Facts = Mapping[str, Json]
 
 
@@ -50,6 +53,8 @@ def _is_address(text: str) -> bool:
 def _domains_in(text: str) -> list[str]:
     """The domains of one recipient text, none where any of them cannot be read."""
     plain = unicodedata.normalize("NFKC", text).strip().lower()
+    if any(unicodedata.category(character) in _INVISIBLE for character in plain):
+        return []
     if "://" in plain:
         found = [_host(plain)]
     elif "@" in plain:

@@ -350,6 +350,23 @@ class Migration(migrations.Migration):
                 name="reservation_not_negative",
             ),
         ),
+        migrations.CreateModel(
+            name="Retry",
+            fields=[
+                (
+                    "key",
+                    models.CharField(
+                        db_collation="C", max_length=64, primary_key=True, serialize=False
+                    ),
+                ),
+                ("body", models.CharField(max_length=64)),
+                ("answer", models.JSONField()),
+                ("at", models.DateTimeField()),
+            ],
+            options={
+                "indexes": [models.Index(fields=["at"], name="retry_by_age")],
+            },
+        ),
         migrations.RunSQL((SQL / "0010_limits.sql").read_text(), BEFORE),
         migrations.DeleteModel(
             name="Usage",

@@ -10,7 +10,7 @@ from authz.models.holds import (
     Release,
     RequestedHold,
 )
-from authz.models.limits import Counter, Movement, Page, Reservation, Stop
+from authz.models.limits import Counter, Movement, Page, Reservation, Retry, Stop
 from authz.models.outcomes import ReportedOutcome
 from authz.models.policies import GovernedTool, Policy
 from authz.models.previews import Preview, PreviewDifference
@@ -45,6 +45,7 @@ __all__ = [
     "ReportedOutcome",
     "RequestedHold",
     "Reservation",
+    "Retry",
     "Role",
     "Signature",
     "Stop",

@@ -27,8 +27,11 @@ class HoldQuerySet(models.QuerySet["Hold"]):
             return self.none()
         if person.reads_everything:
             return self
-        answers = person.owned_agents.values("slug").union(person.backup_agents.values("slug"))
-        return self.filter(Q(asked_of__contains=[person.pid]) | Q(agent__in=answers))
+        return self.filter(
+            Q(asked_of__contains=[person.pid])
+            | Q(agent__in=person.owned_agents.values("slug"))
+            | Q(agent__in=person.backup_agents.values("slug"))
+        )
 
 
 class Hold(models.Model):

@@ -138,6 +138,21 @@ class Stop(models.Model):
         return f"{self.agent}: {self.cause}"
 
 
+class Retry(models.Model):
+    """An answer that was given under a key of its caller's, for when the caller asks again."""
+
+    key = models.CharField(max_length=64, primary_key=True, db_collation="C")
+    body = models.CharField(max_length=64)
+    answer = models.JSONField()
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["at"], name="retry_by_age")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class Page(models.Model):
     """Somebody must be told, once for each window: an outbox that lifecycle reads."""
 

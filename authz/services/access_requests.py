@@ -41,8 +41,8 @@ from authz.errors import (
 )
 from authz.holding import hold_of
 from authz.models import AccessRequest, Hold, RequestedHold
-from authz.resolve import resolve
 from authz.services import holds
+from authz.simulate import fresh
 from governance.kernel import clock, keys
 from registry.models import Client
 
@@ -140,17 +140,21 @@ def _held_by(evaluation: str, caller: Caller) -> Hold:
 
 
 def _digest_of(ask: Ask, caller: Caller, now: datetime) -> str:
-    snapshot.drop([snapshot.WORLD])
-    world = snapshot.load([snapshot.WORLD])[snapshot.WORLD].slice
-    tool = (world.document["tools"] if world else {}).get(ask.tool)
-    if tool is None:
+    tools = _world()["tools"]
+    if ask.tool not in tools:
         raise InvalidBinding()
-    cleaned = clean(ask, tool.get("secret") or ())
-    resolved = resolve(cleaned.ask, caller, secret_path=cleaned.secret_path)
-    if resolved.snapshot.agent is None:
+    resolved = fresh(clean(ask, tools[ask.tool].get("secret") or ()), caller)
+    known = resolved.snapshot.world.document["tools"]
+    if resolved.snapshot.agent is None or ask.tool not in known:
         raise InvalidBinding()
     decision = judge(resolved.request, resolved.snapshot, now, Mode.SIMULATE)
     return str(hold_of(resolved, decision, now)["digest"])
+
+
+def _world() -> Object:
+    """The world as this process holds it: enough to know which parameters are secret."""
+    held = snapshot.load([snapshot.WORLD])[snapshot.WORLD].slice
+    return held.document if held else {"tools": {}}
 
 
 def _check_callback(submission: Submission, caller: Caller) -> None:

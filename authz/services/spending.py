@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
 
-from authz.models import Reservation
+from authz.models import Movement, Reservation, Retry
+
+RETRIES_KEPT = timedelta(hours=24)
+# Longer than any gate looks back, and than a month.
+MOVEMENTS_KEPT = timedelta(days=62)
 
 
 def settle(*, decision: UUID, agent: str, cost_minor: int) -> bool:
@@ -41,3 +45,13 @@ def settle_overdue(now: datetime) -> int:
     """End every reservation that is due at `now`, each in a transaction of its own."""
     due = [*Reservation.objects.due(now), *Reservation.objects.unused(now)]
     return sum(time_out_reservation(one.decision, now) for one in due)
+
+
+def forget_old(now: datetime) -> int:
+    """Delete what no limit counts any more: how many rows. The record keeps what happened."""
+    old = (
+        Retry.objects.filter(at__lt=now - RETRIES_KEPT),
+        Movement.objects.filter(at__lt=now - MOVEMENTS_KEPT),
+        Reservation.objects.exclude(ended="").filter(at__lt=now - MOVEMENTS_KEPT),
+    )
+    return sum(rows.delete()[0] for rows in old)

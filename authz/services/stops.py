@@ -54,13 +54,13 @@ def suspend_one(slug: str) -> bool:
 
 
 def _suspend(slug: str) -> bool:
-    stop = Stop.objects.select_for_update().filter(agent=slug, handled_at__isnull=True).first()
+    open_stops = Stop.objects.filter(agent=slug, handled_at__isnull=True)
+    stop = open_stops.first()
     if stop is None:
         return False
+    # The row of the agent is locked before its stop, as in the function that stops it.
     agent = Agent.objects.filter(slug=slug).first()
     if agent is not None and agent.state == AgentState.ACTIVE:
         reason = REASONS[Stop.Cause(stop.cause)]
         register.suspend_agent(agent_id=agent.pk, by=LIMITS, reason=reason)
-    stop.handled_at = timekeeper.now()
-    stop.save(update_fields=["handled_at"])
-    return True
+    return bool(open_stops.update(handled_at=timekeeper.now()))

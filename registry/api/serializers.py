@@ -348,6 +348,20 @@ class ProposedOut(serializers.Serializer[Any]):
     summary = serializers.CharField()
 
 
+class CallbackIn(serializers.Serializer[Any]):
+    url = serializers.CharField(
+        max_length=500, allow_blank=True, help_text="https, and empty for nowhere."
+    )
+
+
+class CallbackOut(serializers.Serializer[Any]):
+    """Where a client is told, and the key by which it knows who tells it."""
+
+    client_id = serializers.CharField()
+    url = serializers.CharField(allow_blank=True)
+    callback_key = serializers.CharField(allow_blank=True, help_text="Of HMAC-SHA-256, in hex.")
+
+
 class SecretOut(serializers.Serializer[Any]):
     """A client secret, once."""
 

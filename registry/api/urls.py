@@ -23,5 +23,7 @@ urlpatterns = [
     path("agents/<str:slug>/approve", views.Approve.as_view(), name="api_agent_approve"),
     path("agents/<str:slug>/suspend", views.Suspend.as_view(), name="api_agent_suspend"),
     path("agents/<str:slug>/resume", views.Resume.as_view(), name="api_agent_resume"),
+    path("agents/<str:slug>/callback", views.AgentCallback.as_view(), name="api_agent_callback"),
+    path("gateways/<str:slug>/callback", views.GatewayCallback.as_view()),
     path("agents/<str:slug>/secret", views.Secret.as_view(), name="api_agent_secret"),
 ]

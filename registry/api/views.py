@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from governance.kernel.errors import Conflict
-from registry import services
+from governance.kernel.errors import Conflict, NotFound
+from registry import permissions, services
 from registry.api import described  # noqa: F401  OpenAPI finds it once it is imported
 from registry.api import serializers as shapes
 from registry.api.operations import (
@@ -30,7 +30,7 @@ from registry.api.operations import (
     waiting_answer,
 )
 from registry.identity import clients
-from registry.models import Agent, Person, System, Tool
+from registry.models import Agent, Client, Person, System, Tool
 from registry.reach import PREFETCH, catalogue, reach_of
 
 _SYSTEM_WAITING = waiting_answer("System", shapes.SystemOut)
@@ -358,3 +358,34 @@ class Secret(APIView):
             issued = clients.rotate_secret(client=client, by=by)
         body = shapes.SecretOut({"client_id": issued.client_id, "client_secret": issued.secret})
         return Response(body.data, headers={"Cache-Control": "no-store"})
+
+
+class AgentCallback(APIView):
+    @extend_schema(
+        request=shapes.CallbackIn, responses={(200, JSON): shapes.CallbackOut, **WRITING}
+    )
+    def put(self, request: Request, slug: str) -> Response:
+        """Say where this agent is told what became of its access requests."""
+        client = getattr(_visible_agent(request, slug), "client", None)
+        return _callback(request, client)
+
+
+class GatewayCallback(APIView):
+    @extend_schema(
+        request=shapes.CallbackIn, responses={(200, JSON): shapes.CallbackOut, **WRITING}
+    )
+    def put(self, request: Request, slug: str) -> Response:
+        """Say where this gateway is told what became of its access requests."""
+        permissions.check_can_change_gateways(person_of(request))
+        return _callback(request, Client.objects.filter(gateway__slug=slug).first())
+
+
+def _callback(request: Request, client: Client | None) -> Response:
+    if client is None:
+        raise NotFound("There is no client yet. Make it a secret first.")
+    given = given_in(shapes.CallbackIn, request)
+    issued = clients.set_callback(client=client, url=given["url"], by=person_of(request))
+    body = shapes.CallbackOut(
+        {"client_id": issued.client_id, "url": given["url"], "callback_key": issued.secret}
+    )
+    return Response(body.data, headers={"Cache-Control": "no-store"})

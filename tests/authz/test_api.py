@@ -57,6 +57,14 @@ def test_evaluation_allowed(post, mark, records_after):
             "limits": [
                 {"scope": "agent", "window": "minute", "limit": 60, "remaining": 59},
                 {"scope": "agent", "window": "hour", "limit": 600, "remaining": 599},
+                {
+                    "scope": "agent",
+                    "window": "day",
+                    "limit": 10_000,
+                    "remaining": 10_000,
+                    "unit": "minor",
+                    "currency": "EUR",
+                },
             ],
         },
     }

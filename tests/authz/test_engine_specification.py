@@ -128,6 +128,14 @@ REACHED = {
     "taint.denied",
     "spend.currency",
     "spend.error",
+    "gate.amount",
+    "gate.amount_unknown",
+    "gate.currency",
+    "gate.records",
+    "gate.records_unknown",
+    "gate.destructive",
+    "gate.grant",
+    "gate.domain",
 }
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from authz.explain import explain_decision
+from authz.explain import explain_decision, explain_hold
 
 FIRST = ["identity", "delegation", "consent", "allowlist", "parameters", "role", "policy", "flow"]
 ORDER = [*FIRST, "taint", "rate", "spend", "quota", "gate"]
@@ -61,14 +61,14 @@ def test_toxic_combination_is_told_where_it_raised_the_label():
         ("taint.parameter", "Ask the owner to list the value of to in the row."),
     ],
 )
-def test_hold_is_told_as_held_although_the_caller_was_told_no(code, remedy):
+def test_hold_is_told_as_held(code, remedy):
     told = explain_decision(body(code, "hold", "held", parameter="to"))
 
     assert told.title == "Held: chat.post waits for a human"
     assert told.lede.endswith(
-        "Nobody can release a held call yet, so the caller was told not to go on."
+        "It waits for a human, so the caller was told not to go on before that."
     )
-    assert told.remedies == (remedy,)
+    assert told.remedies == ("Ask for an approval, and ask again with it.", remedy)
     assert [line["check"] for line in told.walk if line["status"] == "held"] == ["taint"]
 
 
@@ -104,3 +104,26 @@ def test_used_up_rate_says_until_when_in_the_zone_of_the_reader():
         "Ask the owner of desk for more than 3 calls each minute.",
     )
     assert [line["status"] for line in told.walk][9:] == ["refused", *["not_reached"] * 3]
+
+
+@pytest.mark.parametrize(
+    ("did", "title", "lede"),
+    [
+        ("hold_approved", "Approved: chat.post", "It may run once, exactly as it was approved."),
+        ("hold_edited", "Changed before it was approved: chat.post", "What changed: amount, to."),
+        ("hold_unheard_of", "A hold of chat.post", ""),
+    ],
+)
+def test_what_happened_to_a_hold_is_told(did, title, lede):
+    told = explain_hold({"tool": "chat.post", "asked": {"did": did, "changed": ["amount", "to"]}})
+
+    assert (told.title, told.lede) == (title, lede)
+
+
+def test_a_released_call_says_that_a_human_had_approved_it():
+    allowed = body("gate.amount", "allow", "held") | {"check": "", "code": ""}
+    allowed["settled"] = {"release": {"release": "r", "hold": "h"}}
+
+    told = explain_decision(allowed)
+
+    assert told.lede == "A human had approved exactly this, once; that approval is used up by it."

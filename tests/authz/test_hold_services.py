@@ -511,12 +511,30 @@ def _race(*acts: Callable[[], Any]) -> list[str]:
     return outcomes
 
 
-@pytest.mark.parametrize("rival", ["approve", "reject", "expire", "cancel"])
+RIVALS = pytest.mark.parametrize("rival", ["approve", "reject", "expire", "cancel"])
+
+
+@RIVALS
 def test_of_eight_that_decide_at_once_one_does(
     rival: str, mark: Callable[[], Any], records_after: Callable[..., Any]
 ) -> None:
+    decide_at_once(rival, 4, mark, records_after)
+
+
+@pytest.mark.kill
+@RIVALS
+def test_of_eight_that_decide_at_once_one_does_a_hundred_times(
+    rival: str, mark: Callable[[], Any], records_after: Callable[..., Any]
+) -> None:
+    decide_at_once(rival, 100, mark, records_after)
+
+
+def decide_at_once(
+    rival: str, rounds: int, mark: Callable[[], Any], records_after: Callable[..., Any]
+) -> None:
+    """Half of eight approve and the others act against it, at once, on one hold after another."""
     people, desk = [make_person(groups=SECURITY) for _ in range(8)], gated()
-    for number in range(8):
+    for number in range(rounds):
         hold = hold_of(desk, parameters={"claim": f"CL-{number}", "amount": 500})
         before = mark()
 
@@ -560,7 +578,7 @@ def _expired(hold: Hold) -> None:
 
 def test_a_release_is_used_once_by_eight_at_once() -> None:
     approver, desk = make_person(groups=SECURITY), gated()
-    for number in range(5):
+    for number in range(3):
         parameters = {"claim": f"CL-{number}", "amount": 500}
         hold = hold_of(desk, parameters=parameters)
         release = holds.approve_hold(hold_id=hold.pk, by=approver).release

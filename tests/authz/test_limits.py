@@ -14,6 +14,7 @@ from authz.errors import UnknownPrice
 from authz.models import (
     Counter,
     CurrencyRate,
+    Hold,
     Meter,
     ModelPrice,
     Movement,
@@ -22,11 +23,17 @@ from authz.models import (
     Stop,
 )
 from authz.outcomes import read_report, report_outcome
-from authz.services.spending import free_reservation, settle_overdue, time_out_reservation
+from authz.services.spending import (
+    forget_old,
+    free_reservation,
+    settle_overdue,
+    time_out_reservation,
+)
 from authz.services.stops import suspend_stopped
 from registry.enums import AgentState
 from registry.models import Agent, AllowlistEntry
-from tests.factories.authz import caller_of, make_agent, make_client, make_desk
+from tests.authz.test_holds import release_by
+from tests.factories.authz import caller_of, make_agent, make_client, make_desk, make_person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -339,6 +346,63 @@ def test_hold_reserves_and_frees_when_it_ends():
             "UPDATE authz_hold SET state = 'expired', decided_at = now() WHERE id = %s", [held.id]
         )
     assert counter(desk).day_spent == 0
+
+
+@pytest.fixture
+def approved():
+    """The release of what was held, by someone who was asked."""
+    approver = make_person(groups=["security"])
+    return lambda held: release_by(Hold.objects.get(pk=held.id), approver)
+
+
+def test_released_call_takes_the_money_of_its_hold_over(approved):
+    desk = spending_desk(cap=100)
+    limit_entry(desk, write_quota_per_hour=0)
+    held = once(desk)
+
+    release = approved(held)
+    ran = once(desk, approval=str(release.pk))
+
+    assert (held.decision.effect, ran.decision.effect) == (Effect.HOLD, Effect.ALLOW)
+    assert counter(desk).day_spent == 100
+    told = {one.decision: (one.ended, one.is_held) for one in Reservation.objects.all()}
+    assert told == {held.id: ("freed", True), ran.id: ("", False)}
+    assert Counter.objects.get(key__startswith="entry:").hour_records == 1
+
+
+def test_release_that_nobody_used_gives_its_money_back(approved):
+    desk = spending_desk()
+    limit_entry(desk, write_quota_per_hour=0)
+    held = once(desk)
+    approved(held)
+    now = timekeeper.now()
+
+    assert (settle_overdue(now), settle_overdue(now + timedelta(hours=2))) == (0, 1)
+    assert counter(desk).day_spent == 0
+
+
+def test_release_lets_a_sum_go_on_once_and_it_counts(approved):
+    desk = gated_desk(above=1000)
+    first = {"claim": "CL-1", "amount": 900, "currency": "EUR"}
+    second = {**first, "claim": "CL-2"}
+    once(desk, parameters=first)
+    held = once(desk, parameters=second)
+
+    release = approved(held)
+    ran = once(desk, parameters=second, approval=str(release.pk))
+
+    assert (held.decision.code, ran.decision.effect) == ("gate.sum", Effect.ALLOW)
+    assert Movement.objects.count() == 2
+    assert pays(desk, 100, claim="CL-3") == "gate.sum"
+
+
+def test_old_counts_are_forgotten_and_what_counts_is_not():
+    desk = gated_desk(above=1000)
+    once(desk, parameters={"claim": "CL-1", "amount": 900, "currency": "EUR"})
+    now = timekeeper.now()
+
+    assert (forget_old(now), forget_old(now + timedelta(days=90))) == (0, 1)
+    assert not Movement.objects.exists()
 
 
 def test_asking_again_for_a_held_call_reserves_nothing_more():

@@ -1,9 +1,14 @@
 """Who reads how much of its limits an agent has used, and what they read."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection
 from django.test import Client
 
 from authz.decide import decide
+from authz.models import Counter
 from authz.present import evaluation
 from registry.enums import GroupName
 from registry.models import AllowlistEntry
@@ -114,3 +119,82 @@ def test_gauges_stand_on_the_agents_page(desk):
     assert page.status_code == 200
     assert "€0.00 + €2.00 of €100.00" in page.text
     assert f"{desk.tool.name}: records this hour" in page.text
+
+
+# Asking again
+
+
+def ask_once(desk, key, **changed):
+    return Client().post(
+        "/access/v1/evaluation",
+        json.dumps(desk.body(**changed)),
+        content_type="application/json",
+        headers={"authorization": bearer(desk.client), "idempotency-key": key},
+    )
+
+
+def spent(desk):
+    return Counter.objects.get(key=f"agent:{desk.agent.slug}").day_spent
+
+
+def test_asking_again_counts_nothing_twice(desk, mark, records_after):
+    before, had = mark(), spent(desk)
+
+    answers = [ask_once(desk, "key-1").json() for _ in range(3)]
+
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0]["decision"] is True
+    assert spent(desk) == had + 100
+    assert len(records_after(before)) == 1
+
+
+def test_asking_at_the_same_time_counts_once(desk, mark, records_after):
+    before, had = mark(), spent(desk)
+
+    def alone(_):
+        try:
+            return ask_once(desk, "key-1").json()["context"]["decision_id"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        told = list(pool.map(alone, range(32)))
+
+    assert len(set(told)) == 1
+    assert spent(desk) == had + 100
+    assert len(records_after(before)) == 1
+
+
+def test_other_question_under_the_same_key_conflicts(desk):
+    ask_once(desk, "key-1")
+
+    answer = ask_once(desk, "key-1", context={"session": "another"})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_taken")
+
+
+def test_key_of_one_caller_says_nothing_of_anothers(desk):
+    other = make_desk()
+
+    first, second = ask_once(desk, "key-1").json(), ask_once(other, "key-1").json()
+
+    assert first["context"]["decision_id"] != second["context"]["decision_id"]
+
+
+def test_yes_that_would_be_a_no_by_now_is_not_said_again(desk):
+    assert ask_once(desk, "key-1").json()["decision"] is True
+    desk.agent.state = "suspended"
+    desk.agent.save()
+
+    assert ask_once(desk, "key-1").json()["context"]["code"] == "identity.not_active"
+
+
+def test_key_is_for_one_evaluation(desk):
+    answer = Client().post(
+        "/access/v1/evaluations",
+        json.dumps({"evaluations": [desk.body()]}),
+        content_type="application/json",
+        headers={"authorization": bearer(desk.client), "idempotency-key": "key-1"},
+    )
+
+    assert answer.status_code == 400

@@ -204,7 +204,7 @@ def test_ticket_with_orders_in_it_gets_no_dump_and_no_mail(office, open_session)
     assert mail["context"]["code"] == "flow.sinks"
     held = office.ask(office.portal, {"to": "eve", "text": "all customers"}, session=session)
     assert (held["decision"], held["context"]["code"]) == (False, "taint.untrusted_input")
-    assert (held["context"]["effect"], held["context"]["reason"]) == ("deny", "approval_required")
+    assert (held["context"]["effect"], held["context"]["reason"]) == ("hold", "approval_required")
 
 
 def test_output_carries_the_highest_tier_of_what_was_read(office, open_session):

@@ -148,8 +148,8 @@ BAD = {
             ),
             (
                 "2:43: A mapping is wanted here, with slug, name, description, environment, tier,"
-                " categories, country, trust, personal_resource_ids, provider, owner, resources,"
-                " agreements, absent."
+                " categories, country, trust, personal_resource_ids, provider, rate_per_minute,"
+                " rate_per_hour, owner, resources, agreements, absent."
             ),
         ],
     ),

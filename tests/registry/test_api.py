@@ -248,6 +248,21 @@ def test_a_state_that_does_not_allow_it_is_a_conflict() -> None:
     assert problem_of(answer, 409)["status"] == 409
 
 
+def test_a_callback_is_registered_and_its_key_told(settings: Any) -> None:
+    settings.MUSTER_EGRESS_ALLOWED = frozenset({"localhost:9443"})
+    agent, url = make_agent(), "https://localhost:9443/told"
+    call = as_person(agent.owner)
+    ok(call("post", f"agents/{agent.slug}/secret"))
+
+    told = ok(call("put", f"agents/{agent.slug}/callback", {"url": url}))
+    inside = call("put", f"agents/{agent.slug}/callback", {"url": "https://127.0.0.1/"})
+    nowhere = ok(call("put", f"agents/{agent.slug}/callback", {"url": ""}))
+
+    assert (told["url"], len(told["callback_key"])) == (url, 64)
+    assert problem_of(inside, 400)["code"] == "address_refused"
+    assert (nowhere["url"], nowhere["callback_key"]) == ("", "")
+
+
 # Who may not
 
 
@@ -259,13 +274,13 @@ ADDRESSES = [
     ("patch", "agents/x"), ("put", "agents/x/allowlist/y"), ("delete", "agents/x/allowlist/y"),
     ("post", "agents/x/submit"), ("post", "agents/x/withdraw"), ("post", "agents/x/attest"),
     ("post", "agents/x/approve"), ("post", "agents/x/suspend"), ("post", "agents/x/resume"),
-    ("post", "agents/x/secret"),
+    ("post", "agents/x/secret"), ("put", "agents/x/callback"), ("put", "gateways/x/callback"),
 ]  # fmt: skip
 
 
 # Tested in tests/authz.
 OF_OTHER_APPS = {
-    *("decisions", "sessions", "policies", "roles", "relationships", "signatures"),
+    *("decisions", "sessions", "policies", "roles", "relationships", "signatures", "holds"),
     *("previews", "simulations", "coverage"),
 }
 

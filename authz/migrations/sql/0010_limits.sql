@@ -1,7 +1,7 @@
 -- Limits: calls, records, money and sums, counted in the transaction of the record.
 --
--- Everything that locks does it in one order: holds by agent, counters by key, runs, then what
--- hangs on counters (reservations, movements), then counters of denials by key.
+-- Everything that locks does it in one order: holds by agent, retries by key, counters by key,
+-- runs, then what hangs on counters (reservations, movements), then counters of denials by key.
 
 ALTER TABLE public.authz_counter SET (fillfactor = 50);
 
@@ -68,10 +68,12 @@ END;
 --         which counter, which of its five cells (1 calls a minute, 2 calls an hour, 3 records an
 --         hour, 4 money a day, 5 money a month), how much, and the limit (-1 for none),
 --     "due": after how many seconds the money of cell 4 counts at the ceiling for good,
---     "sums": see authz.weigh_sums, "hold" and "approval": see authz.settle_hold}.
+--     "sums": see authz.weigh_sums, "hold" and "approval": see authz.settle_hold,
+--     "retry": {"key", "body"}: what is answered under this key is answered once}.
 -- Answers {"now", "answers"} in the order of the requests: {"stale": [keys]} for one that was
 -- judged by facts that have changed since (nothing is recorded of it), otherwise {"id", "at",
--- "effect", "check", "code", "settled"} as recorded, with "stopped" where its agent must stop.
+-- "effect", "check", "code", "settled"} as recorded, with "stopped" where its agent must stop;
+-- "again" is true for an answer that was given before, false where its key is taken by another.
 DROP FUNCTION authz.decide_batch(jsonb);
 CREATE FUNCTION authz.decide_batch(batch jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $body$
@@ -111,6 +113,10 @@ DECLARE
     patience bigint[] := '{}';
     stopped  text[] := '{}';
     recorded jsonb;
+    told     public.authz_retry;
+    retries  text[] := '{}';
+    bodies   text[] := '{}';
+    places   int[] := '{}';
     i        int;
 BEGIN
     IF jsonb_path_exists(batch, '$.requests[*] ? (exists(@.hold) || exists(@.approval))') THEN
@@ -118,6 +124,13 @@ BEGIN
             SELECT coalesce(e.value -> 'hold' ->> 'agent', e.value -> 'approval' ->> 'agent')
             FROM jsonb_array_elements(batch -> 'requests') AS e
             WHERE e.value ? 'hold' OR e.value ? 'approval'));
+    END IF;
+    IF jsonb_path_exists(batch, '$.requests[*].retry') THEN
+        -- One answer under one key, whoever else asks for it at the same time.
+        PERFORM pg_advisory_xact_lock(hashtextextended('authz.retry:' || a.key, 0))
+        FROM (SELECT DISTINCT e.value -> 'retry' ->> 'key' AS key
+              FROM jsonb_array_elements(batch -> 'requests') AS e
+              WHERE e.value ? 'retry' ORDER BY 1) AS a;
     END IF;
     IF many > 0 THEN
         IF (SELECT count(*) FROM public.authz_counter AS c WHERE c.key = ANY (counters)) < many THEN
@@ -167,7 +180,8 @@ BEGIN
         SELECT * FROM jsonb_to_recordset(batch -> 'requests') AS e (
             "row" jsonb, now timestamptz, slices int[], revisions bigint[], observed boolean,
             flow jsonb, agent text, tool text, breaker bigint, slots int[], places int[],
-            adds bigint[], most bigint[], due int, sums jsonb, hold jsonb, approval jsonb)
+            adds bigint[], most bigint[], due int, sums jsonb, hold jsonb, approval jsonb,
+            retry jsonb)
     LOOP
         effect := r."row" ->> 'effect';
         IF effect IS NULL OR effect NOT IN ('allow', 'deny', 'hold') THEN
@@ -196,6 +210,21 @@ BEGIN
             CONTINUE;
         END IF;
 
+        IF r.retry IS NOT NULL AND effect <> 'deny' THEN
+            -- What was answered under this key is answered again, and nothing counts twice; but
+            -- never a yes that would be a no by now.
+            SELECT * INTO told FROM public.authz_retry AS t WHERE t.key = r.retry ->> 'key';
+            IF FOUND THEN
+                answers := array_append(answers,
+                    CASE WHEN told.body = r.retry ->> 'body' THEN told.answer
+                         ELSE '{}' END || jsonb_build_object('again', told.body = r.retry ->> 'body'));
+                CONTINUE;
+            ELSIF r.retry ->> 'key' = ANY (retries) THEN
+                -- It was asked twice in this batch: the second asks again when the first is done.
+                answers := array_append(answers, '{"stale": ["retry"]}'::jsonb);
+                CONTINUE;
+            END IF;
+        END IF;
         settled := '{}';
         changed := '{}';
         released := NULL;
@@ -275,6 +304,14 @@ BEGIN
             changed := jsonb_build_object('effect', line -> 'effect', 'check', line -> 'check',
                                           'code', line -> 'code');
             released := settled -> 'release';
+        ELSIF effect = 'allow' AND NOT watched AND r.approval IS NOT NULL THEN
+            -- Nothing holds it (any more): the release that came is used up all the same.
+            released := authz.check_release(r.approval);
+            IF released ? 'release' THEN
+                settled := settled || jsonb_build_object('release', released);
+            ELSE
+                released := NULL;
+            END IF;
         END IF;
         goes_on := effect = 'allow' OR watched;
         IF r.slots IS NOT NULL AND (goes_on OR effect = 'hold') THEN
@@ -345,6 +382,11 @@ BEGIN
         answers := array_append(answers, jsonb_build_object(
             'effect', effect, 'check', r."row" -> 'check', 'code', r."row" -> 'code',
             'agent', r.agent) || changed);
+        IF r.retry IS NOT NULL AND effect <> 'deny' THEN
+            retries := array_append(retries, r.retry ->> 'key');
+            bodies := array_append(bodies, r.retry ->> 'body');
+            places := array_append(places, cardinality(answers));
+        END IF;
     END LOOP;
 
     IF tallied THEN
@@ -369,23 +411,28 @@ BEGIN
         RAISE EXCEPTION 'Not decided: % of % were recorded.',
             jsonb_array_length(recorded), cardinality(rows);
     END IF;
-    RETURN jsonb_build_object(
-        'now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        'answers', (
+    recorded := (
             SELECT coalesce(jsonb_agg(
-                CASE WHEN a.value ? 'stale' THEN a.value
+                CASE WHEN a.value ?| '{stale,again}' THEN a.value
                      WHEN a.value ->> 'agent' = ANY (stopped)
                          THEN a.value || (recorded -> a.turn) || '{"stopped": true}'
                      ELSE a.value || (recorded -> a.turn) END
                 ORDER BY a.n), '[]')
             FROM (
                 SELECT e.value, e.n,
-                       (count(*) FILTER (WHERE NOT e.value ? 'stale') OVER (ORDER BY e.n) - 1)::int
-                           AS turn
+                       (count(*) FILTER (WHERE NOT e.value ?| '{stale,again}')
+                        OVER (ORDER BY e.n) - 1)::int AS turn
                 FROM unnest(answers) WITH ORDINALITY AS e (value, n)
             ) AS a
-        )
-    );
+        );
+    IF cardinality(retries) > 0 THEN
+        INSERT INTO public.authz_retry (key, body, answer, at)
+        SELECT a.key, a.body, recorded -> (a.place - 1), turn
+        FROM unnest(retries, bodies, places) AS a (key, body, place);
+    END IF;
+    RETURN jsonb_build_object(
+        'now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        'answers', recorded);
 END
 $body$;
 
