@@ -367,6 +367,7 @@ MUSTER_SWEEPS = {
     "anomalies": 300.0,
     "asked": 15.0,
     "callbacks": 60.0,
+    "counted": 24 * 3600.0,
     "holds": 30.0,
     "limits": 15.0,
     "notices": 20.0,

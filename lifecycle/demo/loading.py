@@ -100,6 +100,7 @@ def load_demo(*, migrator: str, loader: str, folder: Path) -> int:
         finally:
             demo_append.drop_demo_append(owner)
     _note_strangers()
+    _ask_what_waits(now)
     write_private(folder / "demo.json", known)
     return decisions
 
@@ -149,6 +150,13 @@ def _load_month(loader: str, now: datetime) -> int:
                 _report(rows, call, answer)
         rows.flush()
     return len(calls)
+
+
+def _ask_what_waits(now: datetime) -> None:
+    """Leave actions that wait for a human, asked as any agent asks."""
+    for call in traffic.unanswered(now):
+        agent = Agent.objects.select_related("client").get(slug=call.agent)
+        decide([_ask(call, {}, "")], _caller(agent))
 
 
 def _caller(agent: Agent) -> Caller:

@@ -142,7 +142,7 @@ def _scoring(start: datetime, dice: random.Random) -> Iterator[Call]:
 def _invoice(start: datetime, dice: random.Random) -> Iterator[Call]:
     run = Run("invoice-approver", start, dice)
     invoice = f"INV-{run.number(6)}"
-    amount = dice.choice([4900, 18_000, 64_000, 120_000, 199_000, 260_000, 900_000])
+    amount = dice.choice([4900, 18_000, 64_000, 120_000, 149_000, 260_000, 900_000])
     yield run.call("invoice.read", {"invoice": invoice})
     yield run.call(
         "invoice.approve",
@@ -173,6 +173,28 @@ def _copilot(start: datetime, dice: random.Random) -> Iterator[Call]:
             user="jane.okafor@halvern.example",
             reasoning="The person asked for the answer to be sent.",
         )
+
+
+def unanswered(now: datetime) -> list[Call]:
+    """What agents ask right now that a human has to answer."""
+    invoices = (("INV-204417", 164_000), ("INV-204431", 178_500), ("INV-204452", 199_500))
+    calls = [
+        Call(
+            now,
+            "invoice-approver",
+            "invoice.approve",
+            {"invoice": invoice, "amount": amount, "currency": "EUR"},
+            reasoning="The amount and the supplier match the order.",
+        )
+        for invoice, amount in invoices
+    ]
+    mail = {
+        "to": "claims@nordlys-glass.example",
+        "subject": "Receipt for CL-20411",
+        "body": "The refund for claim CL-20411 was paid today. The receipt is in your portal.",
+    }
+    asked = "The glazier asked for a receipt, and is not among those we have written to."
+    return [*calls, Call(now, "refund-desk", "mail.send", mail, reasoning=asked)]
 
 
 # Who runs, how often on a working day, between which hours of the company's day.

@@ -96,6 +96,15 @@ def _time_out(key: Key, now: datetime) -> bool:
     return spending.time_out_reservation(UUID(str(key)), now)
 
 
+def _whenever(now: datetime) -> list[int]:
+    """One thing, always due."""
+    return [0]
+
+
+def _forget_counted(key: Key, now: datetime) -> bool:
+    return bool(spending.forget_old(now))
+
+
 def _live_rows(now: datetime) -> list[int]:
     return list(probes.live_agents())
 
@@ -148,5 +157,6 @@ SWEEPS = (
         switch.due_of_orders,
         handle_order,
     ),
+    Sweep("counted", "Deletes what no limit counts any more.", _whenever, _forget_counted),
     Sweep("runs", "Shortens the log of the sweeps.", _old_runs, _forget_run),
 )
