@@ -156,7 +156,9 @@ def _ask_what_waits(now: datetime) -> None:
     """Leave actions that wait for a human, asked as any agent asks."""
     for call in traffic.unanswered(now):
         agent = Agent.objects.select_related("client").get(slug=call.agent)
-        decide([_ask(call, {}, "")], _caller(agent))
+        caller = _caller(agent)
+        opened = sessions.open_session(agent="", caller=caller).pk if agent.isolated_runs else ""
+        decide([_ask(call, {}, opened)], caller)
 
 
 def _caller(agent: Agent) -> Caller:
