@@ -17,6 +17,7 @@ from authz.engine.checks import unsigned
 from authz.engine.gate import gate
 from authz.engine.policy import lacks_resource, policy_so_far
 from authz.engine.schema import parameter_schema
+from authz.engine.spend import spend
 from authz.engine.types import Check, Decision, Effect, Json, Mode, Request, Snapshot, Step
 from authz.engine.walk import CHECKS, conclude, judge, take_walk
 
@@ -50,6 +51,7 @@ def judge_open(
         **CHECKS,
         Check.PARAMETERS: partial(_given_parameters, lacking=lacking),
         Check.POLICY: partial(policy_so_far, lacking=lacking),
+        Check.SPEND: partial(spend, lacking=lacking),
         Check.GATE: partial(gate, lacking=lacking),
         **(_PLACELESS if lacks_resource(case, lacking) else {}),
     }

@@ -12,13 +12,21 @@ from authz.engine.money import UnknownCurrency, convert
 from authz.engine.projection import amount_of
 from authz.engine.types import Check, Document, Request, Step
 
+NOTHING: frozenset[str] = frozenset()
 
-def spend(case: Case) -> Step:
-    """A cost that cannot be worked out in the agent's currency cannot be kept under its cap."""
-    if not case.is_agent or case.tool is None:
+
+def spend(case: Case, lacking: frozenset[str] = NOTHING) -> Step:
+    """A cost that cannot be worked out in the agent's currency cannot be kept under its cap.
+
+    `lacking` are parameters that are not known yet; they cost nothing so far.
+    """
+    tool = case.tool
+    if not case.is_agent or tool is None:
         return not_applicable(Check.SPEND)
+    if not lacking.isdisjoint((tool.get("amount"), tool.get("currency"))):
+        tool = {**tool, "amount_is_cost": False}
     try:
-        cost_of(case.request, case.tool, case.subject, rates_of(case.world.document))
+        cost_of(case.request, tool, case.subject, rates_of(case.world.document))
     except UnknownCurrency as error:
         return refused(case, "spend.currency", currency=error.currency)
     return passed(Check.SPEND)

@@ -136,6 +136,8 @@ ASKED: dict[str, list[Any]] = {
     "chain": [[], ["other"]],
     "inputs": [[], [{"system": "web"}], [{"system": "crm", "resource": "hr/pay"}]],
     "untrusted": [[], ["account"], ["amount"]],
+    "estimate": [None, (5, "EUR"), (5, "XXX")],
+    "approval": ["", "some"],
 }
 
 # What the slices may say: where it stands, and its values.
@@ -396,9 +398,11 @@ def _matters(name: Name, base: Choice) -> bool:
     return any(other != first for other in others)
 
 
-# They are kept with the record alone, or say again what another fact says.
+# They are kept with the record alone, or say again what another fact says; a release is looked at
+# in the transaction of the record.
 WITHOUT_EFFECT = {
     ("asked", "agent_claimed"),
+    ("asked", "approval"),
     ("asked", "person_claimed"),
 }
 

@@ -256,7 +256,7 @@ def test_an_open_call_is_allowed_wherever_a_complete_one_is() -> None:
             counted["callable"] += 1
             assert decision.effect is Effect.ALLOW, (seed, request)
 
-    assert min(counted.values()) > 100, counted
+    assert min(counted.values()) > 30, counted
 
 
 def test_a_denied_signature_in_what_was_given_is_found() -> None:

@@ -1,6 +1,7 @@
 """The parts of the engine: names, projection, findings, targets, entities, codes, pages."""
 
 import ast
+import re
 import runpy
 import subprocess
 import sys
@@ -465,7 +466,9 @@ def test_code_is_whole(code: codes.Code) -> None:
 def test_every_code_that_the_engine_names_is_listed_and_given() -> None:
     """Every code is a word in the source of a check, or of the edge that refuses before them."""
     package = Path(authz.engine.__file__).parent
-    names = ("identity", "checks", "policy", "targets", "flow", "taint", "rate")
+    names = (
+        *("identity", "checks", "policy", "targets", "flow", "taint", "rate", "spend", "gate"),
+    )
     files = [package / f"{name}.py" for name in names]
     files.append(REPOSITORY / "governance" / "kernel" / "row.py")
     files.append(REPOSITORY / "authz" / "refusals.py")
@@ -477,6 +480,11 @@ def test_every_code_that_the_engine_names_is_listed_and_given() -> None:
     }
     # The cause alone, where the check is known: for a counter, its window.
     words |= {f"{check}.{word}" for word in words for check in ("parameters", "rate")}
+    # What the transaction of the record says.
+    for name in ("0009_holds", "0010_limits"):
+        said = (REPOSITORY / "authz" / "migrations" / "sql" / f"{name}.sql").read_text()
+        words |= set(re.findall(r"\b[a-z]+\.[a-z_]+\b", said))
+        words |= {f"gate.release_{cause}" for cause in re.findall(r'"refused": "(\w+)"', said)}
 
     given = {code for code in CODES if code in words or code.endswith(".error")}
 

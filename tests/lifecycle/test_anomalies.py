@@ -24,7 +24,7 @@ from tests.factories.registry import make_person
 
 pytestmark = pytest.mark.django_db
 
-LIST_QUERIES = 9
+LIST_QUERIES = 16
 NOTES = {"type": "object", "properties": {"to": {"type": "string"}}}
 
 

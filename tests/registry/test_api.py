@@ -281,7 +281,7 @@ ADDRESSES = [
 # Tested in tests/authz.
 OF_OTHER_APPS = {
     *("decisions", "sessions", "policies", "roles", "relationships", "signatures", "holds"),
-    *("previews", "simulations", "coverage", "limits"),
+    *("previews", "simulations", "coverage", "limits", "probes", "anomalies"),
 }
 
 
@@ -307,9 +307,7 @@ def test_every_operation_is_in_the_lists_above(capsys: pytest.CaptureFixture[str
     register = {
         (method, len(path.split("/")))
         for path, operations in paths.items()
-        if path.startswith("/api/v1/")
-        and path.split("/")[3] not in OF_OTHER_APPS
-        and path.split("/")[-1] not in OF_OTHER_APPS
+        if path.startswith("/api/v1/") and OF_OTHER_APPS.isdisjoint(path.split("/"))
         for method in operations
     }
     assert register == {(method, len((API + path).split("/"))) for method, path in ADDRESSES}
