@@ -77,8 +77,11 @@ def _is_unseen(character: str) -> bool:
 
 
 def _is_styled(character: str) -> bool:
-    """A form that stands for plain letters, digits or signs: wide, bold, circled, ligatures."""
-    return ord(character) > 0xFF and unicodedata.normalize("NFKC", character).isascii()
+    """A form that stands for plain letters, digits or signs: wide, bold, circled, ligatures.
+
+    Three dots in one are ordinary writing.
+    """
+    return ord(character) > 0xFF and character != "…" and unicodedata.normalize("NFKC", character).isascii()
 
 
 def _marks(text: str) -> Iterator[int]:

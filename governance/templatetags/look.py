@@ -300,6 +300,13 @@ def error_summary(form: Any) -> SafeString:
 
 
 @register.filter
+def place(resource: object) -> str:
+    """A resource of the record. Of one that is kept as a keyed hash, enough to tell it again."""
+    kind, hidden, digest = str(resource).partition("hmac-sha256:")
+    return f"{kind}hidden, {digest[:8]}" if hidden else kind
+
+
+@register.filter
 def shown(value: object) -> SafeString:
     """Text as it is; characters that are unseen or look like others, by code point and name."""
     return format_html_join("", "{}", ((_told(each),) for each in unseen.pieces(str(value))))
