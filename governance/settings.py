@@ -129,8 +129,13 @@ DATABASES = {
         "CONN_MAX_AGE": 0 if MUSTER_PROCESS == "web" else 600,
         "OPTIONS": {
             **_database.get("OPTIONS", {}),
-            # A connection costs 18 ms under SCRAM: the web process keeps a pool.
-            **({"pool": {"min_size": 2, "max_size": 16}} if MUSTER_PROCESS == "web" else {}),
+            # A connection costs 18 ms under SCRAM: the web process keeps a pool. Where the
+            # database is away, nobody waits longer than this to hear so.
+            **(
+                {"pool": {"min_size": 2, "max_size": 16, "timeout": 5.0}}
+                if MUSTER_PROCESS == "web"
+                else {}
+            ),
         },
         "TEST": {"NAME": env.str("MUSTER_TEST_DB", default="test_muster")},
     }

@@ -81,7 +81,11 @@ def _is_styled(character: str) -> bool:
 
     Three dots in one are ordinary writing.
     """
-    return ord(character) > 0xFF and character != "…" and unicodedata.normalize("NFKC", character).isascii()
+    return (
+        ord(character) > 0xFF
+        and character != "…"
+        and unicodedata.normalize("NFKC", character).isascii()
+    )
 
 
 def _marks(text: str) -> Iterator[int]:

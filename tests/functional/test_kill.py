@@ -69,10 +69,8 @@ class Process:
 
 
 @contextmanager
-def hammering(demo: Installation, told: Told) -> Iterator[None]:
+def hammering(demo: Installation, token: str, told: Told) -> Iterator[None]:
     """Eight clients that ask for as long as the `with` lasts, and have stopped after it."""
-    agent = next(each for each in demo.demo["agents"] if each["id"] == "refund-desk")
-    token = demo.token(agent["client_id"], agent["client_secret"])
     stop = threading.Event()
     with ThreadPoolExecutor(CLIENTS) as pool:
         asking = [pool.submit(ask, demo.base_url, token, told, stop) for _ in range(CLIENTS)]
@@ -195,11 +193,13 @@ def test_no_allow_is_received_that_is_not_on_the_record(
     print(f"seed {seed}")
     # The supervisor gives up on what keeps dying young, so each lives that long between kills.
     demo.lift_limits("refund-desk")
+    agent = next(each for each in demo.demo["agents"] if each["id"] == "refund-desk")
+    token = demo.token(agent["client_id"], agent["client_secret"])
     old_enough = dict.fromkeys((WEB, POSTGRES), 0.0)
 
     for kind in (WEB, POSTGRES) * ROUNDS:
         before = len(told.allowed)
-        with hammering(demo, told):
+        with hammering(demo, token, told):
             moment = max(time.monotonic() + 3, old_enough[kind]) + chance.uniform(0, 2)
             time.sleep(moment - time.monotonic())
             victim = kill(demo, kind, chance)
