@@ -141,6 +141,15 @@ DATABASES = {
     }
 }
 
+# In the database, since each of several web processes must count every attempt to sign in.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "governance_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
+
 # People who sign in
 
 AUTH_USER_MODEL = "registry.Person"
