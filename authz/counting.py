@@ -15,10 +15,10 @@ from django.conf import settings
 
 from authz.engine.case import Case
 from authz.engine.gate import sums_of
-from authz.engine.money import worth_in
+from authz.engine.money import rates_of, worth_in
 from authz.engine.quota import QUOTA, records_of
 from authz.engine.rate import limits_of, limits_of_system
-from authz.engine.spend import cost_of, rates_of
+from authz.engine.spend import cost_of
 from authz.engine.types import Decision, Document, Effect, Mode, Status, SubjectKind
 from authz.resolve import Resolved
 from governance.kernel.tiers import RESTRICTED

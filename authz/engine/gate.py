@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
 
 from authz.engine.case import Case, held, not_applicable, passed
 from authz.engine.destinations import domains_of
+from authz.engine.money import UnknownCurrency, currency_of, exchange, rates_of
 from authz.engine.projection import Unprojectable, amount_of, major
 from authz.engine.types import Check, Json, Step
 from authz.engine.world import Facts
@@ -127,22 +127,11 @@ def converted(case: Case, currency: str) -> int | None:
     """
     tool, parameters = case.tool or {}, case.request.parameters
     amount = abs(amount_of(tool, parameters))
-    own = _currency(tool, parameters)
-    if own == currency:
-        return amount
-    rates = case.world.document.get("rates") or {}
-    if own not in rates or currency not in rates:
+    try:
+        rates = rates_of(case.world.document)
+        return exchange(amount, currency_of(tool, parameters), currency, rates)
+    except UnknownCurrency:
         return None
-    worth = Decimal(amount) * Decimal(str(rates[own])) / Decimal(str(rates[currency]))
-    return int(worth.to_integral_value(rounding=ROUND_CEILING))
-
-
-def _currency(tool: Facts, parameters: Facts) -> str:
-    named = str(tool.get("currency") or "")
-    value = parameters.get(named) if named else None
-    if value is None:
-        return str(tool.get("money") or "")
-    return value if isinstance(value, str) else ""
 
 
 def _records(case: Case, gate: Facts) -> Iterator[Cause]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from authz.engine.case import Case, not_applicable, passed, refused
-from authz.engine.money import UnknownCurrency, convert
+from authz.engine.money import UnknownCurrency, convert, currency_of, rates_of
 from authz.engine.projection import amount_of
 from authz.engine.types import Check, Document, Request, Step
 
@@ -32,12 +32,6 @@ def spend(case: Case, lacking: frozenset[str] = NOTHING) -> Step:
     return passed(Check.SPEND)
 
 
-def rates_of(world: Document) -> Mapping[str, str]:
-    """What each currency is worth; nothing where the installation has set no rate."""
-    rates: Mapping[str, str] = world.get("rates") or {}
-    return rates
-
-
 def cost_of(request: Request, tool: Document, agent: Document, rates: Mapping[str, str]) -> int:
     """What the call may cost at the most, in minor units of the agent's currency.
 
@@ -57,12 +51,4 @@ def cost_of(request: Request, tool: Document, agent: Document, rates: Mapping[st
 def _amount(request: Request, tool: Document, into: str, rates: Mapping[str, str]) -> int:
     """The amount of a purchase; one that does not say what it costs is no cost, but an error."""
     amount = abs(amount_of(tool, request.parameters))
-    return convert(amount, _currency(request, tool), into, rates)
-
-
-def _currency(request: Request, tool: Document) -> str:
-    named = str(tool.get("currency") or "")
-    value = request.parameters.get(named) if named else None
-    if value is None:
-        return str(tool.get("money") or "")
-    return value if isinstance(value, str) else ""
+    return convert(amount, currency_of(tool, request.parameters), into, rates)
