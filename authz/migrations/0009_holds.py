@@ -10,13 +10,6 @@ from django.db import migrations, models
 import governance.kernel.clock
 
 SQL = Path(__file__).parent / "sql"
-# The function as it was (0005_flow.sql), once those that it calls now are gone.
-_FLOW = (SQL / "0005_flow.sql").read_text()
-BEFORE = _FLOW[
-    _FLOW.index("CREATE OR REPLACE FUNCTION authz.decide_batch") : _FLOW.index(
-        "REVOKE ALL ON FUNCTION authz.raise_run"
-    )
-]
 
 
 class Migration(migrations.Migration):
@@ -496,6 +489,6 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(
             (SQL / "0009_holds.sql").read_text(),
-            BEFORE + (SQL / "0009_holds_reverse.sql").read_text(),
+            (SQL / "0009_holds_reverse.sql").read_text(),
         ),
     ]

@@ -11,12 +11,10 @@ import registry.validators
 
 SQL = Path(__file__).parent / "sql"
 _FLOW = (SQL / "0005_flow.sql").read_text()
-_HOLDS = (SQL / "0009_holds.sql").read_text()
 # The functions as they were.
 BEFORE = (
     (SQL / "0010_limits_reverse.sql").read_text()
-    + _FLOW[_FLOW.index("-- Count a call that is about") : _FLOW.index("-- As before (0004")]
-    + _HOLDS[_HOLDS.index("-- As before (0005") : _HOLDS.index("-- Who may not approve")]
+    + _FLOW[_FLOW.index("-- Count a call that is about") : _FLOW.index("REVOKE ALL ON FUNCTION")]
     + "REVOKE ALL ON FUNCTION authz.decide_batch(jsonb), authz.count_call(jsonb) FROM PUBLIC;"
     "GRANT EXECUTE ON FUNCTION authz.decide_batch(jsonb), authz.count_call(jsonb)"
     " TO muster_web, muster_worker;"
