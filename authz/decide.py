@@ -171,12 +171,14 @@ def _judged(cleaned: Clean, caller: Caller, now: datetime, given: Decision | Non
         decision=decision,
         now=now,
     )
-    judged = Judged(row=row, slices=resolved.revisions, now=None)
-    if not given:
-        judged = replace(judged, now=now, **_parts(resolved, decision, now))
-    if cleaned.ask.retry:
-        key, body = cleaned.ask.retry
-        judged = replace(judged, retry={"key": key, "body": body})
+    retry = cleaned.ask.retry
+    judged = Judged(
+        row=row,
+        slices=resolved.revisions,
+        now=None if given else now,
+        retry=dict(zip(("key", "body"), retry, strict=True)) if retry else None,
+        **({} if given else _parts(resolved, decision, now)),
+    )
     return _Turn(cleaned, resolved, decision, judged)
 
 

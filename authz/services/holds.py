@@ -32,7 +32,7 @@ from authz.errors import (
     OtherParameters,
     UnknownHold,
 )
-from authz.held import Held, judged_anew, open_edit, open_holds, readable
+from authz.held import Held, judged_anew, open_edit, open_hold, open_holds, readable
 from authz.models import Hold, HoldEdit, HoldVote, KnownDomain, Release
 from authz.services import callbacks
 from authz.signals import hold_moved
@@ -92,8 +92,7 @@ def show_to_agent(*, hold_id: UUID, caller: Caller) -> Held:
     """What an approver agent is to decide on. Raises as `approve_hold`."""
     hold = _found(hold_id)
     _check_agent(hold, caller)
-    (held,) = open_holds([hold], by=caller.slug, reason=DECIDING)
-    return readable(held)
+    return open_hold(hold, by=caller.slug, reason=DECIDING)
 
 
 def approve_as_agent(*, hold_id: UUID, caller: Caller) -> Hold:
@@ -178,7 +177,7 @@ def approve_holds(
                 with transaction.atomic():
                     hold = _locked(held.hold.id)
                     permissions.check_can_approve_hold(hold, by, second_factor_at, now)
-                    parameters = _true(held)
+                    parameters = readable(held).parameters
                     moved.append(_approve(hold, hold.digest, parameters, Voter(by)))
             except GovernanceError as error:
                 left[held.hold.id] = error.message
@@ -255,12 +254,7 @@ def _opened(hold: Hold, digest: str, by: str) -> Facts:
         if edit is None:
             raise OtherParameters()
         return open_edit(edit, by=by, reason=DECIDING)
-    (held,) = open_holds([hold], by=by, reason=DECIDING)
-    return _true(held)
-
-
-def _true(held: Held) -> Facts:
-    return readable(held).parameters
+    return open_hold(hold, by=by, reason=DECIDING).parameters
 
 
 def _reason(reason: str) -> str:
