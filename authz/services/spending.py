@@ -41,12 +41,6 @@ def time_out_reservation(decision: UUID, now: datetime) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def settle_overdue(now: datetime) -> int:
-    """End every reservation that is due at `now`, each in a transaction of its own."""
-    due = [*Reservation.objects.due(now), *Reservation.objects.unused(now)]
-    return sum(time_out_reservation(one.decision, now) for one in due)
-
-
 def forget_old(now: datetime) -> int:
     """Delete what no limit counts any more: how many rows. The record keeps what happened."""
     old = (

@@ -34,14 +34,6 @@ class AlreadyAnswered(Conflict):
     code = "already_answered"
 
 
-def find_anomalies(now: datetime) -> list[Anomaly]:
-    """Count and judge every hour that has ended; what the sweep does, hour by hour."""
-    found: list[Anomaly] = []
-    for hour in counting.due_hours(now):
-        found += watch_hour(hour, now) or []
-    return found
-
-
 @transaction.atomic
 def watch_hour(hour: datetime, now: datetime) -> list[Anomaly] | None:
     """Count an hour of the record and judge it. None where it is not its turn, or was done."""

@@ -63,11 +63,6 @@ _words: dict[str, Words] = {
 }
 
 
-def register_words(code: str, words: Words) -> None:
-    """Make a code known that another part tells."""
-    _words[code] = words
-
-
 def render(code: str, context: Mapping[str, Any]) -> Words:
     """The words of a code, filled. Raises `Invalid` where code or context do not fit."""
     if code not in _words:

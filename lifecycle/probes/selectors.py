@@ -49,12 +49,6 @@ def fresh_run(agent: Agent, *, live: bool = False) -> ProbeRun | None:
     return newest if newest and newest.standing == standing_now(agent) else None
 
 
-def runs_seen_by(person: Person) -> QuerySet[ProbeRun]:
-    """The runs of the agents that a person sees."""
-    visible = Agent.objects.visible_to(person).values("pk")
-    return ProbeRun.objects.filter(agent__in=visible).select_related("agent", "by")
-
-
 def live_agents() -> Iterable[int]:
     """Rows that are live, whose tests must stand."""
     states = [AgentState.ACTIVE, AgentState.IN_REVIEW]

@@ -26,7 +26,6 @@ from authz.outcomes import read_report, report_outcome
 from authz.services.spending import (
     forget_old,
     free_reservation,
-    settle_overdue,
     time_out_reservation,
 )
 from authz.services.stops import suspend_stopped
@@ -34,6 +33,7 @@ from registry.enums import AgentState
 from registry.models import Agent, AllowlistEntry
 from tests.authz.test_holds import release_by
 from tests.factories.authz import caller_of, make_agent, make_client, make_desk, make_person
+from tests.factories.sweeping import settle_overdue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,11 +14,12 @@ from authz import decide as deciding
 from authz import recorder, timekeeper
 from authz.decide import decide
 from authz.models import Counter, Reservation
-from authz.services.spending import settle, settle_overdue
+from authz.services.spending import settle
 from authz.work import Look
 from registry.models import AllowlistEntry
 from tests.authz.test_limits import _one_window, codes  # noqa: F401 (a fixture)
 from tests.factories.authz import make_desk
+from tests.factories.sweeping import settle_overdue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.kill]
 

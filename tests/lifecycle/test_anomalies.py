@@ -21,6 +21,7 @@ from registry.enums import GroupName
 from registry.models import AllowlistEntry, Person
 from tests.factories.authz import Desk, make_desk, make_tool
 from tests.factories.registry import make_person
+from tests.factories.sweeping import find_anomalies
 
 pytestmark = pytest.mark.django_db
 
@@ -90,7 +91,7 @@ def test_spike_of_calls_is_found(desk: Desk, hour: datetime) -> None:
     worked(desk, hour, 2)
     call(desk, 60)
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     assert found(desk) == [("volume", desk.tool.name, 60)]
     alert = Anomaly.objects.get()
@@ -104,7 +105,7 @@ def test_usual_hour_is_no_alert(desk: Desk, hour: datetime) -> None:
     worked(desk, hour, 20)
     call(desk, 24)
 
-    assert services.find_anomalies(ends(hour)) == []
+    assert find_anomalies(ends(hour)) == []
     assert HourCount.objects.get(agent=desk.agent.slug, hour=hour).calls == 24
 
 
@@ -113,7 +114,7 @@ def test_burst_of_denials_is_found(desk: Desk, hour: datetime) -> None:
     call(desk, 10)
     call(desk, 25, parameters={"claim": "CL-1", "amount": -1})
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     assert found(desk) == [("denials", desk.tool.name, 25)]
 
@@ -124,7 +125,7 @@ def test_denials_over_many_tools_are_found_together(desk: Desk, hour: datetime) 
     for number in range(12):
         call(desk, 1, tool=f"guess{number}.call")
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     assert found(desk) == [("denials", "", 12)]
 
@@ -135,7 +136,7 @@ def test_calls_in_an_hour_in_which_there_never_are_any_are_found(
     worked(desk, hour, 20, at=lambda then: 2 <= (then.hour - hour.hour) % 24 <= 22)
     call(desk, 4)
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     assert found(desk) == [("off_hours", "", 4)]
 
@@ -149,7 +150,7 @@ def test_new_destination_is_found(desk: Desk, hour: datetime) -> None:
     call(desk, 3, tool=post.name, parameters={"to": "#support"})
     call(desk, 1, tool=post.name, parameters={"to": "#exfil"})
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     assert found(desk) == [("new_destination", post.name, 1)]
     assert Anomaly.objects.get().detail["value"] == f"{desk.system.slug}/#exfil"
@@ -163,7 +164,7 @@ def test_destination_that_was_denied_was_not_reached(desk: Desk, hour: datetime)
     AllowlistEntry.objects.filter(tool=post).delete()
     call(desk, 1, tool=post.name, parameters={"to": "#exfil"})
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     assert found(desk) == []
 
@@ -174,7 +175,7 @@ def test_who_goes_somewhere_else_every_time_is_no_news(desk: Desk, hour: datetim
     used(desk, hour, post.name, {f"{desk.system.slug}/{n}": 1 for n in range(90)})
     call(desk, 2, tool=post.name, parameters={"to": "91"})
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     assert found(desk) == []
 
@@ -184,7 +185,7 @@ def test_new_kind_of_resource_is_found(desk: Desk, hour: datetime) -> None:
     used(desk, hour, "", {"crm": 900}, kind="resource_type")
     call(desk, 1)
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     assert found(desk) == [("new_resource_type", "", 1)]
     assert Anomaly.objects.get().detail["value"] == desk.system.slug
@@ -195,7 +196,7 @@ def test_agent_that_is_new_has_no_usual(desk: Desk, hour: datetime) -> None:
     worked(desk, hour, 2, at=lambda then: then >= hour - HOUR * young)
     call(desk, 80)
 
-    assert services.find_anomalies(ends(hour)) == []
+    assert find_anomalies(ends(hour)) == []
 
 
 def destination_tool(desk: Desk) -> Any:
@@ -235,8 +236,8 @@ def test_hour_is_counted_and_judged_once(desk: Desk, hour: datetime) -> None:
     worked(desk, hour, 2)
     call(desk, 60)
 
-    first = services.find_anomalies(ends(hour))
-    again = [services.find_anomalies(ends(hour)), services.watch_hour(hour, ends(hour))]
+    first = find_anomalies(ends(hour))
+    again = [find_anomalies(ends(hour)), services.watch_hour(hour, ends(hour))]
 
     assert len(first) == 1
     assert again == [[], None]
@@ -273,13 +274,13 @@ def test_sweep_counts_what_is_due_and_nothing_twice(desk: Desk) -> None:
 def test_burst_that_goes_on_is_one_alert(desk: Desk, hour: datetime) -> None:
     worked(desk, hour, 2)
     call(desk, 60)
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
     before = hour - HOUR
     Anomaly.objects.update(window=before, latest=before)
     Counted.objects.update(until=hour)
     HourCount.objects.filter(hour=hour).delete()
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     alert = Anomaly.objects.get()
     assert (alert.window, alert.latest, alert.hours) == (before, hour, 2)
@@ -290,7 +291,7 @@ def test_counts_are_forgotten_after_five_weeks(desk: Desk, hour: datetime) -> No
         agent="a", tool="t", hour=hour - counting.KEPT - HOUR, calls=1, denied=0, held=0
     )
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     assert HourCount.objects.filter(agent="a").exists() is False
 
@@ -303,7 +304,7 @@ def test_owner_and_security_are_paged_once(desk: Desk, hour: datetime) -> None:
     worked(desk, hour, 2)
     call(desk, 60)
 
-    (alert,) = services.find_anomalies(ends(hour))
+    (alert,) = find_anomalies(ends(hour))
 
     told = Notice.objects.filter(code="anomaly.found")
     assert {notice.person for notice in told} == {desk.owner, security}
@@ -317,7 +318,7 @@ def test_what_an_agent_chose_stands_in_no_notice(desk: Desk, hour: datetime) -> 
     used(desk, hour, post.name, {f"{desk.system.slug}/#support": 200})
     call(desk, 1, tool=post.name, parameters={"to": "CALL +49 1234"})
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     notice = Notice.objects.get(code="anomaly.found", person=desk.owner)
     assert "1234" not in notice.subject + notice.text
@@ -331,7 +332,7 @@ def test_alerts_are_on_the_record(
     call(desk, 60)
     before = mark()
 
-    services.find_anomalies(ends(hour))
+    find_anomalies(ends(hour))
 
     (record,) = records_after(before, kind="system", actor="system:anomalies")
     assert (record["agent"], record["tool"]) == (desk.agent.slug, desk.tool.name)
@@ -344,7 +345,7 @@ def test_alerts_are_on_the_record(
 def alert(desk: Desk, hour: datetime) -> Anomaly:
     worked(desk, hour, 2)
     call(desk, 60)
-    (made,) = services.find_anomalies(ends(hour))
+    (made,) = find_anomalies(ends(hour))
     return made
 
 
@@ -416,7 +417,7 @@ def test_false_alarm_silences_as_much_and_no_more(
     HourCount.objects.filter(hour=hour).delete()
     call(desk, calls)
 
-    assert bool(services.find_anomalies(ends(hour))) is again
+    assert bool(find_anomalies(ends(hour))) is again
 
 
 # Pages

@@ -16,13 +16,14 @@ import pytest
 import yaml
 
 from audit.selectors import Tally
-from lifecycle.anomalies import counting, services
+from lifecycle.anomalies import counting
 from lifecycle.anomalies.rules import HOUR
 from lifecycle.demo import loading, traffic
 from lifecycle.demo.traffic import Call
 from lifecycle.models import Anomaly, HourCount
 from registry.models import Tool
 from tests.factories.authz import make_agent, make_person, make_system
+from tests.factories.sweeping import find_anomalies
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +45,7 @@ def company(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Found]]:
         hours = tallied([*((call, "allow") for call in calls), *((c, "deny") for c in denied)])
         monkeypatch.setattr(counting.trail, "tally", lambda since, _: hours.get(since, []))
         monkeypatch.setattr(counting.trail, "first_decision_at", lambda _: min(hours))
-        found = services.find_anomalies(UNTIL + HOUR + counting.SETTLED)
+        found = find_anomalies(UNTIL + HOUR + counting.SETTLED)
         return [(each.kind, each.agent.slug, each.tool) for each in found]
 
     return watch
