@@ -20,7 +20,7 @@ from registry.enums import (
     ToolEffect,
     Trust,
 )
-from registry.models import Agent, Clearance, Person
+from registry.models import Agent, Person
 
 S = AgentState
 AGENT_TRANSITIONS: dict[AgentState, frozenset[AgentState]] = {
@@ -70,13 +70,6 @@ def cannot_answer(person: Person) -> str:
     if not person.chat_handle.strip():
         return f"{person} has no chat handle. An owner must be reachable."
     return ""
-
-
-def suffices(basis: str, tier: str) -> bool:
-    """Whether a clearance on this basis is enough for a row of this tier."""
-    if basis == Clearance.Basis.ATTESTATION:
-        return owner_attests(tier)
-    return basis in {Clearance.Basis.SECURITY, Clearance.Basis.BOOTSTRAP}
 
 
 def owner_attests(tier: str) -> bool:
