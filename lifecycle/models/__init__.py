@@ -1,10 +1,11 @@
-"""What lifecycle keeps: sweeps, notices, suspensions of many, adversarial tests, alerts."""
+"""What lifecycle keeps: sweeps, notices, suspensions, adversarial tests, alerts, templates."""
 
 from lifecycle.models.anomalies import Anomaly, Counted, HourCount, Seen
 from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
 from lifecycle.models.probes import LiveVisit, ProbeResult, ProbeRun
 from lifecycle.models.sweeps import SweepRun
 from lifecycle.models.switch import Family, MassSuspension
+from lifecycle.models.templates import FromTemplate, Template, TemplateState
 
 __all__ = [
     "Anomaly",
@@ -12,6 +13,7 @@ __all__ = [
     "Counted",
     "Delivery",
     "Family",
+    "FromTemplate",
     "HourCount",
     "LiveVisit",
     "MassSuspension",
@@ -20,5 +22,7 @@ __all__ = [
     "ProbeRun",
     "Seen",
     "SweepRun",
+    "Template",
+    "TemplateState",
     "Wishes",
 ]
