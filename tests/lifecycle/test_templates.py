@@ -192,12 +192,8 @@ def test_data_of_two_tiers_is_no_copy_within_one(fitted: Fitted) -> None:
 
     error = refused(lambda: register_one(fitted, ETL, choices=choices), Invalid)
 
-    assert error.fields == {
-        "writes": [
-            "It stays within one tier, and vaulted is confidential and figures is internal. "
-            + "Choose those of one tier."
-        ]
-    }
+    said = "It stays within one tier, and vaulted is confidential and figures is internal. "
+    assert error.fields == {"writes": [said + "Choose those of one tier."]}
 
 
 def test_owner_may_ask_for_less_and_not_for_more(fitted: Fitted) -> None:
