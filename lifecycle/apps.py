@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class LifecycleConfig(AppConfig):
@@ -13,6 +14,10 @@ class LifecycleConfig(AppConfig):
         from lifecycle import receivers  # noqa: F401, PLC0415
         from lifecycle.probes import receivers as probe_receivers  # noqa: PLC0415
         from lifecycle.sweeps import catalogue  # noqa: PLC0415
+        from lifecycle.templates import first  # noqa: PLC0415
+        from lifecycle.templates import receivers as template_receivers  # noqa: PLC0415
 
         catalogue.register_all()
         probe_receivers.connect()
+        template_receivers.connect()
+        post_migrate.connect(first.plant_templates, sender=self, dispatch_uid="plant the templates")

@@ -197,6 +197,13 @@ def check_can_attest_agent(agent: Agent, reach: Reach, by: Person) -> None:
     _require(_is(by, agent.owner), f"Only its owner {agent.owner} may attest {agent.slug}.")
 
 
+def check_can_use_template(agent: Agent, by: Person) -> None:
+    """Have an approved template clear an agent: its owner, who answers for what it became."""
+    _require(
+        _is(by, agent.owner), f"Only its owner {agent.owner} may have {agent.slug} cleared so."
+    )
+
+
 GROUPS_THAT_CLEAR = {
     Clearance.Basis.SECURITY: (GroupName.SECURITY, "security"),
     Clearance.Basis.DPO: (GroupName.DPO, "the data protection officer"),

@@ -8,7 +8,7 @@ import governance.kernel.clock
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lifecycle", "0003_anomalies"),
+        ("lifecycle", "0004_reviews"),
         ("authz", "0012_toxic"),
         ("registry", "0005_limits"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

@@ -1,4 +1,4 @@
-"""What lifecycle keeps: sweeps, notices, suspensions of many, tests, alerts, toxic findings."""
+"""What lifecycle keeps: sweeps, notices, suspensions, tests, alerts, reviews, templates."""
 
 from lifecycle.models.anomalies import Anomaly, Counted, HourCount, Seen
 from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
@@ -6,6 +6,7 @@ from lifecycle.models.probes import LiveVisit, ProbeResult, ProbeRun
 from lifecycle.models.reviews import Review, ReviewEvent, ReviewStep
 from lifecycle.models.sweeps import SweepRun
 from lifecycle.models.switch import Family, MassSuspension
+from lifecycle.models.templates import FromTemplate, Template, TemplateState
 from lifecycle.models.toxic import ToxicCheck, ToxicDue, ToxicFinding, ToxicSplit
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Counted",
     "Delivery",
     "Family",
+    "FromTemplate",
     "HourCount",
     "LiveVisit",
     "MassSuspension",
@@ -25,6 +27,8 @@ __all__ = [
     "ReviewStep",
     "Seen",
     "SweepRun",
+    "Template",
+    "TemplateState",
     "ToxicCheck",
     "ToxicDue",
     "ToxicFinding",

@@ -215,24 +215,30 @@ def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
 
 
 @transaction.atomic
-def clear_by_template(*, agent_id: int, by: Person, approved_tier: str, template: str) -> Clearance:
-    """Clear a row made from an approved template, up to the tier that it was approved for.
+def clear_by_template(
+    *, agent_id: int, by: Person, approved_tier: str, template: str, reach_digest: str = ""
+) -> Agent:
+    """Submit, clear and activate a row made from a template, up to the tier it is approved for.
 
     What asks for more than its tier does (a toxic combination, limits above the ceilings, a
     provider without an agreement) needs its review. `template` is its slug and version.
     """
     agent = _locked(agent_id)
     reach = fresh_reach(agent)
-    permissions.check_can_submit_agent(agent, by)
-    if agent.state not in CLEARABLE:
-        raise WrongState(f"{agent.slug} is {agent.state_word}: submit it for review.")
+    permissions.check_can_use_template(agent, by)
+    _check_seen(reach, reach_digest)
     if tiers.rank(reach.tier) > tiers.rank(approved_tier) or not signing.by_tier_alone(reach):
         raise NotCleared(
             f"{template} is approved up to {approved_tier} and for nothing toxic. "
             f"{agent.slug} needs the word of {signing.whom(reach.steps)}."
         )
+    if agent.state == AgentState.DRAFT:
+        agent = submit_for_review(agent_id=agent_id, by=by)
+    _check_may_move(agent, AgentState.ACTIVE)
     basis = Clearance.Basis.TEMPLATE
-    return write_clearance(agent, reach, basis, by, reason=template, tier=approved_tier)
+    write_clearance(agent, reach, basis, by, reason=template, tier=approved_tier)
+    _activate(agent, reach, by)
+    return agent
 
 
 @transaction.atomic
@@ -264,6 +270,24 @@ def activate_alone(*, agent_id: int, by: Person) -> Agent:
     _check_may_move(agent, AgentState.ACTIVE)
     write_clearance(agent, reach, Clearance.Basis.BOOTSTRAP, by)
     _activate(agent, reach, by)
+    return agent
+
+
+@transaction.atomic
+def renew_within(*, agent_id: int, months: int, by: Actor) -> Agent:
+    """Have an agent renewed at the latest so many months from today; never later than it was."""
+    agent = _locked(agent_id)
+    due = rules.months_after(today_of(agent.owner), months)
+    if agent.renewal_due is None or due < agent.renewal_due:
+        before, agent.renewal_due = agent.renewal_due, due
+        keep(agent, by, ["renewal_due"])
+        record(
+            "agent_renewal_set",
+            by=by,
+            agent=agent.slug,
+            resource=f"agent:{agent.slug}",
+            changes={"renewal_due": (before, due)},
+        )
     return agent
 
 
