@@ -13,7 +13,7 @@ from authz.models import Role
 from registry import services as register
 from registry.identity import clients
 from registry.identity.clients import Issued
-from registry.models import Agent, Client, Person, Tool, UnregisteredCaller
+from registry.models import Agent, Person, Tool, UnregisteredCaller
 
 __all__ = [
     "Issued",
@@ -112,11 +112,7 @@ def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Issued
 @transaction.atomic
 def new_secret(*, agent_id: int, by: Person) -> Issued:
     """A secret for an active agent: its first, or one that ends what the last one opened."""
-    agent = Agent.objects.select_related("owner").get(pk=agent_id)
-    client = Client.objects.filter(agent=agent).first()
-    if client is None:
-        return clients.issue_client(agent=agent, by=by)
-    return clients.rotate_secret(client=client, by=by)
+    return clients.new_secret(agent=Agent.objects.get(pk=agent_id), by=by)
 
 
 def clear_and_activate(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:

@@ -1,8 +1,10 @@
-"""What lifecycle keeps: sweeps, notices, suspensions of many, adversarial tests, alerts."""
+"""What lifecycle keeps: sweeps, notices, suspensions of many, adversarial tests, alerts, runs
+that let an agent go live."""
 
 from lifecycle.models.anomalies import Anomaly, Counted, HourCount, Seen
 from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
 from lifecycle.models.probes import LiveVisit, ProbeResult, ProbeRun
+from lifecycle.models.provisioning import ProvisioningRun, ProvisioningStep
 from lifecycle.models.sweeps import SweepRun
 from lifecycle.models.switch import Family, MassSuspension
 
@@ -18,6 +20,8 @@ __all__ = [
     "Notice",
     "ProbeResult",
     "ProbeRun",
+    "ProvisioningRun",
+    "ProvisioningStep",
     "Seen",
     "SweepRun",
     "Wishes",
