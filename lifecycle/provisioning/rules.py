@@ -40,4 +40,5 @@ def may_step(state: str, target: StepState) -> bool:
 
 def next_try(attempts: int, now: datetime) -> datetime:
     """When a step that was tried so often is tried again."""
-    return now + min(_FIRST_PAUSE * 2 ** min(attempts - 1, 10), _LONGEST_PAUSE)
+    pause: timedelta = _FIRST_PAUSE * 2.0 ** min(attempts - 1, 10)
+    return now + min(pause, _LONGEST_PAUSE)
