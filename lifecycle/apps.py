@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class LifecycleConfig(AppConfig):
@@ -14,7 +15,11 @@ class LifecycleConfig(AppConfig):
         from lifecycle.probes import receivers as probe_receivers  # noqa: PLC0415
         from lifecycle.provisioning import receivers as provisioning  # noqa: PLC0415
         from lifecycle.sweeps import catalogue  # noqa: PLC0415
+        from lifecycle.templates import first  # noqa: PLC0415
+        from lifecycle.templates import receivers as template_receivers  # noqa: PLC0415
 
         catalogue.register_all()
         probe_receivers.connect()
         provisioning.connect()
+        template_receivers.connect()
+        post_migrate.connect(first.plant_templates, sender=self, dispatch_uid="plant the templates")

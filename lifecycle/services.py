@@ -104,8 +104,10 @@ def _set_relying(agent_id: int, relying: Relying | None, by: Person) -> None:
 
 @transaction.atomic
 def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Issued:
-    """The owner's word for what is public or internal: live, with its secret, in one step."""
-    agent = register.attest_agent(agent_id=agent_id, by=by, reach_digest=reach_digest)
+    """The owner's word, or their template's approval: live, with its secret, in one step."""
+    from lifecycle.templates.services import attest  # noqa: PLC0415  registers by these services
+
+    agent = attest(agent_id=agent_id, by=by, reach_digest=reach_digest)
     return new_secret(agent_id=agent.pk, by=by)
 
 

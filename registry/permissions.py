@@ -16,6 +16,7 @@ from governance.kernel.errors import NotAllowed
 from registry import ceilings, rules
 from registry.enums import GroupName
 from registry.models import Agent, Clearance, Person, System
+from registry.reach import Reach
 
 OPERATORS = frozenset({GroupName.SECURITY, GroupName.PLATFORM_ADMIN})
 # Groups that agree, clear or operate: they sign in with a second factor outside the demo.
@@ -188,6 +189,17 @@ def check_can_attest_agent(agent: Agent, tier: str, by: Person) -> None:
         f"{agent.slug} asks for {', '.join(over)}: security must clear it, the owner's word "
         "is not enough above the ceilings of this installation.",
     )
+    _require(_is(by, agent.owner), f"Only its owner {agent.owner} may attest {agent.slug}.")
+
+
+def check_can_clear_by_template(agent: Agent, reach: Reach, approved_tier: str, by: Person) -> None:
+    """The owner, where the template's approval covers everything that the row reaches."""
+    _require(
+        not reach.combinations and rules.within(reach.tier, approved_tier),
+        f"{agent.slug} is {reach.tier}: its template is approved up to {approved_tier} and for "
+        "nothing toxic, so it is reviewed.",
+    )
+    _require(not ceilings.above(agent), f"{agent.slug} asks for more than the ceilings allow.")
     _require(_is(by, agent.owner), f"Only its owner {agent.owner} may attest {agent.slug}.")
 
 

@@ -76,12 +76,19 @@ def suffices(basis: str, tier: str) -> bool:
     """Whether a clearance on this basis is enough for a row of this tier."""
     if basis == Clearance.Basis.ATTESTATION:
         return owner_attests(tier)
-    return basis in {Clearance.Basis.SECURITY, Clearance.Basis.BOOTSTRAP}
+    # A template's clearance is written for exactly the reach that it was found to cover.
+    known = {Clearance.Basis.SECURITY, Clearance.Basis.TEMPLATE, Clearance.Basis.BOOTSTRAP}
+    return basis in known
 
 
 def owner_attests(tier: str) -> bool:
     """Public and internal: the owner's word is enough."""
     return tiers.rank(tier) <= tiers.rank(Tier.INTERNAL)
+
+
+def within(tier: str, ceiling: str) -> bool:
+    """Whether a tier is at most another."""
+    return tiers.rank(tier) <= tiers.rank(ceiling)
 
 
 def months_after(day: date, months: int) -> date:

@@ -9,7 +9,7 @@ import governance.kernel.clock
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lifecycle", "0003_anomalies"),
+        ("lifecycle", "0006_templates"),
         ("registry", "0005_limits"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

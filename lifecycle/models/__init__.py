@@ -1,5 +1,5 @@
-"""What lifecycle keeps: sweeps, notices, suspensions of many, adversarial tests, alerts, runs
-that let an agent go live."""
+"""What lifecycle keeps: sweeps, notices, suspensions of many, adversarial tests, alerts, templates,
+runs that let an agent go live."""
 
 from lifecycle.models.anomalies import Anomaly, Counted, HourCount, Seen
 from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
@@ -7,6 +7,7 @@ from lifecycle.models.probes import LiveVisit, ProbeResult, ProbeRun
 from lifecycle.models.provisioning import ProvisioningRun, ProvisioningStep
 from lifecycle.models.sweeps import SweepRun
 from lifecycle.models.switch import Family, MassSuspension
+from lifecycle.models.templates import FromTemplate, Template, TemplateState
 
 __all__ = [
     "Anomaly",
@@ -14,6 +15,7 @@ __all__ = [
     "Counted",
     "Delivery",
     "Family",
+    "FromTemplate",
     "HourCount",
     "LiveVisit",
     "MassSuspension",
@@ -24,5 +26,7 @@ __all__ = [
     "ProvisioningStep",
     "Seen",
     "SweepRun",
+    "Template",
+    "TemplateState",
     "Wishes",
 ]

@@ -32,7 +32,7 @@ class Inside:
 
 def _identity(agent: Agent, by: Actor) -> str:
     client = clients.make_client(agent=agent, by=by)
-    return f"Its client id is {client.client_id}. It acts as {agent.get_pattern_display()}."
+    return f"Its client id is {client.client_id}. Identity: {agent.get_pattern_display()}."
 
 
 def _credentials(agent: Agent, by: Actor) -> str:

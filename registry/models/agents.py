@@ -263,6 +263,7 @@ class Clearance(models.Model):
         ATTESTATION = "attestation", "attested by its owner"
         SECURITY = "security", "cleared by security"
         DPO = "dpo", "cleared by the data protection officer"
+        TEMPLATE = "template", "made from an approved template"
         BOOTSTRAP = "bootstrap", "loaded before the first policy was active"
 
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="clearances")

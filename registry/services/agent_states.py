@@ -163,6 +163,27 @@ def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
 
 
 @transaction.atomic
+def clear_by_template(
+    *, agent_id: int, by: Person, approved_tier: str, template: str, reach_digest: str = ""
+) -> Agent:
+    """The owner's one step where a template was approved in advance: submit, clear, activate.
+
+    `approved_tier` is how far `template` was approved; that the row still is what it planned,
+    the caller has found out.
+    """
+    agent = _locked(agent_id)
+    reach = fresh_reach(agent)
+    permissions.check_can_clear_by_template(agent, reach, approved_tier, by)
+    _check_seen(reach, reach_digest)
+    if agent.state == AgentState.DRAFT:
+        agent = submit_for_review(agent_id=agent_id, by=by)
+    _check_may_move(agent, AgentState.ACTIVE)
+    write_clearance(agent, reach, Clearance.Basis.TEMPLATE, by, template=template)
+    _activate(agent, reach, by)
+    return agent
+
+
+@transaction.atomic
 def approve_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
     """Security's one step for an agent that is not theirs: clear and activate."""
     agent = _locked(agent_id)
@@ -183,6 +204,24 @@ def activate_alone(*, agent_id: int, by: Person) -> Agent:
     _check_may_move(agent, AgentState.ACTIVE)
     write_clearance(agent, reach, Clearance.Basis.BOOTSTRAP, by)
     _activate(agent, reach, by)
+    return agent
+
+
+@transaction.atomic
+def renew_within(*, agent_id: int, months: int, by: Actor) -> Agent:
+    """Have an agent renewed at the latest so many months from today; never later than it was."""
+    agent = _locked(agent_id)
+    due = rules.months_after(today_of(agent.owner), months)
+    if agent.renewal_due is None or due < agent.renewal_due:
+        before, agent.renewal_due = agent.renewal_due, due
+        keep(agent, by, ["renewal_due"])
+        record(
+            "agent_renewal_set",
+            by=by,
+            agent=agent.slug,
+            resource=f"agent:{agent.slug}",
+            changes={"renewal_due": (before, due)},
+        )
     return agent
 
 

@@ -469,7 +469,9 @@ def check_who_agrees(change: ProposedChange, by: Person) -> None:
         permissions.check_can_clear_agent(agent, Clearance.Basis.SECURITY, tier, by)
 
 
-def write_clearance(agent: Agent, reach: Reach, basis: Clearance.Basis, by: Person) -> Clearance:
+def write_clearance(
+    agent: Agent, reach: Reach, basis: Clearance.Basis, by: Person, template: str = ""
+) -> Clearance:
     """Note whose word the row has for this reach; whether it may be given was checked."""
     clearance = Clearance(
         agent=agent, reach_digest=reach.digest, tier=reach.tier, basis=basis, by=by, at=clock.now()
@@ -481,7 +483,11 @@ def write_clearance(agent: Agent, reach: Reach, basis: Clearance.Basis, by: Pers
         agent=agent.slug,
         resource=f"agent:{agent.slug}",
         tier=reach.tier,
-        more={"basis": str(basis), "reach": reach.digest},
+        more={
+            "basis": str(basis),
+            "reach": reach.digest,
+            **({"template": template} if template else {}),
+        },
     )
     return clearance
 
