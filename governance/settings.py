@@ -406,6 +406,7 @@ MUSTER_SWEEPS = {
     "notices": 20.0,
     "previews": 6 * 3600.0,
     "probes": 3600.0,
+    "provisioning": 15.0,
     "reservations": 30.0,
     "runs": 6 * 3600.0,
     "stopped": 15.0,

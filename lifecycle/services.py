@@ -13,7 +13,7 @@ from authz.models import Role
 from registry import services as register
 from registry.identity import clients
 from registry.identity.clients import Issued
-from registry.models import Agent, Client, Person, Tool, UnregisteredCaller
+from registry.models import Agent, Person, Tool, UnregisteredCaller
 
 __all__ = [
     "Issued",
@@ -104,19 +104,17 @@ def _set_relying(agent_id: int, relying: Relying | None, by: Person) -> None:
 
 @transaction.atomic
 def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Issued:
-    """The owner's word for what is public or internal: live, with its secret, in one step."""
-    agent = register.attest_agent(agent_id=agent_id, by=by, reach_digest=reach_digest)
+    """The owner's word, or their template's approval: live, with its secret, in one step."""
+    from lifecycle.templates.services import attest  # noqa: PLC0415  registers by these services
+
+    agent = attest(agent_id=agent_id, by=by, reach_digest=reach_digest)
     return new_secret(agent_id=agent.pk, by=by)
 
 
 @transaction.atomic
 def new_secret(*, agent_id: int, by: Person) -> Issued:
     """A secret for an active agent: its first, or one that ends what the last one opened."""
-    agent = Agent.objects.select_related("owner").get(pk=agent_id)
-    client = Client.objects.filter(agent=agent).first()
-    if client is None:
-        return clients.issue_client(agent=agent, by=by)
-    return clients.rotate_secret(client=client, by=by)
+    return clients.new_secret(agent=Agent.objects.get(pk=agent_id), by=by)
 
 
 def clear_and_activate(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:

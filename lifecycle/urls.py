@@ -12,6 +12,7 @@ from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
 from lifecycle.probes import api as probe_api
 from lifecycle.probes import views as probe_views
+from lifecycle.provisioning import views as provisioning
 from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
 
@@ -31,6 +32,10 @@ urlpatterns = [
     path("agents/<str:slug>/secret/", views.new_secret, name="agent_secret"),
     path("agents/<str:slug>/suspend/", views.suspend, name="agent_suspend"),
     path("agents/<str:slug>/resume/", views.resume, name="agent_resume"),
+    path("agents/<str:slug>/live/", provisioning.live, name="agent_live"),
+    path("agents/<str:slug>/live/steps/", provisioning.steps, name="agent_steps"),
+    path("agents/<str:slug>/live/first/", provisioning.first_call, name="agent_first_call"),
+    path("agents/<str:slug>/live/again/", provisioning.try_again, name="agent_live_again"),
     path("inbox/", inbox.inbox, name="inbox"),
     path("inbox/deciding/", inbox.how_people_decide, name="deciding"),
     path("inbox/<str:key>/edit/", inbox.edit, name="inbox_edit"),

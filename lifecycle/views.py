@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from governance.kernel.errors import GovernanceError, Invalid
 from lifecycle import pages, services
 from lifecycle.forms import AgentFilter, AgentForm, CredentialForm, NarrowForm, ReasonForm
+from lifecycle.provisioning.views import live_page
 from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry import services as register_services
@@ -274,7 +275,7 @@ def attest(request: HttpRequest, slug: str) -> HttpResponse:
     except GovernanceError as error:
         messages.error(request, _sentence(error))
         return redirect("agent", slug=slug)
-    return _secret_page(request, found, issued)
+    return live_page(request, found, issued)
 
 
 @login_required
@@ -287,20 +288,7 @@ def new_secret(request: HttpRequest, slug: str) -> HttpResponse:
     except GovernanceError as error:
         messages.error(request, _sentence(error))
         return redirect("agent", slug=slug)
-    return _secret_page(request, found, issued)
-
-
-def _secret_page(request: HttpRequest, agent: Agent, issued: Any) -> HttpResponse:
-    """The one page that shows the secret. Nothing keeps it: no redirect, no cache, no log."""
-    entry = agent.allowlist.select_related("tool__system").first()
-    context = {
-        "agent": Agent.objects.get(pk=agent.pk),
-        "issued": issued,
-        "snippets": pages.first_call(agent, issued.client_id, entry, issued.secret),
-    }
-    response = render(request, "lifecycle/live.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    return live_page(request, found, issued)
 
 
 @login_required

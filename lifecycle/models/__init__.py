@@ -1,8 +1,9 @@
-"""What lifecycle keeps: sweeps, notices, suspensions, tests, alerts, reviews, templates."""
+"""What lifecycle keeps of requests, reviews, templates, runs, sweeps, notices, tests, alerts."""
 
 from lifecycle.models.anomalies import Anomaly, Counted, HourCount, Seen
 from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
 from lifecycle.models.probes import LiveVisit, ProbeResult, ProbeRun
+from lifecycle.models.provisioning import ProvisioningRun, ProvisioningStep
 from lifecycle.models.reviews import Review, ReviewEvent, ReviewStep
 from lifecycle.models.sweeps import SweepRun
 from lifecycle.models.switch import Family, MassSuspension
@@ -22,6 +23,8 @@ __all__ = [
     "Notice",
     "ProbeResult",
     "ProbeRun",
+    "ProvisioningRun",
+    "ProvisioningStep",
     "Review",
     "ReviewEvent",
     "ReviewStep",

@@ -21,6 +21,7 @@ from lifecycle.notices import limits as paging
 from lifecycle.notices import services as notices
 from lifecycle.probes import selectors as probes
 from lifecycle.probes import services as probing
+from lifecycle.provisioning import sweep as provisioning
 from lifecycle.sweeps.registry import Key, Sweep, register
 from lifecycle.switch import selectors as switch
 from lifecycle.switch.services import handle_order
@@ -151,6 +152,12 @@ SWEEPS = (
         "previews", "Deletes previews of changes that are too old.", _old_previews, _forget_preview
     ),
     Sweep("probes", "Attacks live rows whose last test no longer stands.", _live_rows, _probe),
+    Sweep(
+        "provisioning",
+        "Goes on with agents on their way to being live, where that stopped.",
+        provisioning.due,
+        provisioning.pick_up,
+    ),
     Sweep(
         "suspensions",
         "Stops what an order to suspend many has not stopped yet.",

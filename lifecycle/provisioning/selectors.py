@@ -1,0 +1,41 @@
+"""Reads of runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from audit.enums import Kind
+from audit.models import Record
+from lifecycle.models.provisioning import OPEN, ProvisioningRun
+from registry.models import Agent
+from registry.reach import reach_of
+from registry.selectors import agents_for_reach
+
+
+def due_runs(now: datetime) -> QuerySet[ProvisioningRun]:
+    """Open runs that nobody works on and whose next try is due, those due longest first."""
+    free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
+    return ProvisioningRun.objects.filter(free, state__in=OPEN, next_try_at__lte=now).order_by(
+        "next_try_at", "pk"
+    )
+
+
+def newest_run(agent: Agent) -> ProvisioningRun | None:
+    """The last time that the agent went live, with its steps."""
+    return agent.provisioning_runs.prefetch_related("steps").first()
+
+
+def tier_now(agent: Agent) -> str:
+    """The tier of what the agent reaches now."""
+    return str(reach_of(agents_for_reach().get(pk=agent.pk)).tier)
+
+
+def first_decision(agent: Agent, run: ProvisioningRun | None) -> Record | None:
+    """The first decision about the agent since it went live, from the record."""
+    since = run.started_at if run else agent.activated_at
+    if since is None:
+        return None
+    rows = Record.objects.filter(kind=Kind.DECISION, agent=agent.slug, at__gte=since)
+    return rows.order_by("at", "id").first()
