@@ -3,6 +3,7 @@
 from lifecycle.models.anomalies import Anomaly, Counted, HourCount, Seen
 from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
 from lifecycle.models.probes import LiveVisit, ProbeResult, ProbeRun
+from lifecycle.models.rotation import KeptScope, Rotation, RotationState
 from lifecycle.models.sweeps import SweepRun
 from lifecycle.models.switch import Family, MassSuspension
 
@@ -13,11 +14,14 @@ __all__ = [
     "Delivery",
     "Family",
     "HourCount",
+    "KeptScope",
     "LiveVisit",
     "MassSuspension",
     "Notice",
     "ProbeResult",
     "ProbeRun",
+    "Rotation",
+    "RotationState",
     "Seen",
     "SweepRun",
     "Wishes",
