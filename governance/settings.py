@@ -276,6 +276,33 @@ MUSTER_OPEN_HOLD_SHAPES = env.int("MUSTER_OPEN_HOLD_SHAPES", default=20)
 MUSTER_EGRESS_ALLOWED = frozenset(env.list("MUSTER_EGRESS_ALLOWED", default=[]))
 MUSTER_EGRESS_CA = env.str("MUSTER_EGRESS_CA", default="")
 
+# Identity providers of the house that get a client for each agent: a JSON list, see
+# docs/howto/connect-an-idp.md.
+
+MUSTER_IDENTITY_PROVIDERS = env.json("MUSTER_IDENTITY_PROVIDERS", default=[])
+
+# Rotation: after how many days a key is due, by the tier of its agent; for how many the earlier
+# one still works; and over how many days the use of a scope is looked at.
+
+MUSTER_ROTATION_DAYS = {
+    tier: env.int(
+        f"MUSTER_ROTATION_DAYS_{tier.upper()}", default=30 if tier == "restricted" else 90
+    )
+    for tier in ("public", "internal", "confidential", "restricted")
+}
+MUSTER_ROTATION_OVERLAP_DAYS = env.int("MUSTER_ROTATION_OVERLAP_DAYS", default=7)
+MUSTER_SCOPE_DAYS = env.int("MUSTER_SCOPE_DAYS", default=90)
+for _tier, _days in MUSTER_ROTATION_DAYS.items():
+    if not 0 < _days <= (30 if _tier == "restricted" else 90):
+        raise ImproperlyConfigured(
+            f"MUSTER_ROTATION_DAYS_{_tier.upper()} may only shorten the time, and is a day or more."
+        )
+if not 0 < MUSTER_ROTATION_OVERLAP_DAYS < min(MUSTER_ROTATION_DAYS.values()):
+    raise ImproperlyConfigured(
+        "MUSTER_ROTATION_OVERLAP_DAYS must be a day or more, and shorter than the time to the "
+        "next rotation."
+    )
+
 # Adversarial tests
 
 # What keeps a row of each tier from going live: any attack that would execute, a consequential
@@ -402,6 +429,7 @@ MUSTER_SWEEPS = {
     "callbacks": 60.0,
     "counted": 24 * 3600.0,
     "holds": 30.0,
+    "identities": 60.0,
     "limits": 15.0,
     "notices": 20.0,
     "previews": 6 * 3600.0,

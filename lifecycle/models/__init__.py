@@ -5,6 +5,7 @@ from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
 from lifecycle.models.probes import LiveVisit, ProbeResult, ProbeRun
 from lifecycle.models.provisioning import ProvisioningRun, ProvisioningStep
 from lifecycle.models.reviews import Review, ReviewEvent, ReviewStep
+from lifecycle.models.rotation import KeptScope, Rotation, RotationState
 from lifecycle.models.sweeps import SweepRun
 from lifecycle.models.switch import Family, MassSuspension
 from lifecycle.models.templates import FromTemplate, Template, TemplateState
@@ -18,6 +19,7 @@ __all__ = [
     "Family",
     "FromTemplate",
     "HourCount",
+    "KeptScope",
     "LiveVisit",
     "MassSuspension",
     "Notice",
@@ -28,6 +30,8 @@ __all__ = [
     "Review",
     "ReviewEvent",
     "ReviewStep",
+    "Rotation",
+    "RotationState",
     "Seen",
     "SweepRun",
     "Template",

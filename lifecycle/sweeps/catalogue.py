@@ -25,6 +25,7 @@ from lifecycle.provisioning import sweep as provisioning
 from lifecycle.sweeps.registry import Key, Sweep, register
 from lifecycle.switch import selectors as switch
 from lifecycle.switch.services import handle_order
+from registry.identity import providers
 
 
 def register_all() -> None:
@@ -136,6 +137,13 @@ SWEEPS = (
     ),
     Sweep("stopped", "Suspends agents that a limit has stopped.", _stopped, _suspend),
     Sweep("holds", "Ends holds that nobody answered in time.", _over_holds, _expire_hold),
+    Sweep(
+        "identities",
+        "Makes, changes and ends the clients of agents in identity providers outside.",
+        providers.due,
+        providers.handle,
+        outside=True,
+    ),
     Sweep(
         "anomalies",
         "Counts the hours that ended, and finds what agents do not usually do.",

@@ -11,6 +11,7 @@ from registry.models.agents import (
 from registry.models.callers import UnregisteredCaller
 from registry.models.changes import ProposedChange
 from registry.models.clients import Client, Gateway, RevokedToken, UsedAssertion
+from registry.models.external_clients import ExternalClient, ExternalClientState
 from registry.models.people import ExternalIdentity, Person, SignInLink
 from registry.models.slices import Slice
 from registry.models.systems import (
@@ -31,6 +32,8 @@ __all__ = [
     "Clearance",
     "Client",
     "CredentialReference",
+    "ExternalClient",
+    "ExternalClientState",
     "ExternalIdentity",
     "Gateway",
     "Person",
