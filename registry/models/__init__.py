@@ -4,12 +4,12 @@ from registry.models.agents import (
     Agent,
     AllowlistEntry,
     Clearance,
-    CredentialReference,
     Reliance,
 )
 from registry.models.callers import UnregisteredCaller
 from registry.models.changes import ProposedChange
 from registry.models.clients import Client, Gateway, RevokedToken, UsedAssertion
+from registry.models.credentials import CredentialReference, StoredSecret, StoredVersion
 from registry.models.people import ExternalIdentity, Person, SignInLink
 from registry.models.slices import Slice
 from registry.models.systems import (
@@ -40,6 +40,8 @@ __all__ = [
     "RevokedToken",
     "SignInLink",
     "Slice",
+    "StoredSecret",
+    "StoredVersion",
     "System",
     "SystemPermission",
     "Tool",
