@@ -101,3 +101,8 @@ def each_vault(request: pytest.FixtureRequest) -> Vault:
     """The contract's tests run once over each of them."""
     found: Vault = request.getfixturevalue(request.param)
     return found
+
+
+def ring() -> tuple[bytes, ...]:
+    """The keys in the file, without what a process keeps of it."""
+    return keyring.read(keyring.path().read_text(), "file")
