@@ -414,6 +414,7 @@ MUSTER_SWEEPS = {
     "runs": 6 * 3600.0,
     "stopped": 15.0,
     "suspensions": 15.0,
+    "vault": 60.0,
 }
 # Every periodic job of the installation stands here and nowhere else.
 CELERY_BEAT_SCHEDULE = {

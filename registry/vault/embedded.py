@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from governance.kernel import clock
 from governance.kernel.errors import GovernanceError
@@ -109,7 +109,12 @@ def wrong_key(strangers: list[str]) -> str:
 
 def wipe_ended(now: datetime) -> int:
     """Remove the versions whose overlap is over; how many there were."""
-    return StoredVersion.objects.filter(ends_at__lte=now).delete()[0]
+    return ended(now).delete()[0]
+
+
+def ended(now: datetime) -> QuerySet[StoredVersion]:
+    """Versions that were kept for an overlap which is over."""
+    return StoredVersion.objects.filter(ends_at__lte=now)
 
 
 @contextmanager

@@ -298,6 +298,11 @@ def wipe_ended(now: datetime) -> int:
     return embedded.wipe_ended(now)
 
 
+def has_ended(now: datetime) -> bool:
+    """Whether there is anything that `wipe_ended` would remove."""
+    return embedded.ended(now).exists()
+
+
 def health() -> Mapping[str, str]:
     """Each vault by its scheme: empty if it answers, else a sentence."""
     return {scheme: back_end.health() for scheme, back_end in back_ends.every().items()}
