@@ -32,6 +32,7 @@ class Page:
     short: str = ""
     staff: bool = False
     operators: bool = False
+    proof: bool = False
     url: str = ""
     here: bool = False
     # What stands beside the word; asked for where it is shown, and nowhere else.
@@ -88,6 +89,7 @@ _GROUPS = (
             Page("Trail", "trail", "trail", covers=("record",), short="Trail"),
             Page("Alerts", "anomalies", "warn", covers=("anomaly",)),
             Page("Unregistered callers", "callers", "search"),
+            Page("No row, no key", "selftest", "key", proof=True),
             Page("Sweeps", "sweeps", "clock", operators=True),
             Page("Admin", "admin:index", "key", staff=True),
         ),
@@ -175,8 +177,9 @@ def _placed(page: Page, request: HttpRequest) -> Page:
 
 def _is_open(page: Page, request: HttpRequest) -> bool:
     person = request.user
-    if page.operators:
-        return isinstance(person, Person) and in_group(person, *OPERATORS)
+    if page.operators or page.proof:
+        groups = (*OPERATORS, GroupName.AUDITOR) if page.proof else OPERATORS
+        return isinstance(person, Person) and in_group(person, *groups)
     return not page.staff or bool(getattr(person, "is_staff", False))
 
 

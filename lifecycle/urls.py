@@ -14,6 +14,7 @@ from lifecycle.notices import views as notices
 from lifecycle.probes import api as probe_api
 from lifecycle.probes import views as probe_views
 from lifecycle.provisioning import views as provisioning
+from lifecycle.selftest import views as selftest
 from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
 
@@ -70,6 +71,7 @@ urlpatterns = [
     path("notices/again/<int:delivery_id>/", notices.try_again, name="notice_again"),
     path("mail/", notices.mails, name="mails"),
     path("sweeps/", sweeps.sweeps, name="sweeps"),
+    path("selftest/", selftest.no_row_no_key, name="selftest"),
     path("anomalies/", anomalies.alerts, name="anomalies"),
     path("anomalies/<int:pk>/", anomalies.alert, name="anomaly"),
     path("anomalies/<int:pk>/acknowledge/", anomalies.acknowledge, name="anomaly_acknowledge"),

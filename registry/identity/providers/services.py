@@ -169,6 +169,15 @@ def _unsettled(now: datetime) -> list[str]:
 
 @transaction.atomic(durable=True)
 def _row_of(agent_id: int, provider: str) -> ExternalClient:
+    return open_row(agent_id=agent_id, provider=provider)
+
+
+@transaction.atomic
+def open_row(*, agent_id: int, provider: str) -> ExternalClient:
+    """What every client outside begins with: a row of it, for an active agent alone.
+
+    Raises `AgentNotActive`. Nobody outside is told of it yet.
+    """
     agent = _locked_agent(agent_id)
     guard.require_active(agent)
     now = clock.now()
