@@ -13,6 +13,8 @@ class LifecycleConfig(AppConfig):
         from lifecycle import receivers  # noqa: F401, PLC0415
         from lifecycle.probes import receivers as probe_receivers  # noqa: PLC0415
         from lifecycle.sweeps import catalogue  # noqa: PLC0415
+        from lifecycle.toxic import receivers as toxic_receivers  # noqa: PLC0415
 
         catalogue.register_all()
         probe_receivers.connect()
+        toxic_receivers.connect()

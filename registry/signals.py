@@ -25,3 +25,6 @@ change_proposed = Signal()
 
 # A change was agreed to, rejected or withdrawn. Arguments: change (ProposedChange), by.
 change_decided = Signal()
+
+# A system, a resource of it or a tool of it was written. Arguments: systems (slugs), by.
+catalogue_changed = Signal()

@@ -24,6 +24,7 @@ from lifecycle.probes import services as probing
 from lifecycle.sweeps.registry import Key, Sweep, register
 from lifecycle.switch import selectors as switch
 from lifecycle.switch.services import handle_order
+from lifecycle.toxic import checking as toxic
 
 
 def register_all() -> None:
@@ -156,6 +157,12 @@ SWEEPS = (
         "Stops what an order to suspend many has not stopped yet.",
         switch.due_of_orders,
         handle_order,
+    ),
+    Sweep(
+        "toxic",
+        "Looks whether agents complete a toxic combination, after each change.",
+        toxic.due,
+        toxic.check_owner,
     ),
     Sweep("counted", "Deletes what no limit counts any more.", _whenever, _forget_counted),
     Sweep("runs", "Shortens the log of the sweeps.", _old_runs, _forget_run),
