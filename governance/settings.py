@@ -462,6 +462,7 @@ MUSTER_SWEEPS = {
     "runs": 6 * 3600.0,
     "stopped": 15.0,
     "suspensions": 15.0,
+    "toxic": 60.0,
     "vault": 60.0,
 }
 # Every periodic job of the installation stands here and nowhere else.

@@ -17,9 +17,11 @@ class LifecycleConfig(AppConfig):
         from lifecycle.sweeps import catalogue  # noqa: PLC0415
         from lifecycle.templates import first  # noqa: PLC0415
         from lifecycle.templates import receivers as template_receivers  # noqa: PLC0415
+        from lifecycle.toxic import receivers as toxic_receivers  # noqa: PLC0415
 
         catalogue.register_all()
         probe_receivers.connect()
         provisioning.connect()
         template_receivers.connect()
+        toxic_receivers.connect()
         post_migrate.connect(first.plant_templates, sender=self, dispatch_uid="plant the templates")

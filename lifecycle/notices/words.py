@@ -55,6 +55,12 @@ _words: dict[str, Words] = {
         "{agent}: {what}{on}. The alert has the numbers. Suspend it where you cannot explain them.",
         "/anomalies/{anomaly}/",
     ),
+    "toxic.found": Words(
+        "{agents}: toxic together",
+        "{agents} can put together {combination}, which counts as {tier}.{live} Split it, have it "
+        "reviewed, or have what it puts out count as {tier}.",
+        "/toxic/{finding}/",
+    ),
     "limit.reached": Words(
         "{agent} has reached a limit",
         "{agent}{on}: {kind}. Calls beyond it are denied. You are told once for each window.",

@@ -26,6 +26,7 @@ from lifecycle.provisioning import sweep as provisioning
 from lifecycle.sweeps.registry import Key, Sweep, register
 from lifecycle.switch import selectors as switch
 from lifecycle.switch.services import handle_order
+from lifecycle.toxic import checking as toxic
 from registry.identity import providers
 
 
@@ -172,6 +173,12 @@ SWEEPS = (
         "Stops what an order to suspend many has not stopped yet.",
         switch.due_of_orders,
         handle_order,
+    ),
+    Sweep(
+        "toxic",
+        "Looks whether agents complete a toxic combination, after each change.",
+        toxic.due,
+        toxic.check_owner,
     ),
     Sweep("counted", "Deletes what no limit counts any more.", _whenever, _forget_counted),
     Sweep(
