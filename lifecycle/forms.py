@@ -17,7 +17,7 @@ from registry.enums import AgentKind, AgentState, Employment, IdentityPattern
 from registry.models import Agent, Person, System, Tool
 
 # Words that stand in the place of a slug in addresses.
-RESERVED = {"register", "verdict"}
+RESERVED = {"register", "verdict", "import", "templates"}
 
 PROCESSING = (
     "lawful_basis",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -52,22 +54,33 @@ class LiveVerdict:
     helpful_roles: tuple[str, ...]
     review_due: date
     renewal_due: date
+    template: str = ""
+    seen: str = ""
 
 
 def verdict_of(
-    reach: Reach, *, tools: Sequence[Tool], roles: Sequence[Role], today: date
+    reach: Reach,
+    *,
+    tools: Sequence[Tool],
+    roles: Sequence[Role],
+    today: date,
+    template: str = "",
 ) -> LiveVerdict:
-    """What `reach` means for who signs, and whether `roles` grant the `tools`."""
-    alone = tuple(reach.signers) == ("owner",)
+    """What `reach` means for who signs, and whether `roles` grant the `tools`.
+
+    `template` is the name of the template whose approval covers it, if one does.
+    """
+    signers = ("owner",) if template else tuple(reach.signers)
+    alone = signers == ("owner",)
     due = None if alone else add_business_days(today, reach.review_within_days)
     ungranted = _ungranted(tools, roles)
     return LiveVerdict(
         tools=bool(tools),
-        title="Goes live when you attest" if alone else _title(len(reach.signers)),
+        title="Goes live now, on your word" if alone else _title(len(signers)),
         why=_why(reach, alone=alone),
         alone=alone,
         tier=str(reach.tier),
-        signers=tuple(_signer(role, reach, due) for role in reach.signers),
+        signers=tuple(_signer(role, reach, due) for role in signers),
         combinations=tuple(
             Combined(
                 "Toxic together: " + " + ".join(sorted(each.categories)).replace("_", " "),
@@ -80,7 +93,18 @@ def verdict_of(
         helpful_roles=_helpful(ungranted),
         review_due=reach.review_due(today),
         renewal_due=reach.renewal_due(today),
+        template=template,
+        seen=fingerprint(reach, signers),
     )
+
+
+def fingerprint(reach: Reach, signers: Sequence[str]) -> str:
+    """Stands for what was shown: other places, tiers or signers give another one."""
+    shown = [
+        [each.direction, each.system, each.resource, each.match, each.tier, *each.tools]
+        for each in (*reach.reads, *reach.writes)
+    ]
+    return hashlib.sha256(json.dumps([shown, reach.tier, *signers]).encode()).hexdigest()[:32]
 
 
 def add_business_days(start: date, days: int) -> date:

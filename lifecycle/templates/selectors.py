@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, QuerySet
 
@@ -58,6 +59,11 @@ def granting() -> Granting:
     """Every role with the tools that it grants."""
     roles = Role.objects.prefetch_related("tools")
     return {role.slug: frozenset(tool.name for tool in role.tools.all()) for role in roles}
+
+
+def roles_named(slugs: Sequence[str]) -> list[Role]:
+    """The roles of these names."""
+    return list(Role.objects.filter(slug__in=slugs))
 
 
 def fitting(slot: Slot, owner: Person, tools: Sequence[Tool], roles: Granting) -> list[Fitting]:
@@ -123,6 +129,17 @@ def covering(agent: Agent, reach: Reach) -> Template | None:
     if origin is None or rules.not_covered(origin.template.approved_tier, reach):
         return None
     return None if departures_of(origin) else origin.template
+
+
+def page_of(agent: Agent, reach: Reach) -> dict[str, Any]:
+    """What the agent's page says of its template; `covering` is the name of one that covers it."""
+    origin = origin_of(agent)
+    if origin is None:
+        return {"origin": None, "departures": [], "covering": ""}
+    departures = departures_of(origin)
+    covers = not departures and not rules.not_covered(origin.template.approved_tier, reach)
+    name = origin.template.name if covers else ""
+    return {"origin": origin, "departures": departures, "covering": name}
 
 
 def reach_now(agent: Agent) -> Reach:
