@@ -18,11 +18,12 @@ class AuthzConfig(AppConfig):
         from authz.explain import explain_decision, explain_hold  # noqa: PLC0415
         from authz.services import policies, prices, relationships, roles  # noqa: PLC0415
         from authz.services import signatures as signature_services  # noqa: PLC0415
-        from registry import changes, reach  # noqa: PLC0415
+        from registry import changes, reach, row  # noqa: PLC0415
 
         explain.use(Kind.DECISION, explain_decision)
         explain.use(Kind.HOLD, explain_hold)
         reach.use_catalogue(toxic.catalogue)
+        row.add_facts(roles.facts_for_review)
         post_migrate.connect(
             toxic.plant_catalogue, sender=self, dispatch_uid="plant the toxic catalogue"
         )

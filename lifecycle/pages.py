@@ -33,7 +33,7 @@ from registry import permissions
 from registry.enums import AgentState
 from registry.models import Agent, AllowlistEntry, Person
 from registry.pictures import picture_of
-from registry.reach import reach_of, reaches_of
+from registry.reach import Reach, reach_of, reaches_of
 from registry.waiting import REVIEW
 
 RECENT = 8
@@ -244,7 +244,7 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "recent": recent_decisions(agent, person),
         "runs": session_pages.latest_runs(agent, person),
         "carried": session_pages.carried_by(agent),
-        "may": controls(agent, person, str(reach.tier)),
+        "may": controls(agent, person, reach),
         "processing": processing_of(agent),
         **probe_of(agent),
         "clearance": agent.clearances.select_related("by").first(),
@@ -270,15 +270,15 @@ def first(entries: Sequence[AllowlistEntry]) -> AllowlistEntry | None:
     return entries[0] if entries else None
 
 
-def controls(agent: Agent, person: Person, tier: str) -> dict[str, str]:
+def controls(agent: Agent, person: Person, reach: Reach) -> dict[str, str]:
     """For each thing that one can do with an agent: '' or the sentence why this person may not."""
     can = permissions.can
     return {
         "change": can(permissions.check_can_change_agent, agent, person),
-        "attest": can(permissions.check_can_attest_agent, agent, tier, person),
+        "attest": can(permissions.check_can_attest_agent, agent, reach, person),
         "send": can(permissions.check_can_submit_agent, agent, person),
         "suspend": can(permissions.check_can_suspend_agent, agent, person),
-        "resume": can(permissions.check_can_resume_agent, agent, tier, person),
+        "resume": can(permissions.check_can_resume_agent, agent, reach, person),
     }
 
 

@@ -20,7 +20,7 @@ from registry.enums import (
     ToolEffect,
     Trust,
 )
-from registry.models import Agent, Clearance, Person
+from registry.models import Agent, Person
 
 S = AgentState
 AGENT_TRANSITIONS: dict[AgentState, frozenset[AgentState]] = {
@@ -72,23 +72,9 @@ def cannot_answer(person: Person) -> str:
     return ""
 
 
-def suffices(basis: str, tier: str) -> bool:
-    """Whether a clearance on this basis is enough for a row of this tier."""
-    if basis == Clearance.Basis.ATTESTATION:
-        return owner_attests(tier)
-    # A template's clearance is written for exactly the reach that it was found to cover.
-    known = {Clearance.Basis.SECURITY, Clearance.Basis.TEMPLATE, Clearance.Basis.BOOTSTRAP}
-    return basis in known
-
-
 def owner_attests(tier: str) -> bool:
     """Public and internal: the owner's word is enough."""
     return tiers.rank(tier) <= tiers.rank(Tier.INTERNAL)
-
-
-def within(tier: str, ceiling: str) -> bool:
-    """Whether a tier is at most another."""
-    return tiers.rank(tier) <= tiers.rank(ceiling)
 
 
 def months_after(day: date, months: int) -> date:

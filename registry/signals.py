@@ -25,3 +25,7 @@ change_proposed = Signal()
 
 # A change was agreed to, rejected or withdrawn. Arguments: change (ProposedChange), by.
 change_decided = Signal()
+
+# Someone gave their word for an agent. Arguments: agent, clearance, change (the ProposedChange
+# that it is for, or None).
+agent_cleared = Signal()

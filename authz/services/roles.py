@@ -20,6 +20,7 @@ from registry import changes
 from registry.enums import AgentState
 from registry.models import Agent, Person, ProposedChange, Tool
 from registry.services.saving import Saved, check_alone, found, keep, locked
+from registry.signals import row_changed
 
 GRANTS_KIND = "role.grants"
 HOLDING_KIND = "agent.roles"
@@ -228,6 +229,11 @@ def set_agent_roles(
     )
 
 
+def facts_for_review(agent: Agent) -> dict[str, list[str]]:
+    """What whoever signs an agent reads besides its row."""
+    return {"roles": sorted(_roles_of(agent))}
+
+
 def _roles_of(agent: Agent) -> set[str]:
     return set(Role.objects.filter(agents=agent).values_list("slug", flat=True))
 
@@ -244,6 +250,7 @@ def _hold(agent: Agent, *, added: set[str], removed: set[str], by: Person) -> No
             agent=agent.slug,
             told={"added": sorted(added), "removed": sorted(removed)},
         )
+        row_changed.send(sender=Agent, agent=agent, changed=("roles",), by=by)
 
 
 def _propose_holding(agent: Agent, waiting: set[str], by: Person) -> ProposedChange:

@@ -73,6 +73,7 @@ def _person(person: Person) -> Fields:
         "manager": person.manager.email.lower() if person.manager else None,
         "department": person.department,
         "zone": person.zone,
+        "calendar": person.calendar,
         "attributes": person.attributes,
         "external_ids": sorted(
             ({"source": one.source, "id": one.external_id} for one in person.identities.all()),

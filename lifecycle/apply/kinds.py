@@ -80,6 +80,7 @@ PEOPLE = Kind(
         "manager": f.to("people", optional=True),
         "department": f.column(Person, "department"),
         "zone": f.column(Person, "zone"),
+        "calendar": f.column(Person, "calendar"),
         "attributes": f.json,
         "external_ids": f.keyed(
             {

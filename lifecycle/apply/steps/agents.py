@@ -155,8 +155,8 @@ def _go_live(run: Run, step: Step, agent: Agent) -> None:
     if run.alone:
         services.activate_alone(agent_id=agent.pk, by=run.by)
         return
-    tier = reach_of(agent_by_slug(agent.slug)).tier
-    refusal = permissions.can(permissions.check_can_attest_agent, agent, tier, run.by)
+    reach = reach_of(agent_by_slug(agent.slug))
+    refusal = permissions.can(permissions.check_can_attest_agent, agent, reach, run.by)
     if step.item.orders.get("attest") and not refusal:
         services.attest_agent(agent_id=agent.pk, by=run.by)
         return
