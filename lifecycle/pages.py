@@ -230,6 +230,8 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "picture": picture_of(agent.slug, reach),
         "verdict": verdict_of(
             reach,
+            owner=agent.owner,
+            agent=agent,
             tools=tools,
             roles=roles,
             today=timezone.localdate(),

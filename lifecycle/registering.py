@@ -207,6 +207,8 @@ def _judged(form: AgentForm) -> tuple[LiveVerdict, Reach]:
         return verdict_of_plan(
             form.template,
             form.plan(),
+            owner=form.owner,
+            agent=form.instance if form.instance.pk else None,
             today=timezone.localdate(),
             model_provider=form.chosen_provider(),
         )
@@ -216,5 +218,12 @@ def _judged(form: AgentForm) -> tuple[LiveVerdict, Reach]:
         entries=[(tool, narrowings.get(tool.pk, {})) for tool in tools],
         model_provider=form.chosen_provider(),
     )
-    said = verdict_of(reach, tools=tools, roles=form.chosen_roles(), today=timezone.localdate())
+    said = verdict_of(
+        reach,
+        owner=form.owner,
+        agent=form.instance if form.instance.pk else None,
+        tools=tools,
+        roles=form.chosen_roles(),
+        today=timezone.localdate(),
+    )
     return said, reach

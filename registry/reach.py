@@ -8,7 +8,7 @@ it, unless its parameters are narrowed to names that are known.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -17,7 +17,7 @@ import rfc8785
 
 from governance.kernel import clock, tiers
 from registry import ceilings
-from registry.enums import Direction, Tier
+from registry.enums import CombinedEffect, Direction, Tier, ToolEffect, Trust
 from registry.models import Agent, AllowlistEntry, Resource, System, Tool
 from registry.rules import MONTHS_TO_RENEWAL, months_after, owner_attests
 from registry.signing import ABOUT_HEALTH, ABOUT_PEOPLE, Step, has_words, roles_of, steps_for
@@ -37,12 +37,32 @@ Narrowing = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """Data categories that are dangerous together, and the tier that they imply."""
+    """Data categories, and what is done, that are dangerous together; the tier that they imply.
+
+    One that is `only_listed` is shown and asks for an answer; it raises no tier and needs no
+    signature.
+    """
 
     slug: str
     categories: frozenset[str]
     tier: Tier
     reason: str = ""
+    effects: frozenset[str] = frozenset()
+    only_listed: bool = False
+
+    @property
+    def members(self) -> frozenset[str]:
+        """Everything that it takes; a category and an effect never have the same name here."""
+        return members_of(self.categories, self.effects)
+
+    def is_completed_by(self, members: Set[str]) -> bool:
+        """Whether all of it is among `members`."""
+        return self.members <= members
+
+
+def members_of(categories: Iterable[str], effects: Iterable[str]) -> frozenset[str]:
+    """Categories and effects as one set; an effect is written `effect:<name>`."""
+    return frozenset(categories) | {f"effect:{effect}" for effect in effects}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +104,15 @@ class Reach:
     home: Place | None = None
     # In words, the limits that lie above the ceilings of the installation.
     over_ceiling: tuple[str, ...] = ()
+    # What the tools do, and what is read: `registry.enums.CombinedEffect`.
+    effects: tuple[str, ...] = ()
+    # Completed combinations that are only listed.
+    listed: tuple[Combination, ...] = ()
+
+    @property
+    def members(self) -> frozenset[str]:
+        """What of a toxic combination it has."""
+        return members_of(self.categories, self.effects)
 
     @property
     def review_tier(self) -> Tier:
@@ -159,12 +188,16 @@ def reach_of_draft(
     combinations: Sequence[Combination] | None = None,
 ) -> Reach:
     """What an agent with these tools would reach; it has no digest that could be cleared."""
+    entries = list(entries)
     places = _places(entries)
     reads = tuple(place for place in places if place.direction == Direction.READS)
     writes = tuple(place for place in places if place.direction == Direction.WRITES)
     categories = tuple(sorted({name for place in places for name in place.categories}))
+    effects = effects_of((tool.effect for tool, _ in entries), reads)
+    members = members_of(categories, effects)
     active = catalogue() if combinations is None else combinations
-    completed = tuple(one for one in active if one.categories <= set(categories))
+    found = [one for one in active if one.is_completed_by(members)]
+    completed = tuple(one for one in found if not one.only_listed)
     read_tier, write_tier = _highest(reads), _highest(writes)
     home = place_in(model_provider, "", Direction.WRITES) if model_provider else None
     own_tier = max(read_tier, write_tier, key=lambda tier: tier.rank)
@@ -182,7 +215,20 @@ def reach_of_draft(
         model_country=model_provider.country if model_provider else "",
         digest="",
         home=home,
+        effects=effects,
+        listed=tuple(one for one in found if one.only_listed),
     )
+
+
+def effects_of(done: Iterable[str], reads: Iterable[Place]) -> tuple[str, ...]:
+    """What counts in a combination beside categories: what tools do, and what is read."""
+    found = {str(CombinedEffect(effect)) for effect in done if effect != ToolEffect.READ}
+    for place in reads:
+        if place.tier.rank >= Tier.CONFIDENTIAL.rank:
+            found.add(str(CombinedEffect.PRIVATE_DATA))
+        if place.trust != Trust.TRUSTED:
+            found.add(str(CombinedEffect.UNTRUSTED_CONTENT))
+    return tuple(sorted(found))
 
 
 def place_in(system: System, name: str, direction: Direction) -> Place:

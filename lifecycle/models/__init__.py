@@ -1,4 +1,4 @@
-"""What lifecycle keeps: sweeps, notices, suspensions, adversarial tests, alerts, templates."""
+"""What lifecycle keeps: sweeps, notices, tests, alerts, reviews, toxic findings, templates."""
 
 from lifecycle.models.anomalies import Anomaly, Counted, HourCount, Seen
 from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
@@ -7,6 +7,7 @@ from lifecycle.models.reviews import Review, ReviewEvent, ReviewStep
 from lifecycle.models.sweeps import SweepRun
 from lifecycle.models.switch import Family, MassSuspension
 from lifecycle.models.templates import FromTemplate, Template, TemplateState
+from lifecycle.models.toxic import ToxicCheck, ToxicDue, ToxicFinding, ToxicSplit
 
 __all__ = [
     "Anomaly",
@@ -28,5 +29,9 @@ __all__ = [
     "SweepRun",
     "Template",
     "TemplateState",
+    "ToxicCheck",
+    "ToxicDue",
+    "ToxicFinding",
+    "ToxicSplit",
     "Wishes",
 ]

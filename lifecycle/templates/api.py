@@ -93,12 +93,17 @@ class SignerOut(serializers.Serializer[Any]):
     role = serializers.CharField()
     names = serializers.CharField(allow_blank=True)
     by = serializers.DateField(allow_null=True)
+    why = serializers.CharField(allow_blank=True)
 
 
 class CombinedOut(serializers.Serializer[Any]):
     title = serializers.CharField()
     tier = serializers.ChoiceField(choices=Tier.choices)
     reason = serializers.CharField()
+    agents = serializers.ListField(
+        child=serializers.CharField(), help_text="Of the owner's agents, those that complete it."
+    )
+    blocks = serializers.BooleanField(help_text="Whether it adds signatures.")
 
 
 class VerdictOut(serializers.Serializer[Any]):
@@ -184,5 +189,5 @@ def _told(slug: str, choices: dict[str, Any], by: Person) -> dict[str, Any]:
     template = selectors.one_in_force(slug)
     plan = selectors.planned(template, choices, by)
     said: LiveVerdict
-    said, _ = judging.verdict_of_plan(template, plan, today=timezone.localdate())
+    said, _ = judging.verdict_of_plan(template, plan, owner=by, today=timezone.localdate())
     return dict(VerdictOut({**asdict(said), "wrong": plan.wrong}).data)

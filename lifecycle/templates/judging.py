@@ -9,14 +9,20 @@ from lifecycle.models import Template
 from lifecycle.templates import rules, selectors
 from lifecycle.templates.plan import Plan
 from lifecycle.verdict import LiveVerdict, verdict_of
-from registry.models import System
+from registry.models import Agent, Person, System
 from registry.reach import Reach, reach_of_draft
 
 MOST = 200
 
 
 def verdict_of_plan(
-    template: Template, plan: Plan, *, today: date, model_provider: System | None = None
+    template: Template,
+    plan: Plan,
+    *,
+    owner: Person,
+    today: date,
+    agent: Agent | None = None,
+    model_provider: System | None = None,
 ) -> tuple[LiveVerdict, Reach]:
     """The verdict on a planned row, and its reach; the same for the page and for REST."""
     reach = reach_of_draft(
@@ -26,6 +32,8 @@ def verdict_of_plan(
     covered = not rules.not_covered(template.approved_tier, reach)
     said = verdict_of(
         reach,
+        owner=owner,
+        agent=agent,
         tools=[each.tool for each in plan.entries],
         roles=selectors.roles_named(plan.roles),
         today=today,

@@ -14,6 +14,7 @@ from lifecycle.models.templates import FromTemplate, Template, TemplateState
 from lifecycle.templates import rules
 from lifecycle.templates.content import ASKED, OWNER, Content, Slot, read_content
 from lifecycle.templates.plan import Choices, Granting, Plan, address_of, narrowing_of, plan_of
+from lifecycle.toxic.findings import of_draft
 from registry.models import Agent, Person, Tool
 from registry.reach import Reach, reach_of, reach_of_draft
 from registry.selectors import agents_for_reach, tools_for_reach
@@ -128,7 +129,13 @@ def covering(agent: Agent, reach: Reach) -> Template | None:
     origin = origin_of(agent)
     if origin is None or rules.not_covered(origin.template.approved_tier, reach):
         return None
-    return None if departures_of(origin) else origin.template
+    if departures_of(origin) or _toxic_with_others(agent, reach):
+        return None
+    return origin.template
+
+
+def _toxic_with_others(agent: Agent, reach: Reach) -> bool:
+    return any(found.blocks for found in of_draft(agent.owner, reach, agent))
 
 
 def page_of(agent: Agent, reach: Reach) -> dict[str, Any]:
