@@ -38,7 +38,8 @@ class Signer:
 class Combined:
     """A toxic combination that the row completes, alone or with other agents of its owner.
 
-    `blocks` says that it adds signatures; else it is only told.
+    `signed` says that it adds signatures; what comes together across agents asks its owner for
+    an answer where `blocks`, and is only told otherwise.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Combined:
     reason: str
     agents: tuple[str, ...] = ()
     blocks: bool = True
+    signed: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,10 @@ def verdict_of(
     agents of the owner complete something toxic together.
     """
     found = of_draft(owner, reach, agent)
-    blocking = any(each.blocks for each in found)
     steps = planned(reach, owner, today)
-    if template and not blocking:
+    if template and not any(each.blocks for each in found):
         steps = [PlannedStep(OWNER, (owner,), None, (f"It is made from {template}.",))]
-    alone = not blocking and [step.role for step in steps] == [OWNER]
+    alone = [step.role for step in steps] == [OWNER]
     ungranted = _ungranted(tools, roles)
     signers = tuple(_signer(step) for step in steps)
     return LiveVerdict(
@@ -134,6 +135,7 @@ def _combined(found: Found) -> Combined:
         found.reason,
         with_,
         found.blocks,
+        found.blocks and not with_,
     )
 
 

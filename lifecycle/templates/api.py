@@ -103,7 +103,8 @@ class CombinedOut(serializers.Serializer[Any]):
     agents = serializers.ListField(
         child=serializers.CharField(), help_text="Of the owner's agents, those that complete it."
     )
-    blocks = serializers.BooleanField(help_text="Whether it adds signatures.")
+    blocks = serializers.BooleanField(help_text="Whether it asks for an answer.")
+    signed = serializers.BooleanField(help_text="Whether it adds signatures.")
 
 
 class VerdictOut(serializers.Serializer[Any]):
