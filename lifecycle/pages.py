@@ -28,6 +28,7 @@ from lifecycle.inbox.entries import queue_of
 from lifecycle.models import ProbeRun
 from lifecycle.probes import reporting
 from lifecycle.probes import selectors as probes
+from lifecycle.templates import selectors as templates
 from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry.enums import AgentState
@@ -217,6 +218,8 @@ def decisions_by_hour(slugs: Sequence[str], now: datetime) -> tuple[Bucket, ...]
 def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
     """Everything on the page of one agent, as `person` may see it."""
     reach = reach_of(agent)
+    template = templates.page_of(agent, reach)
+    covering = template["covering"]
     entries = list(agent.allowlist.select_related("tool__system"))
     roles = list(agent.roles.all())
     tools = [entry.tool for entry in entries]
@@ -226,7 +229,16 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "reach": reach,
         "tier": str(reach.tier),
         "picture": picture_of(agent.slug, reach),
-        "verdict": verdict_of(reach, tools=tools, roles=roles, today=timezone.localdate()),
+        "verdict": verdict_of(
+            reach,
+            owner=agent.owner,
+            agent=agent,
+            tools=tools,
+            roles=roles,
+            today=timezone.localdate(),
+            template=covering,
+        ),
+        **template,
         "entries": entries,
         "roles": roles,
         "credentials": credentials.listed(agent),

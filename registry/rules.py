@@ -99,11 +99,6 @@ def owner_attests(tier: str) -> bool:
     return tiers.rank(tier) <= tiers.rank(Tier.INTERNAL)
 
 
-def within(tier: str, ceiling: str) -> bool:
-    """Whether a tier is at most another."""
-    return tiers.rank(tier) <= tiers.rank(ceiling)
-
-
 def months_after(day: date, months: int) -> date:
     """The same day `months` later, or the last one of a shorter month."""
     years, month = divmod(day.month - 1 + months, 12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, QuerySet
 
@@ -13,6 +14,7 @@ from lifecycle.models.templates import FromTemplate, Template, TemplateState
 from lifecycle.templates import rules
 from lifecycle.templates.content import ASKED, OWNER, Content, Slot, read_content
 from lifecycle.templates.plan import Choices, Granting, Plan, address_of, narrowing_of, plan_of
+from lifecycle.toxic.findings import of_draft
 from registry.models import Agent, Person, Tool
 from registry.reach import Reach, reach_of, reach_of_draft
 from registry.selectors import agents_for_reach, tools_for_reach
@@ -58,6 +60,11 @@ def granting() -> Granting:
     """Every role with the tools that it grants."""
     roles = Role.objects.prefetch_related("tools")
     return {role.slug: frozenset(tool.name for tool in role.tools.all()) for role in roles}
+
+
+def roles_named(slugs: Sequence[str]) -> list[Role]:
+    """The roles of these names."""
+    return list(Role.objects.filter(slug__in=slugs))
 
 
 def fitting(slot: Slot, owner: Person, tools: Sequence[Tool], roles: Granting) -> list[Fitting]:
@@ -122,7 +129,24 @@ def covering(agent: Agent, reach: Reach) -> Template | None:
     origin = origin_of(agent)
     if origin is None or rules.not_covered(origin.template.approved_tier, reach):
         return None
-    return None if departures_of(origin) else origin.template
+    if departures_of(origin) or _toxic_with_others(agent, reach):
+        return None
+    return origin.template
+
+
+def _toxic_with_others(agent: Agent, reach: Reach) -> bool:
+    return any(found.blocks for found in of_draft(agent.owner, reach, agent))
+
+
+def page_of(agent: Agent, reach: Reach) -> dict[str, Any]:
+    """What the agent's page says of its template; `covering` is the name of one that covers it."""
+    origin = origin_of(agent)
+    if origin is None:
+        return {"origin": None, "departures": [], "covering": ""}
+    departures = departures_of(origin)
+    covers = not departures and not rules.not_covered(origin.template.approved_tier, reach)
+    name = origin.template.name if covers else ""
+    return {"origin": origin, "departures": departures, "covering": name}
 
 
 def reach_now(agent: Agent) -> Reach:
