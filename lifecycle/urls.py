@@ -12,6 +12,7 @@ from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
 from lifecycle.probes import api as probe_api
 from lifecycle.probes import views as probe_views
+from lifecycle.provisioning import api as provisioning_api
 from lifecycle.provisioning import views as provisioning
 from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
@@ -56,6 +57,8 @@ urlpatterns = [
     path("api/v1/anomalies/<int:pk>", anomaly_api.OneAnomaly.as_view(), name="api_anomaly"),
     path("api/v1/anomalies/<int:pk>/acknowledge", anomaly_api.Acknowledge.as_view()),
     path("api/v1/anomalies/<int:pk>/false-alarm", anomaly_api.FalseAlarm.as_view()),
+    path("api/v1/registrations", provisioning_api.Registrations.as_view()),
+    path("api/v1/agents/<str:slug>/provisioning", provisioning_api.Provisioning.as_view()),
     path("suspended/", switch.suspended, name="suspended"),
     path("suspended/many/", switch.suspend_many, name="suspend_many"),
     path("suspended/many/<int:pk>/", switch.suspension, name="suspension"),
