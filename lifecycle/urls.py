@@ -8,6 +8,7 @@ from django.urls import path
 from lifecycle import views
 from lifecycle.anomalies import api as anomaly_api
 from lifecycle.anomalies import views as anomalies
+from lifecycle.checking import api as checking
 from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
 from lifecycle.probes import api as probe_api
@@ -57,6 +58,7 @@ urlpatterns = [
     path("api/v1/anomalies/<int:pk>", anomaly_api.OneAnomaly.as_view(), name="api_anomaly"),
     path("api/v1/anomalies/<int:pk>/acknowledge", anomaly_api.Acknowledge.as_view()),
     path("api/v1/anomalies/<int:pk>/false-alarm", anomaly_api.FalseAlarm.as_view()),
+    path("api/v1/agents/<str:slug>/check", checking.Check.as_view(), name="api_agent_check"),
     path("api/v1/registrations", provisioning_api.Registrations.as_view()),
     path("api/v1/agents/<str:slug>/provisioning", provisioning_api.Provisioning.as_view()),
     path("suspended/", switch.suspended, name="suspended"),
