@@ -46,19 +46,25 @@ def register_agent(
     adopt: UnregisteredCaller | None = None,
     name: str = "",
     relying: Relying | None = None,
+    owner: Person | None = None,
 ) -> Agent:
-    """Draft an agent of `by`'s own, with its tools and roles, in one step.
+    """Draft an agent with its tools and roles, in one step: `by`'s own, unless they name an owner.
 
     `facts` are fields of the row. With `adopt` the draft is what an unregistered caller becomes.
     """
     name = name or slug.replace("-", " ").capitalize()
     if adopt:
         agent = register.adopt_caller(
-            caller_id=adopt.pk, slug=slug, owner=by, by=by, name=name, purpose=facts["purpose"]
+            caller_id=adopt.pk,
+            slug=slug,
+            owner=owner or by,
+            by=by,
+            name=name,
+            purpose=facts["purpose"],
         )
         register.update_agent(agent_id=agent.pk, by=by, **facts)
     else:
-        agent = register.draft_agent(slug=slug, name=name, owner=by, by=by, **facts)
+        agent = register.draft_agent(slug=slug, name=name, owner=owner or by, by=by, **facts)
     for tool in tools:
         register.set_allowlist_entry(agent_id=agent.pk, tool=tool, by=by)
     authorization.set_agent_roles(agent_id=agent.pk, roles=roles, by=by)

@@ -8,11 +8,13 @@ from django.urls import path
 from lifecycle import importing, registering, views
 from lifecycle.anomalies import api as anomaly_api
 from lifecycle.anomalies import views as anomalies
+from lifecycle.checking import api as checking
 from lifecycle.credentials import views as credentials
 from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
 from lifecycle.probes import api as probe_api
 from lifecycle.probes import views as probe_views
+from lifecycle.provisioning import api as provisioning_api
 from lifecycle.provisioning import views as provisioning
 from lifecycle.selftest import views as selftest
 from lifecycle.sweeps import views as sweeps
@@ -93,6 +95,9 @@ urlpatterns = [
     path("api/v1/templates/<str:slug>/retire", template_api.Retire.as_view()),
     path("api/v1/templates/<str:slug>/agents", template_api.Register.as_view()),
     path("api/v1/templates/<str:slug>/verdict", template_api.Verdict.as_view()),
+    path("api/v1/agents/<str:slug>/check", checking.Check.as_view(), name="api_agent_check"),
+    path("api/v1/registrations", provisioning_api.Registrations.as_view()),
+    path("api/v1/agents/<str:slug>/provisioning", provisioning_api.Provisioning.as_view()),
     path("suspended/", switch.suspended, name="suspended"),
     path("suspended/many/", switch.suspend_many, name="suspend_many"),
     path("suspended/many/<int:pk>/", switch.suspension, name="suspension"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
 from audit.enums import Kind
 from audit.models import Record
+from governance.kernel.errors import Invalid
 from lifecycle.models.provisioning import OPEN, ProvisioningRun
-from registry.models import Agent
+from registry.models import Agent, Tool
 from registry.reach import reach_of
 from registry.selectors import agents_for_reach
 
@@ -39,3 +41,12 @@ def first_decision(agent: Agent, run: ProvisioningRun | None) -> Record | None:
         return None
     rows = Record.objects.filter(kind=Kind.DECISION, agent=agent.slug, at__gte=since)
     return rows.order_by("at", "id").first()
+
+
+def tools_named(names: Sequence[str]) -> list[Tool]:
+    """The tools of these names; `Invalid` says which are not on the register."""
+    found = {tool.name: tool for tool in Tool.objects.filter(name__in=names)}
+    if lost := [name for name in names if name not in found]:
+        sentence = f"Not on the register: {', '.join(name[:80] for name in lost[:5])}."
+        raise Invalid(sentence, fields={"tools": [sentence]})
+    return list(found.values())
