@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from governance.kernel import clock, tiers
-from governance.kernel.errors import Conflict, Invalid, NotAllowed
+from governance.kernel.errors import Invalid, NotAllowed
 from registry import changes, clearing, permissions, rules, selectors, signing
 from registry.enums import AgentState, CredentialHolder
 from registry.errors import ChangeOutdated, Incomplete, NotCleared, ReachChanged, WrongState
