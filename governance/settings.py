@@ -407,6 +407,7 @@ MUSTER_SWEEPS = {
     "previews": 6 * 3600.0,
     "probes": 3600.0,
     "reservations": 30.0,
+    "reviews": 20.0,
     "runs": 6 * 3600.0,
     "stopped": 15.0,
     "suspensions": 15.0,

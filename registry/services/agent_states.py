@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
 from governance.kernel import clock, tiers
@@ -154,12 +156,16 @@ def _words(agent: Agent, reach: Reach) -> list[Clearance]:
 
 
 @transaction.atomic
-def void_clearances(*, agent_id: int, by: Actor, because: str) -> int:
-    """Have the words given for a row that is not live yet count no more; returns how many."""
+def void_clearances(*, agent_id: int, by: Actor, because: str, ids: Sequence[int] = ()) -> int:
+    """Have words count no more: all of a row that is not live yet, else those of `ids`.
+
+    What a live row runs on stays as it is. Returns how many there were.
+    """
     agent = _locked(agent_id)
+    words = agent.clearances.filter(voided="")
     if agent.state in rules.LIVE:
-        raise WrongState(f"{agent.slug} is {agent.state_word}: its words stand.")
-    count = agent.clearances.filter(voided="").update(voided=because[:300])
+        words = words.filter(pk__in=ids).exclude(reach_digest=fresh_reach(agent).digest)
+    count = words.update(voided=because[:300])
     if count:
         record(
             "clearances_voided",
@@ -215,24 +221,30 @@ def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
 
 
 @transaction.atomic
-def clear_by_template(*, agent_id: int, by: Person, approved_tier: str, template: str) -> Clearance:
-    """Clear a row made from an approved template, up to the tier that it was approved for.
+def clear_by_template(
+    *, agent_id: int, by: Person, approved_tier: str, template: str, reach_digest: str = ""
+) -> Agent:
+    """Submit, clear and activate a row made from a template, up to the tier it is approved for.
 
     What asks for more than its tier does (a toxic combination, limits above the ceilings, a
     provider without an agreement) needs its review. `template` is its slug and version.
     """
     agent = _locked(agent_id)
     reach = fresh_reach(agent)
-    permissions.check_can_submit_agent(agent, by)
-    if agent.state not in CLEARABLE:
-        raise WrongState(f"{agent.slug} is {agent.state_word}: submit it for review.")
+    permissions.check_can_use_template(agent, by)
+    _check_seen(reach, reach_digest)
     if tiers.rank(reach.tier) > tiers.rank(approved_tier) or not signing.by_tier_alone(reach):
         raise NotCleared(
             f"{template} is approved up to {approved_tier} and for nothing toxic. "
             f"{agent.slug} needs the word of {signing.whom(reach.steps)}."
         )
+    if agent.state == AgentState.DRAFT:
+        agent = submit_for_review(agent_id=agent_id, by=by)
+    _check_may_move(agent, AgentState.ACTIVE)
     basis = Clearance.Basis.TEMPLATE
-    return write_clearance(agent, reach, basis, by, reason=template, tier=approved_tier)
+    write_clearance(agent, reach, basis, by, reason=template, tier=approved_tier)
+    _activate(agent, reach, by)
+    return agent
 
 
 @transaction.atomic
