@@ -29,13 +29,14 @@ from lifecycle.models import ProbeRun
 from lifecycle.probes import reporting
 from lifecycle.probes import selectors as probes
 from lifecycle.templates import selectors as templates
+from lifecycle.reviews import page as review_page
+from lifecycle.reviews.waiting import REVIEW
 from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry.enums import AgentState
 from registry.models import Agent, AllowlistEntry, Person
 from registry.pictures import picture_of
 from registry.reach import Reach, reach_of, reaches_of
-from registry.waiting import REVIEW
 
 RECENT = 8
 DAY = timedelta(hours=24)
@@ -250,6 +251,7 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "may": controls(agent, person, reach),
         "processing": processing_of(agent),
         **probe_of(agent),
+        "review": review_page.progress_of(agent, person),
         "clearance": agent.clearances.select_related("by").first(),
         "snippets": first_call(agent, client.client_id if client else "", first(entries)),
         "gauges": gauges_of(agent, person),

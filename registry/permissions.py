@@ -84,6 +84,14 @@ def _in(by: Actor, *groups: str) -> bool:
 # People, systems, tools, gateways
 
 
+def check_can_declare_absence(person: Person, by: Person) -> None:
+    """Hand on one's own duty; operators for those who cannot any more."""
+    _require(
+        _is(by, person) or _in(by, *OPERATORS),
+        f"Only {person}, security and platform admins may say who stands in for {person}.",
+    )
+
+
 def check_can_change_people(by: Person) -> None:
     """Create people, say that they leave, put them in groups."""
     _require(in_group(by, *OPERATORS), "Only security and platform admins may change people.")

@@ -23,6 +23,7 @@ from lifecycle.notices import services as notices
 from lifecycle.probes import selectors as probes
 from lifecycle.probes import services as probing
 from lifecycle.provisioning import sweep as provisioning
+from lifecycle.reviews import clock as review_clock
 from lifecycle.sweeps.registry import Key, Sweep, register
 from lifecycle.switch import selectors as switch
 from lifecycle.switch.services import handle_order
@@ -160,6 +161,12 @@ SWEEPS = (
     ),
     Sweep(
         "previews", "Deletes previews of changes that are too old.", _old_previews, _forget_preview
+    ),
+    Sweep(
+        "reviews",
+        "Tells who signs a review, reminds them, and escalates what is overdue.",
+        review_clock.due,
+        review_clock.handle,
     ),
     Sweep("probes", "Attacks live rows whose last test no longer stands.", _live_rows, _probe),
     Sweep(

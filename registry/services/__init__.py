@@ -2,6 +2,7 @@
 
 from registry import changes
 from registry.services import agent_states, agents, people, systems, tools
+from registry.services.absences import declare_absence, end_absence
 from registry.services.agent_states import (
     activate_agent,
     activate_alone,
@@ -97,7 +98,9 @@ __all__ = [
     "clear_change",
     "create_first_administrator",
     "create_person",
+    "declare_absence",
     "draft_agent",
+    "end_absence",
     "finish_decommissioning",
     "fresh_reach",
     "note_caller",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
 from governance.kernel import clock, tiers
@@ -162,12 +164,16 @@ def _words(agent: Agent, reach: Reach) -> list[Clearance]:
 
 
 @transaction.atomic
-def void_clearances(*, agent_id: int, by: Actor, because: str) -> int:
-    """Have the words given for a row that is not live yet count no more; returns how many."""
+def void_clearances(*, agent_id: int, by: Actor, because: str, ids: Sequence[int] = ()) -> int:
+    """Have words count no more: all of a row that is not live yet, else those of `ids`.
+
+    What a live row runs on stays as it is. Returns how many there were.
+    """
     agent = _locked(agent_id)
+    words = agent.clearances.filter(voided="")
     if agent.state in rules.LIVE:
-        raise WrongState(f"{agent.slug} is {agent.state_word}: its words stand.")
-    count = agent.clearances.filter(voided="").update(voided=because[:300])
+        words = words.filter(pk__in=ids).exclude(reach_digest=fresh_reach(agent).digest)
+    count = words.update(voided=because[:300])
     if count:
         record(
             "clearances_voided",

@@ -164,7 +164,10 @@ def _apply(
 ) -> None:
     agent = locked(Agent, "agent", slug=change.agent)
     _change_reach(
-        agent, by, lambda: write(agent, change, by), lambda reach: _agreed(agent, reach, by)
+        agent,
+        by,
+        lambda: write(agent, change, by),
+        lambda reach: _agreed(agent, reach, by, change),
     )
 
 
@@ -510,15 +513,15 @@ def _widen(agent: Agent, by: Person, alone: bool, act: Callable[[], object]) -> 
     return None
 
 
-def _agreed(agent: Agent, reach: Reach, by: Person) -> bool:
+def _agreed(agent: Agent, reach: Reach, by: Person, change: ProposedChange) -> bool:
     """Add the word of who agrees, and see that nobody's is missing; raises where one is."""
     if not permissions.can(permissions.check_can_attest_agent, agent, reach, by):
-        write_clearance(agent, reach, Clearance.Basis.ATTESTATION, by)
+        write_clearance(agent, reach, Clearance.Basis.ATTESTATION, by, change=change)
         return True
     words = words_for(agent, reach)
     if clearing.missing(agent, reach, words):
         basis, system = _role_of(agent, reach.steps, words, by)
-        write_clearance(agent, reach, basis, by, system=system)
+        write_clearance(agent, reach, basis, by, system=system, change=change)
     require_signed(agent, reach)
     return True
 
