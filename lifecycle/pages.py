@@ -28,9 +28,9 @@ from lifecycle.inbox.entries import queue_of
 from lifecycle.models import ProbeRun
 from lifecycle.probes import reporting
 from lifecycle.probes import selectors as probes
-from lifecycle.templates import selectors as templates
 from lifecycle.reviews import page as review_page
 from lifecycle.reviews.waiting import REVIEW
+from lifecycle.templates import selectors as templates
 from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry.enums import AgentState
