@@ -23,6 +23,7 @@ from authz.models import Policy, Role
 from governance.kernel import clock
 from registry.enums import AgentState
 from registry.models import AllowlistEntry
+from registry.vault import TOOL
 
 DAYS = 90
 Row = TypeVar("Row")
@@ -149,7 +150,8 @@ def _ungoverned(world: World, entries: Iterable[tuple[str, str]]) -> tuple[Ungov
     return tuple(
         Ungoverned(name, str(tool["system"]), str(tool["effect"]), callers.get(name, 0))
         for name, tool in sorted(world.tools.items())
-        if not world.policies.governs(name, groups_of(tool) | {name})
+        # An agent's own credentials are its own without a policy saying so.
+        if name != TOOL and not world.policies.governs(name, groups_of(tool) | {name})
     )
 
 
