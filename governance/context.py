@@ -17,6 +17,7 @@ from lifecycle.inbox.entries import waiting_count
 from registry.enums import Employment, GroupName
 from registry.models import Person
 from registry.permissions import OPERATORS, in_group
+from registry.selectors import still_live_for
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,9 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "demo": SimpleLazyObject(is_demo),
         "demo_people": SimpleLazyObject(lambda: demo_people() if is_demo() else []),
         "no_separation": SimpleLazyObject(lambda: signed_in and not duties_are_separate()),
+        "still_live": SimpleLazyObject(
+            lambda: still_live_for(user) if isinstance(user, Person) else []
+        ),
         "zone_place": zone_place(),
     }
 

@@ -304,6 +304,29 @@ for _tier, _gate in MUSTER_PROBE_GATES.items():
             f"MUSTER_PROBE_GATE_{_tier.upper()} must be one of {', '.join(_PROBE_GATES)}."
         )
 
+# The vault: which ones there are, and what each of them needs. docs/reference/vault.md.
+
+_VAULTS = ("embedded", "aws", "kv")
+MUSTER_VAULTS = env.list("MUSTER_VAULTS", default=["embedded"])
+if not MUSTER_VAULTS or not set(MUSTER_VAULTS) <= set(_VAULTS):
+    raise ImproperlyConfigured(f"MUSTER_VAULTS must name some of {', '.join(_VAULTS)}.")
+# The embedded vault's key, in the place of the file `vault_kek`; several while it is rotated.
+MUSTER_VAULT_KEY = env.str("MUSTER_VAULT_KEY", default="")
+MUSTER_AWS_REGION = env.str("MUSTER_AWS_REGION", default="eu-central-1")
+MUSTER_AWS_ENDPOINT = env.str("MUSTER_AWS_ENDPOINT", default="")
+MUSTER_KV_URL = env.str("MUSTER_KV_URL", default="")
+MUSTER_KV_NAMESPACE = env.str("MUSTER_KV_NAMESPACE", default="")
+MUSTER_KV_AUTH = env.str("MUSTER_KV_AUTH", default="approle")
+MUSTER_KV_ROLE_ID = env.str("MUSTER_KV_ROLE_ID", default="")
+MUSTER_KV_SECRET_ID_FILE = env.str("MUSTER_KV_SECRET_ID_FILE", default="")
+for _name in ("MUSTER_KV_URL", "MUSTER_KV_ROLE_ID") if "kv" in MUSTER_VAULTS else ():
+    required(_name)
+# How long a lease lasts, and how old the decision that it rests on may be.
+MUSTER_LEASE_SECONDS = env.int("MUSTER_LEASE_SECONDS", default=300)
+MUSTER_DECISION_SECONDS = env.int("MUSTER_DECISION_SECONDS", default=30)
+# How long the value before stays after a rotation, where nothing else is said.
+MUSTER_OVERLAP_HOURS = env.int("MUSTER_OVERLAP_HOURS", default=24)
+
 # Static files
 
 STATIC_URL = "/static/"
@@ -419,6 +442,7 @@ MUSTER_SWEEPS = {
     "runs": 6 * 3600.0,
     "stopped": 15.0,
     "suspensions": 15.0,
+    "vault": 60.0,
 }
 # Every periodic job of the installation stands here and nowhere else.
 CELERY_BEAT_SCHEDULE = {
@@ -473,6 +497,10 @@ LOGGING = {
         "django.server": {"level": "WARNING"},
         # What these say of a request holds its address, which may be or carry a credential.
         "apprise": {"level": "CRITICAL"},
+        # These write what they send, secrets among it, at DEBUG.
+        "boto3": {"level": "WARNING"},
+        "botocore": {"level": "WARNING"},
+        "hvac": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "urllib3": {"level": "CRITICAL"},
     },

@@ -22,6 +22,7 @@ from authz import session_pages
 from governance.kernel import clock
 from governance.kernel.waiting import Waiting as InInbox
 from governance.pictures import Bucket
+from lifecycle.credentials import pages as credentials
 from lifecycle.gauges import gauges_of
 from lifecycle.inbox.entries import queue_of
 from lifecycle.models import ProbeRun
@@ -228,7 +229,7 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "verdict": verdict_of(reach, tools=tools, roles=roles, today=timezone.localdate()),
         "entries": entries,
         "roles": roles,
-        "credentials": agent.credentials.select_related("system"),
+        "credentials": credentials.listed(agent),
         "dependents": agent.dependents.select_related("person", "dependent"),
         "client": client,
         "recent": recent_decisions(agent, person),

@@ -8,6 +8,7 @@ from django.urls import path
 from lifecycle import views
 from lifecycle.anomalies import api as anomaly_api
 from lifecycle.anomalies import views as anomalies
+from lifecycle.credentials import views as credentials
 from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
 from lifecycle.probes import api as probe_api
@@ -26,6 +27,27 @@ urlpatterns = [
     path("agents/<str:slug>/history/", views.history, name="agent_history"),
     path("agents/<str:slug>/narrow/<path:tool>/", views.narrow, name="agent_narrow"),
     path("agents/<str:slug>/credentials/", views.add_credential, name="agent_credential"),
+    path("agents/<str:slug>/credentials/store/", credentials.store, name="agent_credential_store"),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/",
+        credentials.credential,
+        name="agent_credential_page",
+    ),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/rotate/",
+        credentials.rotate,
+        name="agent_credential_rotate",
+    ),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/revoke/",
+        credentials.revoke,
+        name="agent_credential_revoke",
+    ),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/confirm/",
+        credentials.confirm,
+        name="agent_credential_confirm",
+    ),
     path("agents/<str:slug>/attest/", views.attest, name="agent_attest"),
     path("agents/<str:slug>/send/", views.send_for_review, name="agent_send"),
     path("agents/<str:slug>/withdraw/", views.withdraw, name="agent_withdraw"),

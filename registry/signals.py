@@ -25,3 +25,6 @@ change_proposed = Signal()
 
 # A change was agreed to, rejected or withdrawn. Arguments: change (ProposedChange), by.
 change_decided = Signal()
+
+# A credential was revoked: nobody gets it any more. Arguments: credential, by, reason.
+credential_revoked = Signal()

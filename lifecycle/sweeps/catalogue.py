@@ -14,6 +14,7 @@ from authz.errors import HoldDecided
 from authz.models import Callback, Hold
 from authz.services import callbacks, holds, spending, stops
 from lifecycle.anomalies import sweep as anomalies
+from lifecycle.credentials import sweep as credentials
 from lifecycle.inbox import asked
 from lifecycle.models import SweepRun
 from lifecycle.models.probes import ProbeCause
@@ -166,5 +167,11 @@ SWEEPS = (
         handle_order,
     ),
     Sweep("counted", "Deletes what no limit counts any more.", _whenever, _forget_counted),
+    Sweep(
+        "vault",
+        "Ends revoked credentials at their vault, and wipes values whose overlap is over.",
+        credentials.due,
+        credentials.handle,
+    ),
     Sweep("runs", "Shortens the log of the sweeps.", _old_runs, _forget_run),
 )

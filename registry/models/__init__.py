@@ -4,12 +4,12 @@ from registry.models.agents import (
     Agent,
     AllowlistEntry,
     Clearance,
-    CredentialReference,
     Reliance,
 )
 from registry.models.callers import UnregisteredCaller
 from registry.models.changes import ProposedChange
 from registry.models.clients import Client, Gateway, RevokedToken, UsedAssertion
+from registry.models.credentials import CredentialReference, StoredSecret, StoredVersion
 from registry.models.external_clients import ExternalClient, ExternalClientState
 from registry.models.people import ExternalIdentity, Person, SignInLink
 from registry.models.slices import Slice
@@ -43,6 +43,8 @@ __all__ = [
     "RevokedToken",
     "SignInLink",
     "Slice",
+    "StoredSecret",
+    "StoredVersion",
     "System",
     "SystemPermission",
     "Tool",

@@ -7,9 +7,10 @@ from django.db import transaction
 from governance.kernel import clock
 from governance.kernel.errors import Conflict, Invalid, NotAllowed
 from registry import changes, permissions, rules, selectors
-from registry.enums import AgentState
+from registry.enums import AgentState, CredentialHolder
 from registry.errors import ChangeOutdated, Incomplete, NotCleared, ReachChanged, WrongState
 from registry.models import Agent, Clearance, Person, ProposedChange
+from registry.models.credentials import OVER
 from registry.permissions import Actor
 from registry.reach import Reach
 from registry.services.agents import fresh_reach, today_of, write_clearance
@@ -62,9 +63,16 @@ def submit_for_review(*, agent_id: int, by: Person) -> Agent:
 
 
 def _check_complete(agent: Agent) -> None:
-    if missing := rules.missing_for_review(agent):
+    if missing := rules.missing_for_review(agent) | _foreign_credentials(agent):
         sentence = next(iter(missing.values()))[0]
         raise Incomplete(sentence, fields=missing)
+
+
+def _foreign_credentials(agent: Agent) -> dict[str, list[str]]:
+    """Credentials of the row that are somebody's own, or that others use as well."""
+    foreign = agent.credentials.exclude(holder=CredentialHolder.OWN).exclude(state__in=OVER)
+    found = [f"{each.reference}: {rules.not_its_own(each.holder)}" for each in foreign]
+    return {"credentials": found} if found else {}
 
 
 @transaction.atomic
