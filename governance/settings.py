@@ -439,6 +439,7 @@ MUSTER_SWEEPS = {
     "previews": 6 * 3600.0,
     "probes": 3600.0,
     "reservations": 30.0,
+    "rotation": 3600.0,
     "runs": 6 * 3600.0,
     "stopped": 15.0,
     "suspensions": 15.0,
