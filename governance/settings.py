@@ -460,6 +460,7 @@ MUSTER_SWEEPS = {
     "provisioning": 15.0,
     "reservations": 30.0,
     "reviews": 20.0,
+    "rotation": 3600.0,
     "runs": 6 * 3600.0,
     "stopped": 15.0,
     "suspensions": 15.0,

@@ -10,6 +10,7 @@ from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
 from lifecycle.inbox import holds
 from lifecycle.reviews import waiting as reviews
+from lifecycle.rotation import waiting as rotation
 from registry import waiting as register
 from registry.models import Person
 
@@ -19,6 +20,7 @@ SOURCES: tuple[Callable[[Person], list[Waiting]], ...] = (
     holds.waiting_for,
     reviews.waiting_for,
     register.waiting_for,
+    rotation.waiting_for,
 )
 
 

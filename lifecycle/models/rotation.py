@@ -12,18 +12,24 @@ class RotationState(models.TextChoices):
     """Where the rotation of one key stands."""
 
     WAITING = "waiting", "waits for a person"
+    RUNNING = "running", "is being rotated"
     OVERLAP = "overlap", "rotated; the earlier one still works"
     FAILED = "failed", "failed; it is tried again"
     DONE = "done", "done"
 
 
-OPEN = (RotationState.WAITING, RotationState.OVERLAP, RotationState.FAILED)
+OPEN = (
+    RotationState.WAITING,
+    RotationState.RUNNING,
+    RotationState.OVERLAP,
+    RotationState.FAILED,
+)
 
 
 class Rotation(models.Model):
     """One key of an agent that fell due on a day, and what became of it.
 
-    `key` is `client` for the agent's own secret, else `credential:<reference's primary key>`.
+    `key` is `client` for the agent's own secret, else `reference-` and a credential's primary key.
     """
 
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="rotations")
@@ -39,6 +45,7 @@ class Rotation(models.Model):
     )
     attempts = models.PositiveSmallIntegerField(default=0)
     next_at = models.DateTimeField()
+    reminded = models.BooleanField(default=False)
     failure = models.CharField(max_length=300, blank=True)
 
     class Meta:
@@ -68,7 +75,7 @@ class KeptScope(models.Model):
     """Somebody's word that an agent keeps a tool that it does not use, and until when."""
 
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="kept_scopes")
-    tool = models.CharField(max_length=200)
+    tool = models.CharField(max_length=255, help_text="Its name, or a credential's reference.")
     until = models.DateTimeField()
     reason = models.CharField(max_length=300)
     by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")

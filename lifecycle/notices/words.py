@@ -77,6 +77,32 @@ _words: dict[str, Words] = {
         "reviewed, or have what it puts out count as {tier}.",
         "/toxic/{finding}/",
     ),
+    "rotation.fetch": Words(
+        "{agent} has a new secret",
+        "The secret of {agent} was due and is rotated. Fetch the new one by {until}: until then "
+        "the earlier one works as well. The agent can fetch it by itself at /oauth/secret.",
+        "/rotation/",
+    ),
+    "rotation.remind": Words(
+        "{agent} has not fetched its new secret",
+        "The earlier secret of {agent} ends at {until}. Fetch the new one before.",
+        "/rotation/",
+    ),
+    "rotation.not_fetched": Words(
+        "The earlier secret of {agent} has ended",
+        "Nobody fetched the new one in time. {agent} gets no token until it has it.",
+        "/rotation/",
+    ),
+    "rotation.by_hand": Words(
+        "{agent} has a key to rotate",
+        "{key} is due, and Muster cannot rotate it: {why} Change it where it lies, then say so.",
+        "/rotation/",
+    ),
+    "rotation.failed": Words(
+        "A key of {agent} could not be rotated",
+        "{key}: {why} Muster tries it again.",
+        "/rotation/",
+    ),
     "limit.reached": Words(
         "{agent} has reached a limit",
         "{agent}{on}: {kind}. Calls beyond it are denied. You are told once for each window.",

@@ -24,6 +24,7 @@ from lifecycle.probes import selectors as probes
 from lifecycle.probes import services as probing
 from lifecycle.provisioning import sweep as provisioning
 from lifecycle.reviews import clock as review_clock
+from lifecycle.rotation import services as rotation
 from lifecycle.sweeps.registry import Key, Sweep, register
 from lifecycle.switch import selectors as switch
 from lifecycle.switch.services import handle_order
@@ -145,6 +146,13 @@ SWEEPS = (
         "Makes, changes and ends the clients of agents in identity providers outside.",
         providers.due,
         providers.handle,
+        outside=True,
+    ),
+    Sweep(
+        "rotation",
+        "Rotates keys that are due by their tier, and asks people for what only they can do.",
+        rotation.due,
+        rotation.handle,
         outside=True,
     ),
     Sweep(

@@ -129,6 +129,23 @@ class Keycloak:
         self.server.server_close()
 
 
+def configure(settings: Any, found: Keycloak, folder: Path) -> None:
+    """Have Muster make its agents' clients there."""
+    (folder / "secret").write_text("s3\n")
+    settings.MUSTER_EGRESS_CA = str(found.ca)
+    settings.MUSTER_EGRESS_ALLOWED = frozenset({found.name})
+    settings.MUSTER_IDENTITY_PROVIDERS = [
+        {
+            "name": "house",
+            "kind": "keycloak",
+            "url": f"https://{found.name}",
+            "realm": "house",
+            "client_id": "muster",
+            "secret_file": str(folder / "secret"),
+        }
+    ]
+
+
 class _Admin(BaseHTTPRequestHandler):
     keycloak: Keycloak
 

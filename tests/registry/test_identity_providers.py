@@ -27,7 +27,7 @@ from registry.identity.providers import keycloak
 from registry.models import ExternalClient
 from tests.factories.oauth import holder_of
 from tests.factories.registry import SWEEP, make_agent, make_person, security
-from tests.registry.peers import INITIAL, Keycloak, oidc_provider
+from tests.registry.peers import INITIAL, Keycloak, configure, oidc_provider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 STANDS_FOR_NOBODY = """
@@ -46,19 +46,7 @@ def live_without_row() -> int:
 @pytest.fixture
 def house(tmp_path: Path, settings: Any) -> Iterator[Keycloak]:
     found = Keycloak(tmp_path)
-    (tmp_path / "secret").write_text("s3\n")
-    settings.MUSTER_EGRESS_CA = str(found.ca)
-    settings.MUSTER_EGRESS_ALLOWED = frozenset({found.name})
-    settings.MUSTER_IDENTITY_PROVIDERS = [
-        {
-            "name": "house",
-            "kind": "keycloak",
-            "url": f"https://{found.name}",
-            "realm": "house",
-            "client_id": "muster",
-            "secret_file": str(tmp_path / "secret"),
-        }
-    ]
+    configure(settings, found, tmp_path)
     yield found
     found.close()
 
