@@ -27,6 +27,7 @@ from lifecycle.inbox.entries import queue_of
 from lifecycle.models import ProbeRun
 from lifecycle.probes import reporting
 from lifecycle.probes import selectors as probes
+from lifecycle.toxic import selectors as toxic
 from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry.enums import AgentState
@@ -240,6 +241,7 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "clearance": agent.clearances.select_related("by").first(),
         "snippets": first_call(agent, client.client_id if client else "", first(entries)),
         "gauges": gauges_of(agent, person),
+        "toxic_findings": toxic.findings_of(agent, person),
         "limits_missing": None
         in (agent.rate_per_minute, agent.rate_per_hour, agent.spend_cap_minor),
     }
