@@ -50,6 +50,7 @@ class Group:
 _POLICY_PAGES = (
     *("policy", "policy_new", "policy_edit", "policy_version", "policy_retire", "policy_words"),
     *("roles", "role", "role_new", "relationships", "relationship_new", "toxic", "signatures"),
+    *("toxic_combination", "toxic_new", "toxic_change"),
 )
 _GROUPS = (
     Group(
@@ -87,6 +88,7 @@ _GROUPS = (
         "Proof",
         (
             Page("Trail", "trail", "trail", covers=("record",), short="Trail"),
+            Page("Toxic findings", "toxic_findings", "warn", covers=("toxic_finding",)),
             Page("Alerts", "anomalies", "warn", covers=("anomaly",)),
             Page("Unregistered callers", "callers", "search"),
             Page("No row, no key", "selftest", "key", proof=True),

@@ -31,6 +31,7 @@ from lifecycle.probes import selectors as probes
 from lifecycle.reviews import page as review_page
 from lifecycle.reviews.waiting import REVIEW
 from lifecycle.templates import selectors as templates
+from lifecycle.toxic import selectors as toxic
 from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry.enums import AgentState
@@ -255,6 +256,7 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "clearance": agent.clearances.select_related("by").first(),
         "snippets": first_call(agent, client.client_id if client else "", first(entries)),
         "gauges": gauges_of(agent, person),
+        "toxic_findings": toxic.findings_of(agent, person),
         "limits_missing": None
         in (agent.rate_per_minute, agent.rate_per_hour, agent.spend_cap_minor),
     }

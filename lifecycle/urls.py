@@ -21,6 +21,8 @@ from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
 from lifecycle.templates import api as template_api
 from lifecycle.templates import views as template_views
+from lifecycle.toxic import api as toxic_api
+from lifecycle.toxic import views as toxic
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -98,6 +100,20 @@ urlpatterns = [
     path("api/v1/agents/<str:slug>/check", checking.Check.as_view(), name="api_agent_check"),
     path("api/v1/registrations", provisioning_api.Registrations.as_view()),
     path("api/v1/agents/<str:slug>/provisioning", provisioning_api.Provisioning.as_view()),
+    path("toxic/", toxic.findings, name="toxic_findings"),
+    path("toxic/<int:pk>/", toxic.finding, name="toxic_finding"),
+    path("toxic/<int:pk>/<slug:word>/", toxic.answer, name="toxic_answer"),
+    path("toxic/catalogue/new/", toxic.new, name="toxic_new"),
+    path("toxic/catalogue/<str:slug>/", toxic.combination, name="toxic_combination"),
+    path("toxic/catalogue/<str:slug>/change/", toxic.change, name="toxic_change"),
+    path("toxic/catalogue/<str:slug>/remove/", toxic.remove, name="toxic_remove"),
+    path("api/v1/toxic-findings", toxic_api.ToxicFindings.as_view(), name="api_toxic_findings"),
+    path("api/v1/toxic-findings/<int:pk>", toxic_api.OneToxicFinding.as_view()),
+    path("api/v1/toxic-findings/<int:pk>/split", toxic_api.SplitFinding.as_view()),
+    path("api/v1/toxic-findings/<int:pk>/elevate", toxic_api.ElevateFinding.as_view()),
+    path("api/v1/toxic-findings/<int:pk>/aggregate", toxic_api.AggregateFinding.as_view()),
+    path("api/v1/toxic-findings/<int:pk>/lower", toxic_api.LowerFinding.as_view()),
+    path("api/v1/toxic-findings/<int:pk>/undo-split", toxic_api.UndoSplit.as_view()),
     path("suspended/", switch.suspended, name="suspended"),
     path("suspended/many/", switch.suspend_many, name="suspend_many"),
     path("suspended/many/<int:pk>/", switch.suspension, name="suspension"),

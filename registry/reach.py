@@ -307,8 +307,9 @@ def _known_names(tool: Tool, narrowing: Narrowing, system: System) -> list[str]:
     schemas = (tool.schema, narrowing)
     if not any(tool.resource_parameter in _list(each, "required") for each in schemas):
         return []
-    allowed = (_enumerated(each, tool.resource_parameter) for each in schemas)
-    return next(filter(None, allowed), [])
+    listed = [_enumerated(each, tool.resource_parameter) for each in schemas]
+    allowed = [set(names) for names in listed if names]
+    return sorted(set.intersection(*allowed)) if allowed else []
 
 
 def _list(schema: Narrowing, key: str) -> list[Any]:

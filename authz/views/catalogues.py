@@ -61,7 +61,10 @@ def policies(request: HttpRequest) -> HttpResponse:
 @require_GET
 def toxic(request: HttpRequest) -> HttpResponse:
     """The catalogue of data categories that are dangerous together."""
-    context = {"toxic": ToxicCombination.objects.filter(is_active=True)}
+    context = {
+        "toxic": ToxicCombination.objects.all(),
+        "why_not": can(permissions.check_can_change_toxic, signed_in(request)),
+    }
     return render(request, "authz/toxic.html", context)
 
 

@@ -7,6 +7,7 @@ Every function is pure, escapes what it is given, and says in words what it draw
 from __future__ import annotations
 
 from governance.pictures.bars import Bucket, bars, bars_label
+from governance.pictures.combined import Combined, Source, combined_picture
 from governance.pictures.gauge import gauge
 from governance.pictures.hours import Hour, hours_label, hours_picture
 from governance.pictures.lanes import Happening, lanes
@@ -18,16 +19,19 @@ __all__ = [
     "CHECKS",
     "Band",
     "Bucket",
+    "Combined",
     "Happening",
     "Hour",
     "Place",
     "Reach",
     "ReachNode",
     "Run",
+    "Source",
     "Step",
     "Turn",
     "bars",
     "bars_label",
+    "combined_picture",
     "gauge",
     "hours_label",
     "hours_picture",

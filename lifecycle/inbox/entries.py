@@ -11,6 +11,7 @@ from governance.kernel.waiting import Waiting
 from lifecycle.inbox import holds
 from lifecycle.reviews import waiting as reviews
 from lifecycle.rotation import waiting as rotation
+from lifecycle.toxic import waiting as toxic
 from registry import waiting as register
 from registry.models import Person
 
@@ -21,6 +22,7 @@ SOURCES: tuple[Callable[[Person], list[Waiting]], ...] = (
     reviews.waiting_for,
     register.waiting_for,
     rotation.waiting_for,
+    toxic.waiting_for,
 )
 
 

@@ -8,14 +8,18 @@ from typing import Any
 
 from django.urls import reverse
 
+from authz.services.toxic import TOXIC_KIND
 from governance import unseen
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
+from governance.pictures import combined_picture
 from lifecycle.inbox import holds
 from lifecycle.inbox.editing import fields_of
 from lifecycle.inbox.entries import split
 from lifecycle.reviews import page as review_page
 from lifecycle.reviews import waiting as reviews
+from lifecycle.toxic import selectors
+from lifecycle.toxic import waiting as toxic
 from registry import changes
 from registry import waiting as register
 from registry.models import Agent, Person, ProposedChange
@@ -73,6 +77,8 @@ def page_of(change: ProposedChange) -> tuple[str, str] | None:
     """Where the thing that changes is seen whole: its address and a word for it."""
     if change.kind.startswith("policy."):
         return reverse("policy", args=[change.target]), f"policy {change.target}"
+    if change.kind == TOXIC_KIND:
+        return reverse("toxic_combination", args=[change.target]), change.target
     if change.agent:
         return reverse("agent", args=[change.agent]), change.agent
     if change.kind.startswith("system."):
@@ -121,9 +127,17 @@ def _agent(slug: str) -> dict[str, Any]:
     return {"agent": agent, "reach": reach, "picture": picture_of(agent.slug, reach)}
 
 
+def _toxic(name: str, person: Person) -> dict[str, Any]:
+    found = toxic.answerable(person).filter(pk=int(name)).first() if name.isdecimal() else None
+    if found is None:
+        raise NotFound()
+    return {"finding": found, "picture": combined_picture(selectors.picture_of(found))}
+
+
 _SHOWN: dict[str, Callable[[str, Person], dict[str, Any]]] = {
     holds.HOLD: _hold,
     holds.BATCH: _batch,
     register.CHANGE: _change,
     reviews.REVIEW: _review,
+    toxic.TOXIC: _toxic,
 }

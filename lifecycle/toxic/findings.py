@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from governance.kernel import tiers
 from lifecycle.models import ToxicSplit
 from lifecycle.models.toxic import FindingScope
 from lifecycle.toxic import rules
@@ -29,6 +30,7 @@ class Given:
     resource: str
     tools: tuple[str, ...]
     gives: tuple[str, ...]
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +141,21 @@ def _found(one: Combination, scope: str, reached: Sequence[Reached], *, connecte
 
 def _given(agent: str, reach: Reach, one: Combination) -> Iterator[Given]:
     """The places that give a part of it. What only a tool does is shown on the agent's page."""
-    seen: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
+    seen: dict[tuple[str, str], list[Place]] = {}
     for place in (*reach.reads, *reach.writes):
-        gives = one.members & members_of_place(place)
-        if gives:
-            tools, parts = seen.setdefault((place.system, place.resource), (set(), set()))
-            tools.update(place.tools)
-            parts.update(gives)
-    for (system, resource), (tools, parts) in sorted(seen.items()):
-        yield Given(agent, system, resource, tuple(sorted(tools)), tuple(sorted(parts)))
+        if one.members & members_of_place(place):
+            seen.setdefault((place.system, place.resource), []).append(place)
+    for (system, resource), places in sorted(seen.items()):
+        yield Given(
+            agent,
+            system,
+            resource,
+            tools=tuple(sorted({tool for place in places for tool in place.tools})),
+            gives=tuple(
+                sorted({each for p in places for each in one.members & members_of_place(p)})
+            ),
+            tier=tiers.highest(place.tier for place in places),
+        )
 
 
 def members_of_place(place: Place) -> frozenset[str]:

@@ -98,8 +98,8 @@ def test_what_gives_it_is_named_with_its_tools() -> None:
     allow(agent, make_tool(pay, name="pay.find"))
 
     assert found_of(agent)[0].places == (
-        Given("who-earns", "pay", "", ("pay.find",), ("compensation",)),
-        Given("who-earns", "people", "", ("people.find",), ("hr-directory",)),
+        Given("who-earns", "pay", "", ("pay.find",), ("compensation",), "internal"),
+        Given("who-earns", "people", "", ("people.find",), ("hr-directory",), "internal"),
     )
 
 

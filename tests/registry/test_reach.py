@@ -221,3 +221,25 @@ def test_a_list_of_reaches_costs_the_same_at_any_length(rows, django_assert_num_
         found = [one.tier for _, one in reach.reaches_of(agents)]
 
     assert found == ["internal"] * rows
+
+
+def test_a_narrowing_leaves_of_the_schemas_names_only_its_own() -> None:
+    system = make_system(
+        tier="restricted",
+        resources=[
+            {"name": "first", "tier": "internal", "categories": ["a"]},
+            {"name": "second", "tier": "internal", "categories": ["b"]},
+        ],
+    )
+    side = {"type": "string", "enum": ["first", "second"]}
+    tool = make_tool(
+        system,
+        resource_parameter="side",
+        schema={"type": "object", "properties": {"side": side}, "required": ["side"]},
+    )
+    narrowing = {"properties": {"side": {"const": "first"}}}
+
+    wide = reach_of_draft(entries=[(tool, {})], combinations=[])
+    narrow = reach_of_draft(entries=[(tool, narrowing)], combinations=[])
+
+    assert (wide.categories, narrow.categories) == (("a", "b"), ("a",))
