@@ -19,6 +19,7 @@ from lifecycle.registering import form_page
 from lifecycle.templates import selectors
 from lifecycle.templates.content import Content
 from lifecycle.templates.forms import PREFIX, form_for
+from lifecycle.templates.plan import roles_for
 from registry.people import signed_in
 
 TOO_LARGE = f"The file is larger than {imports.MAX_BYTES // 1024} KiB."
@@ -73,8 +74,9 @@ class ImportForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 def from_file(request: HttpRequest) -> HttpResponse:
     """Ask for a file; then show the form of the first agent in it, filled in."""
-    form = ImportForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
+    posted = request.method == "POST"
+    form = ImportForm(request.POST, request.FILES) if posted else ImportForm()
+    if posted and form.is_valid():
         try:
             found = imports.read(form.raw())
             return _filled(request, found, form.cleaned_data["template"])
@@ -111,7 +113,11 @@ def _money(found: Proposed) -> dict[str, Any]:
 def _chosen(template: Template | None, known: Matched) -> dict[str, Any]:
     """The tools of the file as ticks: all of them, or in the slots of a template that fit."""
     if template is None:
-        return {"tools": [tool.pk for tool in known.tools]}
+        roles, _ = roles_for({tool.name for tool in known.tools}, selectors.granting())
+        return {
+            "tools": [tool.pk for tool in known.tools],
+            "roles": [role.pk for role in selectors.roles_named(roles)],
+        }
     content: Content = selectors.content_of(template)
     return {
         PREFIX + slot.name: [tool.name for tool in known.tools if tool.effect in slot.effects][

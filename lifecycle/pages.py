@@ -249,7 +249,7 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "recent": recent_decisions(agent, person),
         "runs": session_pages.latest_runs(agent, person),
         "carried": session_pages.carried_by(agent),
-        "may": controls(agent, person, reach),
+        "may": controls(agent, person, reach, covered=bool(covering)),
         "processing": processing_of(agent),
         **probe_of(agent),
         "review": review_page.progress_of(agent, person),
@@ -277,12 +277,19 @@ def first(entries: Sequence[AllowlistEntry]) -> AllowlistEntry | None:
     return entries[0] if entries else None
 
 
-def controls(agent: Agent, person: Person, reach: Reach) -> dict[str, str]:
-    """For each thing that one can do with an agent: '' or the sentence why this person may not."""
+def controls(
+    agent: Agent, person: Person, reach: Reach, *, covered: bool = False
+) -> dict[str, str]:
+    """For each thing that one can do with an agent: '' or the sentence why this person may not.
+
+    `covered` says that its template cleared it in advance.
+    """
     can = permissions.can
+    attest = can(permissions.check_can_attest_agent, agent, reach, person)
+    by_template = can(permissions.check_can_attest_by_template, agent, person)
     return {
         "change": can(permissions.check_can_change_agent, agent, person),
-        "attest": can(permissions.check_can_attest_agent, agent, reach, person),
+        "attest": by_template if covered else attest,
         "send": can(permissions.check_can_submit_agent, agent, person),
         "suspend": can(permissions.check_can_suspend_agent, agent, person),
         "resume": can(permissions.check_can_resume_agent, agent, reach, person),

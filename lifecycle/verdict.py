@@ -14,6 +14,7 @@ from lifecycle.reviews.selectors import PlannedStep, planned
 from lifecycle.toxic.findings import Found, of_draft
 from registry.models import Agent, Person, Tool
 from registry.reach import Reach
+from registry.rules import months_after
 
 _ROLES = {
     "owner": "You, its owner",
@@ -78,12 +79,13 @@ def verdict_of(
     today: date,
     agent: Agent | None = None,
     template: str = "",
+    renewal_months: int = 0,
 ) -> LiveVerdict:
     """What `reach` means for who signs, and whether `roles` grant the `tools`.
 
     `agent` is the row itself where it is on the register. `template` is the name of the template
     whose approval covers the reach, if one does: then the owner's word is enough, unless the
-    agents of the owner complete something toxic together.
+    agents of the owner complete something toxic together. It may ask for an earlier renewal.
     """
     found = of_draft(owner, reach, agent)
     steps = planned(reach, owner, today)
@@ -103,10 +105,16 @@ def verdict_of(
         ungranted=ungranted,
         helpful_roles=_helpful(ungranted),
         review_due=reach.review_due(today),
-        renewal_due=reach.renewal_due(today),
+        renewal_due=_renewal(reach, today, renewal_months),
         template=template,
         seen=fingerprint(reach, [signer.role for signer in signers]),
     )
+
+
+def _renewal(reach: Reach, today: date, months: int) -> date:
+    """When it is renewed: as its tier says, or sooner where its template does."""
+    due = reach.renewal_due(today)
+    return min(due, months_after(today, months)) if months else due
 
 
 def _title(signers: Sequence[Signer]) -> str:

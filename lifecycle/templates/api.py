@@ -32,7 +32,7 @@ from registry.api.operations import (
 from registry.api.serializers import AgentOut
 from registry.enums import Tier
 from registry.models import Agent, Person
-from registry.reach import PREFETCH
+from registry.reach import PREFETCH, reach_of
 
 
 class TemplateOut(serializers.ModelSerializer[Template]):
@@ -175,7 +175,12 @@ class Register(APIView):
         )
         rows = Agent.objects.select_related("owner", "backup_owner", "model_provider")
         agent = rows.prefetch_related(*PREFETCH).get(pk=made.pk)
-        return Response(AgentOut(agent).data, status=status.HTTP_201_CREATED)
+        body = AgentOut(agent, context={"tier_of": _tier_of}).data
+        return Response(body, status=status.HTTP_201_CREATED)
+
+
+def _tier_of(agent: Agent) -> str:
+    return str(reach_of(agent).tier)
 
 
 class Verdict(APIView):

@@ -38,6 +38,7 @@ def verdict_of_plan(
         roles=selectors.roles_named(plan.roles),
         today=today,
         template=template.name if covered else "",
+        renewal_months=selectors.content_of(template).renewal_months,
     )
     return said, reach
 

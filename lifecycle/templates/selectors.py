@@ -13,7 +13,15 @@ from governance.kernel.errors import NotFound
 from lifecycle.models.templates import FromTemplate, Template, TemplateState
 from lifecycle.templates import rules
 from lifecycle.templates.content import ASKED, OWNER, Content, Slot, read_content
-from lifecycle.templates.plan import Choices, Granting, Plan, address_of, narrowing_of, plan_of
+from lifecycle.templates.plan import (
+    Choices,
+    Granting,
+    Plan,
+    address_of,
+    cleaned,
+    narrowing_of,
+    plan_of,
+)
 from lifecycle.toxic.findings import of_draft
 from registry.models import Agent, Person, Tool
 from registry.reach import Reach, reach_of, reach_of_draft
@@ -89,7 +97,7 @@ def _can_be_held(slot: Slot, tool: Tool, owner: Person) -> bool:
 
 
 def _why_not(tool: Tool, granted: frozenset[str]) -> str:
-    return "" if tool.name in granted else "no role grants it: ask security for one"
+    return "" if tool.name in granted else "No role grants it: ask security for one."
 
 
 def _usual_first(each: Fitting) -> tuple[bool, bool, str, str]:
@@ -100,9 +108,10 @@ def _usual_first(each: Fitting) -> tuple[bool, bool, str, str]:
 def planned(template: Template, choices: Choices, owner: Person) -> Plan:
     """The row of a template with these choices, on the register as it is now."""
     content = content_of(template)
-    names = {name for slot in content.slots for name in choices.get(slot.name) or []}
+    chosen = cleaned(content, choices)
+    names = {name for slot in content.slots for name in chosen[slot.name]}
     tools = {tool.name: tool for tool in tools_for_reach(names)}
-    return plan_of(content, choices, tools=tools, granting=granting(), owner=owner)
+    return plan_of(content, chosen, tools=tools, granting=granting(), owner=owner)
 
 
 def origin_of(agent: Agent) -> FromTemplate | None:

@@ -19,7 +19,7 @@ from lifecycle.services import Relying
 from lifecycle.templates import permissions, rules, selectors
 from lifecycle.templates.attesting import attest
 from lifecycle.templates.content import fault_in
-from lifecycle.templates.plan import Choices, Plan
+from lifecycle.templates.plan import Choices, Plan, cleaned
 from registry import changes
 from registry import permissions as register_permissions
 from registry import services as register
@@ -220,7 +220,7 @@ def _note_origin(agent: Agent, template: Template, choices: Choices, by: Person)
         agent=agent,
         defaults={
             "template": template,
-            "choices": dict(choices),
+            "choices": cleaned(selectors.content_of(template), choices),
             "at": clock.now(),
             "by": by,
         },
