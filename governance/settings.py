@@ -385,6 +385,7 @@ MUSTER_SWEEPS = {
     "holds": 30.0,
     "limits": 15.0,
     "notices": 20.0,
+    "observed": 15.0,
     "previews": 6 * 3600.0,
     "probes": 3600.0,
     "provisioning": 15.0,

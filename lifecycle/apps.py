@@ -12,6 +12,7 @@ class LifecycleConfig(AppConfig):
     def ready(self) -> None:
         # Models are there from here on, not before.
         from lifecycle import receivers  # noqa: F401, PLC0415
+        from lifecycle.observing import receivers as observing  # noqa: PLC0415
         from lifecycle.probes import receivers as probe_receivers  # noqa: PLC0415
         from lifecycle.provisioning import receivers as provisioning  # noqa: PLC0415
         from lifecycle.sweeps import catalogue  # noqa: PLC0415
@@ -21,5 +22,6 @@ class LifecycleConfig(AppConfig):
         catalogue.register_all()
         probe_receivers.connect()
         provisioning.connect()
+        observing.connect()
         template_receivers.connect()
         post_migrate.connect(first.plant_templates, sender=self, dispatch_uid="plant the templates")

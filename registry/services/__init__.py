@@ -1,7 +1,7 @@
 """Every write of the register: one function for each thing that a person can do."""
 
 from registry import changes
-from registry.services import agent_states, agents, people, systems, tools
+from registry.services import agent_states, agents, observation, people, systems, tools
 from registry.services.agent_states import (
     activate_agent,
     activate_alone,
@@ -45,6 +45,11 @@ from registry.services.fields import (
     ToolFields,
 )
 from registry.services.gateways import save_gateway
+from registry.services.observation import (
+    end_observation,
+    end_where_due,
+    propose_observation,
+)
 from registry.services.people import (
     add_external_identity,
     create_first_administrator,
@@ -92,8 +97,11 @@ __all__ = [
     "create_first_administrator",
     "create_person",
     "draft_agent",
+    "end_observation",
+    "end_where_due",
     "finish_decommissioning",
     "note_caller",
+    "propose_observation",
     "register_changes",
     "remove_allowlist_entry",
     "remove_credential_reference",
@@ -138,6 +146,11 @@ def register_changes() -> None:
     changes.register(tools.DEFINITION_KIND, tools.apply_definition)
     changes.register(agents.FIELDS_KIND, agents.apply_fields, who=agents.check_who_agrees)
     changes.register(agents.ENTRY_KIND, agents.apply_entry, who=agents.check_who_agrees)
+    changes.register(
+        observation.OBSERVE_KIND,
+        observation.apply_observation,
+        interested=observation.interested,
+    )
     changes.register(
         agent_states.TRANSFER_KIND,
         agent_states.apply_transfer,
