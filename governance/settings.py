@@ -455,6 +455,7 @@ MUSTER_SWEEPS = {
     "identities": 60.0,
     "limits": 15.0,
     "notices": 20.0,
+    "observed": 15.0,
     "previews": 6 * 3600.0,
     "probes": 3600.0,
     "provisioning": 15.0,

@@ -12,6 +12,7 @@ class LifecycleConfig(AppConfig):
     def ready(self) -> None:
         # Models are there from here on, not before.
         from lifecycle import receivers  # noqa: F401, PLC0415
+        from lifecycle.observing import receivers as observing  # noqa: PLC0415
         from lifecycle.probes import receivers as probe_receivers  # noqa: PLC0415
         from lifecycle.provisioning import receivers as provisioning  # noqa: PLC0415
         from lifecycle.reviews import receivers as review_receivers  # noqa: PLC0415
@@ -24,6 +25,7 @@ class LifecycleConfig(AppConfig):
         review_receivers.connect()
         probe_receivers.connect()
         provisioning.connect()
+        observing.connect()
         template_receivers.connect()
         toxic_receivers.connect()
         post_migrate.connect(first.plant_templates, sender=self, dispatch_uid="plant the templates")

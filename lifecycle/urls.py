@@ -12,6 +12,8 @@ from lifecycle.checking import api as checking
 from lifecycle.credentials import views as credentials
 from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
+from lifecycle.observing import api as observing_api
+from lifecycle.observing import views as observing
 from lifecycle.probes import api as probe_api
 from lifecycle.probes import views as probe_views
 from lifecycle.provisioning import api as provisioning_api
@@ -67,6 +69,8 @@ urlpatterns = [
     path("agents/<str:slug>/secret/", views.new_secret, name="agent_secret"),
     path("agents/<str:slug>/suspend/", views.suspend, name="agent_suspend"),
     path("agents/<str:slug>/resume/", views.resume, name="agent_resume"),
+    path("agents/<str:slug>/observe/", observing.observe, name="agent_observe"),
+    path("agents/<str:slug>/observe/end/", observing.end, name="agent_observe_end"),
     path("agents/<str:slug>/live/", provisioning.live, name="agent_live"),
     path("agents/<str:slug>/live/steps/", provisioning.steps, name="agent_steps"),
     path("agents/<str:slug>/live/first/", provisioning.first_call, name="agent_first_call"),
@@ -97,6 +101,7 @@ urlpatterns = [
     path("api/v1/templates/<str:slug>/retire", template_api.Retire.as_view()),
     path("api/v1/templates/<str:slug>/agents", template_api.Register.as_view()),
     path("api/v1/templates/<str:slug>/verdict", template_api.Verdict.as_view()),
+    path("api/v1/agents/<str:slug>/observe", observing_api.Observe.as_view()),
     path("api/v1/agents/<str:slug>/check", checking.Check.as_view(), name="api_agent_check"),
     path("api/v1/registrations", provisioning_api.Registrations.as_view()),
     path("api/v1/agents/<str:slug>/provisioning", provisioning_api.Provisioning.as_view()),

@@ -47,6 +47,12 @@ class Incomplete(Invalid):
     code = "incomplete"
 
 
+class TooSensitive(Conflict):
+    """It reaches restricted data, and nothing is let through there that would be refused."""
+
+    code = "too_sensitive"
+
+
 class LooksLikeSecret(Invalid):
     """This looks like a secret. Store it in the vault and enter the path to it here."""
 

@@ -20,6 +20,7 @@ from lifecycle.models import SweepRun
 from lifecycle.models.probes import ProbeCause
 from lifecycle.notices import limits as paging
 from lifecycle.notices import services as notices
+from lifecycle.observing import sweep as observing
 from lifecycle.probes import selectors as probes
 from lifecycle.probes import services as probing
 from lifecycle.provisioning import sweep as provisioning
@@ -166,6 +167,12 @@ SWEEPS = (
         "Sends notices that are due, and tries again what was not taken.",
         notices.due_bundles,
         notices.send_bundle,
+    ),
+    Sweep(
+        "observed",
+        "Ends the observing of agents whose time is up, or whose data is restricted by now.",
+        observing.due,
+        observing.end,
     ),
     Sweep(
         "previews", "Deletes previews of changes that are too old.", _old_previews, _forget_preview

@@ -250,6 +250,7 @@ class AgentOut(serializers.ModelSerializer[Agent]):
             "backup_owner",
             "state",
             "state_reason",
+            "observe_until",
             "tier",
             "rate_per_minute",
             "rate_per_hour",

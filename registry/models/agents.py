@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Self
 
 from django.core.validators import MaxValueValidator
@@ -10,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 from simple_history.models import HistoricalRecords
 
+from governance.kernel import clock
 from registry import validators
 from registry.enums import (
     AgentKind,
@@ -25,6 +27,8 @@ from registry.models.systems import System
 from registry.models.tools import Tool
 
 LIVE = [AgentState.ACTIVE, AgentState.SUSPENDED]
+# No row is observed for longer.
+MOST_OBSERVED = timedelta(days=30)
 
 
 class AgentQuerySet(models.QuerySet["Agent"]):
@@ -97,6 +101,13 @@ class Agent(models.Model):
         help_text="Nobody where Muster did it by itself; the record says which part of it.",
     )
     observe_until = models.DateTimeField(null=True, blank=True, editable=False)
+    observe_by = models.ForeignKey(
+        Person, null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="+"
+    )
+    observe_agreed_by = models.ForeignKey(
+        Person, null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="+"
+    )
+    observe_agreed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     # Limits
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
@@ -165,6 +176,32 @@ class Agent(models.Model):
                 name="agent_live_was_activated",
                 condition=~Q(state__in=LIVE) | Q(activated_at__isnull=False),
             ),
+            models.CheckConstraint(
+                name="agent_observed_by_whom_and_when",
+                condition=Q(
+                    observe_until__isnull=True,
+                    observe_by__isnull=True,
+                    observe_agreed_by__isnull=True,
+                    observe_agreed_at__isnull=True,
+                )
+                | Q(
+                    observe_until__isnull=False,
+                    observe_by__isnull=False,
+                    observe_agreed_by__isnull=False,
+                    observe_agreed_at__isnull=False,
+                ),
+            ),
+            models.CheckConstraint(
+                name="agent_observed_at_most_30_days",
+                condition=Q(observe_until__isnull=True)
+                | Q(observe_until__lte=F("observe_agreed_at") + MOST_OBSERVED),
+                violation_error_message="No agent is observed for more than 30 days.",
+            ),
+            models.CheckConstraint(
+                name="agent_observed_by_two",
+                condition=Q(observe_until__isnull=True) | ~Q(observe_by=F("observe_agreed_by")),
+                violation_error_message="Nobody agrees to their own proposal.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -174,6 +211,11 @@ class Agent(models.Model):
     def state_word(self) -> str:
         """The state as it stands in a sentence."""
         return AgentState(self.state).label.lower()
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether calls go on now that would be refused."""
+        return self.observe_until is not None and self.observe_until > clock.now()
 
 
 class AllowlistEntry(models.Model):

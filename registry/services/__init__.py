@@ -1,7 +1,7 @@
 """Every write of the register: one function for each thing that a person can do."""
 
 from registry import changes
-from registry.services import agent_states, agents, people, systems, tools
+from registry.services import agent_states, agents, observation, people, systems, tools
 from registry.services.absences import declare_absence, end_absence
 from registry.services.agent_states import (
     activate_agent,
@@ -51,6 +51,11 @@ from registry.services.fields import (
     ToolFields,
 )
 from registry.services.gateways import save_gateway
+from registry.services.observation import (
+    end_observation,
+    end_where_due,
+    propose_observation,
+)
 from registry.services.people import (
     add_external_identity,
     create_first_administrator,
@@ -101,9 +106,12 @@ __all__ = [
     "declare_absence",
     "draft_agent",
     "end_absence",
+    "end_observation",
+    "end_where_due",
     "finish_decommissioning",
     "fresh_reach",
     "note_caller",
+    "propose_observation",
     "reach_after",
     "register_changes",
     "remove_allowlist_entry",
@@ -151,6 +159,11 @@ def register_changes() -> None:
     changes.register(tools.DEFINITION_KIND, tools.apply_definition)
     changes.register(agents.FIELDS_KIND, agents.apply_fields, who=agents.check_who_agrees)
     changes.register(agents.ENTRY_KIND, agents.apply_entry, who=agents.check_who_agrees)
+    changes.register(
+        observation.OBSERVE_KIND,
+        observation.apply_observation,
+        interested=observation.interested,
+    )
     changes.register(
         agent_states.TRANSFER_KIND,
         agent_states.apply_transfer,

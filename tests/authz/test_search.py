@@ -35,6 +35,7 @@ from tests.factories.authz import (
     make_system,
     make_tool,
     name_person,
+    observed,
 )
 
 pytestmark = pytest.mark.django_db
@@ -292,7 +293,7 @@ def test_users_without_consent_are_not_found(post):
 
 
 def test_users_of_an_observing_agent_are_found(post):
-    desk = make_open_desk(agent_fields={"observe_until": "2099-01-01T00:00Z"})
+    desk = make_open_desk(agent_fields=observed())
     _clear(desk.agent, make_person())
     body = who(desk, "user", context={"agent": desk.agent.slug})
 
@@ -304,7 +305,7 @@ def test_users_of_an_observing_agent_are_found(post):
 
 
 def test_an_observing_agent_is_told_to_go_on_here_too(post):
-    desk = make_open_desk(agent_fields={"observe_until": "2099-01-01T00:00Z"})
+    desk = make_open_desk(agent_fields=observed())
     _clear(desk.agent, make_person())
     desk.role.agents.clear()
     desk.agent.allowlist.all().delete()
@@ -349,7 +350,7 @@ def test_an_observing_agent_is_told_to_go_on_here_too(post):
 )
 def test_nothing_is_found_of_what_is_unknown(post, path, changed):
     """Not even for a row that is told to go on whatever it does."""
-    desk = make_open_desk(agent_fields={"observe_until": "2099-01-01T00:00Z"})
+    desk = make_open_desk(agent_fields=observed())
     _clear(desk.agent, make_person())
     kind = ResourceType.objects.create(slug="account", attributes={})
     ResourceType.objects.create(slug="empty", attributes={})
@@ -895,7 +896,7 @@ def _agent(choose, owner, tools):
         owner,
         state=choose(["active", "active", "active", "suspended"]),
         pattern=choose(["service", "service", "hybrid", "impersonation"]),
-        observe_until=choose([None, None, None, "2099-01-01T00:00Z", "2020-01-01T00:00Z"]),
+        **choose([dict, dict, dict, observed, lambda: observed("2020-01-01T00:00Z")])(),
     )
     _clear(agent, owner)
     for tool in tools:

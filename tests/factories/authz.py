@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -106,6 +107,16 @@ def make_tool(system: System, **fields: Any) -> Tool:
         "resource_parameter": "claim",
     }
     return Tool.objects.create(system=system, **(given | fields))
+
+
+def observed(until: str = "2099-01-01T00:00Z") -> dict[str, Any]:
+    """Fields of a row that two people agreed to observe, until then."""
+    return {
+        "observe_until": until,
+        "observe_by": make_person(),
+        "observe_agreed_by": make_person(),
+        "observe_agreed_at": datetime.fromisoformat(until) - timedelta(days=30),
+    }
 
 
 def make_agent(owner: Person, **fields: Any) -> Agent:
