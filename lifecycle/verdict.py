@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
+
+from django.conf import settings
 
 from authz.models import Role
+from governance.kernel.business_days import add_business_days
 from registry.enums import Employment, GroupName
 from registry.models import Person, Tool
 from registry.reach import Reach
@@ -59,7 +62,7 @@ def verdict_of(
 ) -> LiveVerdict:
     """What `reach` means for who signs, and whether `roles` grant the `tools`."""
     alone = tuple(reach.signers) == ("owner",)
-    due = None if alone else add_business_days(today, reach.review_within_days)
+    due = None if alone else _due(today, reach.review_within_days)
     ungranted = _ungranted(tools, roles)
     return LiveVerdict(
         tools=bool(tools),
@@ -83,13 +86,9 @@ def verdict_of(
     )
 
 
-def add_business_days(start: date, days: int) -> date:
-    """The day `days` working days after `start`. Weekends are skipped; holidays not yet."""
-    day = start
-    while days > 0:
-        day += timedelta(days=1)
-        days -= day.weekday() < 5
-    return day
+def _due(today: date, days: int) -> date:
+    """By the holidays of the installation."""
+    return add_business_days(today, days, settings.MUSTER_CALENDAR)
 
 
 def _title(signers: int) -> str:
