@@ -61,6 +61,7 @@ _GROUPS = (
             Page("My agents", "agents", "agents", covers=("agent",), short="Agents"),
             Page("Register an agent", "agent_register", "proof"),
             Page("Notices", "notices", "clock", covers=("channels", "mails")),
+            Page("Absences", "absences", "clock"),
         ),
     ),
     Group(

@@ -19,6 +19,8 @@ from lifecycle.probes import views as probe_views
 from lifecycle.provisioning import api as provisioning_api
 from lifecycle.provisioning import views as provisioning
 from lifecycle.selftest import views as selftest
+from lifecycle.reviews import api as review_api
+from lifecycle.reviews import views as reviews
 from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
 from lifecycle.templates import api as template_api
@@ -132,4 +134,19 @@ urlpatterns = [
     path(
         "api/v1/agents/<str:slug>/probes/<str:pk>", probe_api.OneProbe.as_view(), name="api_probe"
     ),
+    path("absences/", reviews.absences, name="absences"),
+    path("absences/<int:pk>/end/", reviews.end_absence, name="absence_end"),
+    path("api/v1/reviews", review_api.Reviews.as_view(), name="api_reviews"),
+    path("api/v1/reviews/metrics", review_api.ReviewMetrics.as_view(), name="api_review_metrics"),
+    path("api/v1/reviews/<int:pk>", review_api.OneReview.as_view(), name="api_review"),
+    path("api/v1/reviews/<int:pk>/comments", review_api.CommentReview.as_view()),
+    path("api/v1/reviews/<int:pk>/go-live", review_api.GoLiveReview.as_view()),
+    path("api/v1/reviews/<int:pk>/steps/<int:step>/approve", review_api.ApproveStep.as_view()),
+    path(
+        "api/v1/reviews/<int:pk>/steps/<int:step>/ask-for-change",
+        review_api.AskForChange.as_view(),
+    ),
+    path("api/v1/reviews/<int:pk>/steps/<int:step>/reject", review_api.RejectStep.as_view()),
+    path("api/v1/absences", review_api.Absences.as_view(), name="api_absences"),
+    path("api/v1/absences/<int:pk>/end", review_api.EndAbsence.as_view()),
 ]

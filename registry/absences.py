@@ -13,11 +13,13 @@ DUTIES = frozenset({GroupName.SECURITY, GroupName.DPO, GroupName.SOURCE_OWNER})
 
 
 def duties_of(person: Person) -> frozenset[str]:
-    """What a person signs as: by group, and as the owner of a system."""
-    held = {str(name) for name in DUTIES} & person.group_names
-    if GroupName.SOURCE_OWNER not in held and person.owned_systems.exists():
-        held.add(str(GroupName.SOURCE_OWNER))
-    return frozenset(held)
+    """What a person signs as."""
+    return frozenset({str(name) for name in DUTIES} & person.group_names)
+
+
+def signs_for_source(owner: Person) -> bool:
+    """Whether who owns a system may sign for it: in the group too, which two people fill."""
+    return owner.may_act and GroupName.SOURCE_OWNER in owner.group_names
 
 
 def current_absence(person: Person) -> Absence | None:

@@ -248,7 +248,7 @@ def _check_clears_source(agent: Agent, system: System | None, by: Person) -> Non
     if system is None:
         raise NotAllowed("Say which system you give your word for.")
     owner = system.owner
-    if owner is None or not owner.may_act or answers_for(agent, owner):
+    if owner is None or not absences.signs_for_source(owner) or answers_for(agent, owner):
         _require(
             _in(by, GroupName.SECURITY),
             f"{system.slug} has no owner who may sign for {agent.slug}, so only a second person "
@@ -256,10 +256,10 @@ def _check_clears_source(agent: Agent, system: System | None, by: Person) -> Non
         )
         return
     deputy = absences.stand_in_of(owner, {agent.owner_id, agent.backup_owner_id or 0})
+    besides = f" and {deputy}, who stands in," if deputy else ""
     _require(
         _is(by, owner) or _is(by, deputy),
-        f"Only {owner}, who owns {system.slug}{f', and {deputy}, who stands in,' if deputy else ''}"
-        " may say yes for it.",
+        f"Only {owner}, who owns {system.slug},{besides} may say yes for it.",
     )
 
 

@@ -26,7 +26,12 @@ class UnknownCalendar(ValueError):
 
 @cache
 def _calendar(code: str) -> holidays.HolidayBase:
-    country, _, subdivision = code.partition("-")
+    country, dash, subdivision = code.partition("-")
+    # The library finds its own modules by this name as well.
+    if not (country.isascii() and country.isupper() and len(country) == 2) or (
+        dash and not subdivision
+    ):
+        raise UnknownCalendar(code)
     try:
         return holidays.country_holidays(country, subdiv=subdivision or None)
     except (NotImplementedError, KeyError) as error:

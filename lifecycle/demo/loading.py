@@ -38,6 +38,7 @@ from lifecycle.apply.document import read_inventory
 from lifecycle.apply.execute import apply_inventory
 from lifecycle.apply.secret_file import SecretFile
 from lifecycle.demo import traffic
+from lifecycle.demo.reviews import ask_for_reviews
 from registry import services
 from registry.models import Agent, Person
 
@@ -101,6 +102,7 @@ def load_demo(*, migrator: str, loader: str, folder: Path) -> int:
             demo_append.drop_demo_append(owner)
     _note_strangers()
     _ask_what_waits(now)
+    ask_for_reviews()
     write_private(folder / "demo.json", known)
     return decisions
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from statistics import median
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db.models import Min, Prefetch, Q, QuerySet
 
 from governance.kernel import business_days
+from governance.kernel.database_clock import database_now
 from lifecycle.models import Review, ReviewStep
+from lifecycle.models.reviews import ReviewKind, ReviewState, StepState
+from lifecycle.reviews.permissions import check_can_see_queue
 from lifecycle.reviews.rules import DPO, OWNER, SECURITY, SOURCE_OWNER, Step
-from registry.absences import stand_in_of
-from registry.enums import GroupName
-from registry.models import Agent, Person, System
+from registry.absences import duties_of, signs_for_source, sources_of, stand_in_of
+from registry.enums import Employment, GroupName, Tier
+from registry.models import Absence, Agent, Person, System
 from registry.reach import Reach
 
 GROUPS = {SECURITY: GroupName.SECURITY, DPO: GroupName.DPO}
@@ -70,10 +76,10 @@ def source_people(system: System | None, barred: set[int]) -> tuple[list[Person]
         return people_of(GroupName.SECURITY, barred), (
             f"{slug} has no owner, so a second person in security signs for it."
         )
-    if owner.pk in barred or not owner.may_act:
+    if owner.pk in barred or not signs_for_source(owner):
         return people_of(GroupName.SECURITY, barred), (
-            f"{owner} owns {slug} and answers for this agent or has left, "
-            "so a second person in security signs for it."
+            f"{owner} owns {slug}, but answers for this agent or is not in the group of source "
+            "owners, so a second person in security signs for it."
         )
     if deputy := stand_in_of(owner, barred):
         return [owner, deputy], f"{owner} is away; {deputy} stands in."
@@ -128,3 +134,121 @@ def said_due(step: ReviewStep, people: Sequence[Person]) -> str:
     """The due date in the zone of who signs, as a notice says it."""
     zone = ZoneInfo(zone_of(people))
     return f"{step.due.astimezone(zone):%a %d %b %Y, %H:%M %Z}"
+
+
+def visible(person: Person) -> QuerySet[Review]:
+    """The reviews that this person sees, with everything that a list shows."""
+    steps = ReviewStep.objects.select_related("system__owner", "answered_by", "stands_in_for")
+    return (
+        Review.objects.visible_to(person)
+        .select_related("agent__owner", "agent__backup_owner", "change__proposed_by", "opened_by")
+        .prefetch_related(Prefetch("steps", steps))
+    )
+
+
+def queue(
+    person: Person, *, state: str = "", kind: str = "", agent: str = "", queue: str = ""
+) -> QuerySet[Review]:
+    """Those that are wanted, soonest due first."""
+    waiting = Q(steps__state=StepState.WAITING)
+    rows = visible(person).annotate(due=Min("steps__due", filter=waiting))
+    for name, value in (("state", state), ("kind", kind), ("agent__slug", agent)):
+        rows = rows.filter(**{name: value}) if value else rows
+    if queue:
+        rows = rows.filter(state=ReviewState.OPEN)
+    if queue == "overdue":
+        rows = rows.filter(due__lt=database_now())
+    if queue == "mine":
+        rows = rows.filter(pk__in=_theirs(person).values("review"))
+    return rows.order_by("due", "-opened_at", "-pk")
+
+
+def _theirs(person: Person) -> QuerySet[ReviewStep]:
+    """Waiting steps that may be this person's: by group, or as the owner of a source."""
+    roles = {SECURITY, DPO} & person.group_names
+    sources = Q(role=SOURCE_OWNER, system__slug__in=sources_of(person))
+    steps = ReviewStep.objects.filter(state=StepState.WAITING)
+    own = Q(review__agent__owner=person) | Q(review__agent__backup_owner=person)
+    return steps.filter(Q(role__in=roles) | sources).exclude(own)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToLive:
+    """How long agents of a tier took from being sent to being live: the median, in hours."""
+
+    tier: str
+    hours: float | None
+    live: int
+
+    @property
+    def said(self) -> str:
+        """The same in words."""
+        if self.hours is None:
+            return "none went live"
+        return f"{self.hours / 24:.1f} days" if self.hours >= 48 else f"{self.hours:.1f} h"
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """How reviews went lately."""
+
+    days: int
+    open: int
+    overdue: int
+    decided: int
+    approved: int
+    time_to_live: tuple[TimeToLive, ...]
+
+    @property
+    def rate(self) -> str:
+        """The share that was approved, in words."""
+        if not self.decided:
+            return "none decided"
+        return f"{round(100 * self.approved / self.decided)} % of {self.decided}"
+
+
+def metrics_for(person: Person) -> Metrics:
+    """The figures of the admin's front page, for those who see everyone's reviews."""
+    check_can_see_queue(person)
+    return metrics(database_now())
+
+
+def metrics(now: datetime, days: int = 30) -> Metrics:
+    """Time to live by tier, what is overdue, and the approval rate."""
+    since = now - timedelta(days=days)
+    closed = Review.objects.filter(closed_at__gte=since)
+    ended = Counter(closed.values_list("state", flat=True))
+    waiting = ReviewStep.objects.filter(state=StepState.WAITING, review__state=ReviewState.OPEN)
+    refused = ended[ReviewState.CHANGES] + ended[ReviewState.REJECTED]
+    return Metrics(
+        days=days,
+        open=Review.objects.filter(state=ReviewState.OPEN).count(),
+        overdue=waiting.filter(due__lt=now).values("review").distinct().count(),
+        decided=ended[ReviewState.APPROVED] + refused,
+        approved=ended[ReviewState.APPROVED],
+        time_to_live=tuple(_time_to_live(closed, tier) for tier in reversed(Tier.values)),
+    )
+
+
+def _time_to_live(closed: QuerySet[Review], tier: str) -> TimeToLive:
+    rows = closed.filter(kind=ReviewKind.LIVE, live_at__isnull=False, tier=tier)
+    hours = [
+        (live - opened).total_seconds() / 3600
+        for opened, live in rows.values_list("opened_at", "live_at")
+    ]
+    return TimeToLive(tier, median(hours) if hours else None, len(hours))
+
+
+def absences_for(person: Person) -> QuerySet[Absence]:
+    """Absences that concern this person; all of them for those who see everything."""
+    rows = Absence.objects.select_related("person", "stand_in")
+    if not person.may_act:
+        return rows.none()
+    return rows if person.reads_everything else rows.filter(Q(person=person) | Q(stand_in=person))
+
+
+def may_stand_in(person: Person) -> QuerySet[Person]:
+    """Who shares a duty with this person."""
+    shared = Q(groups__name__in=duties_of(person))
+    people = Person.objects.filter(shared, is_active=True).exclude(employment=Employment.LEFT)
+    return people.exclude(pk=person.pk).distinct().order_by("name", "pk")

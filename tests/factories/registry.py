@@ -73,7 +73,9 @@ def sign_everything(agent: Agent) -> None:
     for step in services.still_unsigned(agent):
         for slug in step.systems or ("",):
             system = System.objects.filter(slug=slug).select_related("owner").first()
-            by = system.owner if system and system.owner else signers.get(step.role, security)()
+            owner = system.owner if system else None
+            named = owner if owner and GroupName.SOURCE_OWNER in owner.group_names else None
+            by = named or signers.get(step.role, security)()
             basis = Clearance.Basis(str(BASES[step.role]))
             services.clear_agent(agent_id=agent.pk, by=by, basis=basis, system=system)
     services.activate_agent(agent_id=agent.pk, by=security())

@@ -466,12 +466,12 @@ def test_security_is_told_of_what_asks_to_go_live() -> None:
     make_agent()
 
     for _ in range(2):
-        sweeps.run_sweep("asked")
+        sweeps.run_sweep("reviews")
 
-    told = Notice.objects.filter(code="agent.in_review")
+    told = Notice.objects.filter(code="review.asked")
     assert guard in {each.person for each in told}
     assert told.filter(person=guard).count() == 1
-    assert {each.subject for each in told} == {f"{agent.slug} asks to go live"}
+    assert {each.subject for each in told} == {f"{agent.slug} waits for your signature"}
 
 
 def test_a_change_tells_who_may_agree_and_its_answer_tells_who_proposed() -> None:

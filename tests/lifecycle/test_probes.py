@@ -37,7 +37,14 @@ from tests.factories.probes import (
     paying_tool,
     reading_tool,
 )
-from tests.factories.registry import make_agent, make_person, make_system, make_tool, security
+from tests.factories.registry import (
+    make_agent,
+    make_person,
+    make_system,
+    make_tool,
+    security,
+    sign_everything,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -449,7 +456,7 @@ def test_restricted_row_is_kept_by_any_attack_that_executes() -> None:
     register.submit_for_review(agent_id=agent.pk, by=agent.owner)
 
     with pytest.raises(ProbeFailed, match="It writes to an address that nobody knows"):
-        register.approve_agent(agent_id=agent.pk, by=security())
+        sign_everything(agent)
 
 
 def test_suspended_row_is_attacked_before_it_starts_again() -> None:

@@ -52,6 +52,10 @@ def dpo() -> Person:
     return make_person(GroupName.DPO)
 
 
+def source_owner() -> Person:
+    return make_person(GroupName.SOURCE_OWNER)
+
+
 def sent(tier: str = "confidential", **fields: Any) -> Review:
     """The open review of an agent that asks to go live."""
     agent = make_agent(S.IN_REVIEW, tier=tier, **fields)
@@ -123,8 +127,7 @@ def test_restricted_needs_security_and_dpo_in_either_order() -> None:
 
 
 def test_toxic_needs_the_owners_of_the_sources_whatever_the_tiers(toxic: None) -> None:
-    one, two = make_person(), make_person()
-    review = sent_toxic(one, two)
+    review = sent_toxic(source_owner(), source_owner())
     names, places = sorted(
         review.steps.filter(role="source_owner").values_list("system__slug", flat=True)
     )
@@ -140,12 +143,12 @@ def test_toxic_needs_the_owners_of_the_sources_whatever_the_tiers(toxic: None) -
     said = refused(lambda: sign(review, "source_owner", owners[names], places), NotAllowed)
     sign(review, "source_owner", owners[places], places)
 
-    assert said == f"Only {owners[places]}, who owns {places} may say yes for it."
+    assert said == f"Only {owners[places]}, who owns {places}, may say yes for it."
     assert state(review) == LIVE
 
 
 def test_one_owner_of_two_sources_counts_for_both_but_in_no_other_role(toxic: None) -> None:
-    owner = make_person(GroupName.SECURITY)
+    owner = make_person(GroupName.SECURITY, GroupName.SOURCE_OWNER)
     review = sent_toxic(owner, owner)
     slugs = list(review.steps.filter(role="source_owner").values_list("system__slug", flat=True))
 
@@ -158,7 +161,7 @@ def test_one_owner_of_two_sources_counts_for_both_but_in_no_other_role(toxic: No
 
 
 def test_a_source_without_an_owner_needs_a_second_person_in_security(toxic: None) -> None:
-    review = sent_toxic(make_person(), None)
+    review = sent_toxic(source_owner(), None)
     bare = review.steps.get(system__owner__isnull=True, role="source_owner")
     owned = review.steps.get(system__owner__isnull=False, role="source_owner")
     first, second = security(), security()
@@ -173,6 +176,17 @@ def test_a_source_without_an_owner_needs_a_second_person_in_security(toxic: None
     assert "Two hats on one head" in said
     assert "only a second person in security may" in stranger
     assert state(review) == LIVE
+
+
+def test_an_owner_outside_the_group_does_not_sign_for_the_source(toxic: None) -> None:
+    named = make_person()
+    review = sent_toxic(named, source_owner())
+    slug = review.steps.get(system__owner=named).system.slug
+
+    refused(lambda: sign(review, "source_owner", named, slug), NotAllowed)
+    sign(review, "source_owner", security(), slug)
+
+    assert step(review, "source_owner", slug).state == "approved"
 
 
 def test_two_hats_on_one_head_count_once() -> None:
@@ -455,10 +469,10 @@ def test_the_proposer_does_not_sign_their_own_diff() -> None:
 
 
 def test_a_stand_in_signs_for_the_owner_of_a_source(toxic: None) -> None:
-    away, other = make_person(GroupName.SOURCE_OWNER), make_person()
+    away, other = source_owner(), source_owner()
     review = sent_toxic(away, other)
     slug = review.steps.get(system__owner=away).system.slug
-    deputy = make_person(GroupName.SOURCE_OWNER)
+    deputy = source_owner()
     today = database_now().date()
     refused(lambda: sign(review, "source_owner", deputy, slug), NotAllowed)
 
@@ -474,15 +488,15 @@ def test_a_stand_in_signs_for_the_owner_of_a_source(toxic: None) -> None:
 
 
 def test_a_stand_in_needs_the_same_duty_and_signs_no_agent_of_their_own(toxic: None) -> None:
-    away = make_person(GroupName.SOURCE_OWNER)
+    away = source_owner()
     today = database_now().date()
     span = {"first_day": today - timedelta(days=1), "last_day": today + timedelta(days=3)}
     with pytest.raises(GovernanceError):
         register.declare_absence(person=away, stand_in=make_person(), by=away, **span)
-    deputy = make_person(GroupName.SOURCE_OWNER)
+    deputy = source_owner()
     with pytest.raises(NotAllowed):
         register.declare_absence(person=away, stand_in=deputy, by=deputy, **span)
-    review = sent_toxic(away, make_person())
+    review = sent_toxic(away, source_owner())
     agent = review.agent
     register.update_agent(agent_id=agent.pk, by=agent.owner, backup_owner=deputy)
     absence = register.declare_absence(person=away, stand_in=deputy, by=away, **span)
