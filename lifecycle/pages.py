@@ -286,7 +286,7 @@ def controls(
     """
     can = permissions.can
     attest = can(permissions.check_can_attest_agent, agent, reach, person)
-    by_template = can(permissions.check_can_attest_by_template, agent, person)
+    by_template = can(permissions.check_can_use_template, agent, person)
     return {
         "change": can(permissions.check_can_change_agent, agent, person),
         "attest": by_template if covered else attest,

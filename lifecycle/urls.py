@@ -18,9 +18,9 @@ from lifecycle.probes import api as probe_api
 from lifecycle.probes import views as probe_views
 from lifecycle.provisioning import api as provisioning_api
 from lifecycle.provisioning import views as provisioning
-from lifecycle.selftest import views as selftest
 from lifecycle.reviews import api as review_api
 from lifecycle.reviews import views as reviews
+from lifecycle.selftest import views as selftest
 from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
 from lifecycle.templates import api as template_api
