@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,10 @@ WRITABLE = """
 
 def refuse_to_start() -> None:
     """End this process, naming each reason, unless every check of Muster's own passes."""
-    found = checks.run_checks(tags=[TAG], databases=["default"])
+    # In a thread: a web server may import this within its event loop, where Django asks nothing
+    # of the database.
+    with ThreadPoolExecutor(1) as thread:
+        found = thread.submit(_run).result()
     errors = [message for message in found if message.is_serious()]
     if not errors:
         return
@@ -55,6 +59,13 @@ def refuse_to_start() -> None:
         # Celery's beat has replaced sys.stderr by then.
         print(f"Muster refuses to start ({error.id}): {error.msg}", file=sys.__stderr__, flush=True)
     raise SystemExit(REFUSED)
+
+
+def _run() -> list[CheckMessage]:
+    try:
+        return checks.run_checks(tags=[TAG], databases=["default"])
+    finally:
+        connections.close_all()
 
 
 @checks.register(TAG, Tags.security)
