@@ -13,6 +13,7 @@ from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
 from lifecycle.probes import api as probe_api
 from lifecycle.probes import views as probe_views
+from lifecycle.rotation import views as rotation
 from lifecycle.selftest import views as selftest
 from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
@@ -66,6 +67,11 @@ urlpatterns = [
     path("notices/again/<int:delivery_id>/", notices.try_again, name="notice_again"),
     path("mail/", notices.mails, name="mails"),
     path("sweeps/", sweeps.sweeps, name="sweeps"),
+    path("rotation/", rotation.rotation, name="rotation"),
+    path("rotation/<int:pk>/confirm/", rotation.confirm, name="rotation_confirm"),
+    path("rotation/<int:pk>/fetch/", rotation.fetch, name="rotation_fetch"),
+    path("agents/<str:slug>/outside/<int:pk>/", rotation.outside, name="agent_outside_secret"),
+    path("agents/<str:slug>/scope/", rotation.scope, name="agent_scope"),
     path("selftest/", selftest.no_row_no_key, name="selftest"),
     path("anomalies/", anomalies.alerts, name="anomalies"),
     path("anomalies/<int:pk>/", anomalies.alert, name="anomaly"),

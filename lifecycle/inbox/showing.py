@@ -14,6 +14,8 @@ from governance.kernel.waiting import Waiting
 from lifecycle.inbox import holds
 from lifecycle.inbox.editing import fields_of
 from lifecycle.inbox.entries import split
+from lifecycle.rotation import services as rotations
+from lifecycle.rotation import waiting as rotation
 from registry import changes
 from registry import waiting as register
 from registry.models import Agent, Person, ProposedChange
@@ -125,9 +127,22 @@ def _agent(slug: str) -> dict[str, Any]:
     return {"agent": agent, "reach": reach, "picture": picture_of(agent.slug, reach)}
 
 
+def _rotation(name: str, person: Person) -> dict[str, Any]:
+    found = next((each for each in rotation.open_for(person) if str(each.pk) == name), None)
+    if found is None:
+        raise NotFound()
+    return {
+        "rotation": found,
+        "name": rotations.name_of(found),
+        "fetch": rotations.is_unfetched(found),
+        "agent": found.agent,
+    }
+
+
 _SHOWN: dict[str, Callable[[str, Person], dict[str, Any]]] = {
     holds.HOLD: _hold,
     holds.BATCH: _batch,
+    rotation.ROTATION: _rotation,
     register.CHANGE: _change,
     register.REVIEW: _review,
 }
