@@ -82,6 +82,7 @@ _GROUPS = (
             Page("Simulator", "simulator", "more"),
             Page("Coverage", "coverage", "systems"),
             Page("People", "people", "grants"),
+            Page("Keys that are due", "rotation", "key", covers=("agent_scope", "rotation_fetch")),
             Page("Suspended", "suspended", "stop", covers=("suspend_many", "suspension")),
         ),
     ),

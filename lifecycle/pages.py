@@ -246,6 +246,7 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "credentials": credentials.listed(agent),
         "dependents": agent.dependents.select_related("person", "dependent"),
         "client": client,
+        "clients_outside": agent.external_clients.all(),
         "recent": recent_decisions(agent, person),
         "runs": session_pages.latest_runs(agent, person),
         "carried": session_pages.carried_by(agent),

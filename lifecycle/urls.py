@@ -20,6 +20,7 @@ from lifecycle.provisioning import api as provisioning_api
 from lifecycle.provisioning import views as provisioning
 from lifecycle.reviews import api as review_api
 from lifecycle.reviews import views as reviews
+from lifecycle.rotation import views as rotation
 from lifecycle.selftest import views as selftest
 from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
@@ -89,6 +90,11 @@ urlpatterns = [
     path("notices/again/<int:delivery_id>/", notices.try_again, name="notice_again"),
     path("mail/", notices.mails, name="mails"),
     path("sweeps/", sweeps.sweeps, name="sweeps"),
+    path("rotation/", rotation.rotation, name="rotation"),
+    path("rotation/<int:pk>/confirm/", rotation.confirm, name="rotation_confirm"),
+    path("rotation/<int:pk>/fetch/", rotation.fetch, name="rotation_fetch"),
+    path("agents/<str:slug>/outside/<int:pk>/", rotation.outside, name="agent_outside_secret"),
+    path("agents/<str:slug>/scope/", rotation.scope, name="agent_scope"),
     path("selftest/", selftest.no_row_no_key, name="selftest"),
     path("anomalies/", anomalies.alerts, name="anomalies"),
     path("anomalies/<int:pk>/", anomalies.alert, name="anomaly"),

@@ -20,6 +20,8 @@ from lifecycle.reviews import page as review_page
 from lifecycle.reviews import waiting as reviews
 from lifecycle.toxic import selectors
 from lifecycle.toxic import waiting as toxic
+from lifecycle.rotation import services as rotations
+from lifecycle.rotation import waiting as rotation
 from registry import changes
 from registry import waiting as register
 from registry.models import Agent, Person, ProposedChange
@@ -134,9 +136,22 @@ def _toxic(name: str, person: Person) -> dict[str, Any]:
     return {"finding": found, "picture": combined_picture(selectors.picture_of(found))}
 
 
+def _rotation(name: str, person: Person) -> dict[str, Any]:
+    found = next((each for each in rotation.open_for(person) if str(each.pk) == name), None)
+    if found is None:
+        raise NotFound()
+    return {
+        "rotation": found,
+        "name": rotations.name_of(found),
+        "fetch": rotations.is_unfetched(found),
+        "agent": found.agent,
+    }
+
+
 _SHOWN: dict[str, Callable[[str, Person], dict[str, Any]]] = {
     holds.HOLD: _hold,
     holds.BATCH: _batch,
+    rotation.ROTATION: _rotation,
     register.CHANGE: _change,
     reviews.REVIEW: _review,
     toxic.TOXIC: _toxic,

@@ -88,8 +88,7 @@ def in_force() -> QuerySet[Agent]:
 
 
 def _keys(agent: Agent, tier: str) -> Iterable[Due]:
-    client = Client.objects.filter(agent=agent).first() if not hasattr(agent, "client") else None
-    client = client or getattr(agent, "client", None)
+    client = getattr(agent, "client", None)
     if client and client.secret_digest:
         yield _due(agent, rules.CLIENT, "its own secret", tier, last_of_client(client))
     for each in agent.credentials.all():

@@ -159,7 +159,7 @@ def _watch_overlap(rotation_id: int, now: datetime) -> bool:
     rotation = _locked(rotation_id)
     if rotation.state != S.OVERLAP or rotation.overlap_until is None:
         return False
-    fetched = not _is_unfetched(rotation)
+    fetched = not is_unfetched(rotation)
     if now < rotation.overlap_until:
         if fetched or rotation.reminded:
             return False
@@ -176,7 +176,8 @@ def _watch_overlap(rotation_id: int, now: datetime) -> bool:
     return True
 
 
-def _is_unfetched(rotation: Rotation) -> bool:
+def is_unfetched(rotation: Rotation) -> bool:
+    """Whether the new secret of an agent still lies here, for its owner or itself."""
     if rotation.key != rules.CLIENT:
         return False
     client = Client.objects.filter(agent=rotation.agent).first()

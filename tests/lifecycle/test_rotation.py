@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from authz.decide import decide
 from authz.oauth import services as oauth
@@ -483,3 +484,71 @@ def test_a_credential_that_nobody_read_is_revoked_with_its_scope(time: Moved) ->
 def test_a_lost_race_is_a_sentence() -> None:
     with pytest.raises(GovernanceError):
         services.confirm_rotated(rotation_id=0, by=make_person())
+
+
+# Pages
+
+
+def test_the_page_says_what_is_due_and_shows_a_new_secret_once(client: Any, time: Moved) -> None:
+    agent, _ = with_secret("restricted")
+    time.move_to(BEGAN + 30 * DAY)
+    sweep()
+    rotation = Rotation.objects.get()
+    client.force_login(agent.owner)
+
+    before = client.get("/rotation/")
+    inbox = client.get(f"/inbox/?item=rotation:{rotation.pk}")
+    shown = client.post(f"/rotation/{rotation.pk}/fetch/")
+    again = client.post(f"/rotation/{rotation.pk}/fetch/", follow=True)
+
+    assert b"One rotation is open" in before.content
+    assert f"{agent.slug} has a new secret to fetch".encode() in inbox.content
+    assert (shown.status_code, "no-store" in shown["Cache-Control"]) == (200, True)
+    secret = shown.content.decode().split('id="client-secret" value="')[1].split('"')[0]
+    assert gets_token(agent, secret)
+    assert b"There is no new secret" in again.content
+
+
+def test_a_stranger_sees_no_rotation(client: Any, time: Moved) -> None:
+    with_secret("restricted")
+    time.move_to(BEGAN + 30 * DAY)
+    sweep()
+    client.force_login(make_person())
+    pk = Rotation.objects.get().pk
+
+    answers = [client.post(f"/rotation/{pk}/{word}/").status_code for word in ("fetch", "confirm")]
+
+    assert answers == [404, 404]
+    assert b"No rotation is open" in client.get("/rotation/").content
+
+
+def test_narrow_is_the_default_answer_on_the_page(client: Any, time: Moved) -> None:
+    agent = make_agent()
+    tool = agent.allowlist.get().tool
+    time.move_to(BEGAN + 91 * DAY)
+    client.force_login(agent.owner)
+
+    page = client.get(f"/agents/{agent.slug}/scope/")
+    unexplained = client.post(f"/agents/{agent.slug}/scope/", {"reason": ""})
+    answer = client.post(f"/agents/{agent.slug}/scope/", {"narrow": [tool.name]})
+
+    ticked = page.content.decode().split(f'value="{tool.name}"')[1].split(">")[0]
+    assert "checked" in ticked
+    assert b"Say why" in unexplained.content
+    assert (answer.status_code, agent.allowlist.count()) == (302, 0)
+
+
+def test_the_page_asks_a_fixed_number_of_questions(client: Any) -> None:
+    owner = make_person()
+    client.force_login(owner)
+    client.get("/rotation/")
+    counts = []
+    for _ in (1, 3):
+        for _ in range(2):
+            agent = make_agent(owner=owner)
+            clients.issue_client(agent=agent, by=owner)
+        with CaptureQueriesContext(connection) as asked:
+            assert client.get("/rotation/").status_code == 200
+        counts.append(len(asked))
+
+    assert counts[0] == counts[1]
