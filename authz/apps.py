@@ -14,7 +14,7 @@ class AuthzConfig(AppConfig):
         # Models are there from here on, not before.
         from audit import explain  # noqa: PLC0415
         from audit.enums import Kind  # noqa: PLC0415
-        from authz import signatures, toxic  # noqa: PLC0415
+        from authz import leases, signatures, toxic  # noqa: F401, PLC0415
         from authz.explain import explain_decision, explain_hold  # noqa: PLC0415
         from authz.services import policies, prices, relationships, roles  # noqa: PLC0415
         from authz.services import signatures as signature_services  # noqa: PLC0415

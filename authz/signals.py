@@ -11,3 +11,6 @@ hold_moved = Signal()
 # A toxic combination was added, changed or removed. Arguments: combination (the row, as it is or
 # was), by.
 toxic_changed = Signal()
+
+# A role grants other tools, or others hold it. Arguments: role, by.
+role_changed = Signal()

@@ -6,6 +6,7 @@ from django.urls import include, path, register_converter
 
 from authz import session_pages
 from authz.api import access_views as access
+from authz.api import lease_views as lease_api
 from authz.api import session_views as session_api
 from authz.api import signatures as signature_api
 from authz.api import toxic as toxic_api
@@ -34,6 +35,11 @@ urlpatterns = [
     path("api/v1/sessions/<str:pk>/inputs", session_api.SessionInputs.as_view()),
     path("api/v1/sessions/<str:pk>/extract", session_api.SessionExtract.as_view()),
     path("api/v1/sessions/<str:pk>/end", session_api.SessionEnd.as_view()),
+    path(
+        "api/v1/credentials/<path:reference>/lease",
+        lease_api.Leases.as_view(),
+        name="credential_lease",
+    ),
     path("api/v1/", include("authz.api.urls")),
     path("api/v1/signatures", signature_api.Signatures.as_view(), name="api_signatures"),
     path("api/v1/signatures/<str:slug>", signature_api.OneSignature.as_view()),

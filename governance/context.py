@@ -17,6 +17,7 @@ from lifecycle.inbox.entries import waiting_count
 from registry.enums import Employment, GroupName
 from registry.models import Person
 from registry.permissions import OPERATORS, in_group
+from registry.selectors import still_live_for
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Page:
     short: str = ""
     staff: bool = False
     operators: bool = False
+    proof: bool = False
     url: str = ""
     here: bool = False
     # What stands beside the word; asked for where it is shown, and nowhere else.
@@ -93,6 +95,7 @@ _GROUPS = (
             Page("Trail", "trail", "trail", covers=("record",), short="Trail"),
             Page("Alerts", "anomalies", "warn", covers=("anomaly",)),
             Page("Unregistered callers", "callers", "search"),
+            Page("No row, no key", "selftest", "key", proof=True),
             Page("Sweeps", "sweeps", "clock", operators=True),
             Page("Admin", "admin:index", "key", staff=True),
         ),
@@ -114,6 +117,9 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "demo": SimpleLazyObject(is_demo),
         "demo_people": SimpleLazyObject(lambda: demo_people() if is_demo() else []),
         "no_separation": SimpleLazyObject(lambda: signed_in and not duties_are_separate()),
+        "still_live": SimpleLazyObject(
+            lambda: still_live_for(user) if isinstance(user, Person) else []
+        ),
         "zone_place": zone_place(),
     }
 
@@ -177,8 +183,9 @@ def _placed(page: Page, request: HttpRequest) -> Page:
 
 def _is_open(page: Page, request: HttpRequest) -> bool:
     person = request.user
-    if page.operators:
-        return isinstance(person, Person) and in_group(person, *OPERATORS)
+    if page.operators or page.proof:
+        groups = (*OPERATORS, GroupName.AUDITOR) if page.proof else OPERATORS
+        return isinstance(person, Person) and in_group(person, *groups)
     return not page.staff or bool(getattr(person, "is_staff", False))
 
 

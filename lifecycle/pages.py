@@ -22,11 +22,14 @@ from authz import session_pages
 from governance.kernel import clock
 from governance.kernel.waiting import Waiting as InInbox
 from governance.pictures import Bucket
+from lifecycle.credentials import pages as credentials
 from lifecycle.gauges import gauges_of
 from lifecycle.inbox.entries import queue_of
 from lifecycle.models import ProbeRun
 from lifecycle.probes import reporting
 from lifecycle.probes import selectors as probes
+from lifecycle.reviews import page as review_page
+from lifecycle.reviews.waiting import REVIEW
 from lifecycle.templates import selectors as templates
 from lifecycle.verdict import verdict_of
 from registry import permissions
@@ -34,7 +37,6 @@ from registry.enums import AgentState
 from registry.models import Agent, AllowlistEntry, Person
 from registry.pictures import picture_of
 from registry.reach import Reach, reach_of, reaches_of
-from registry.waiting import REVIEW
 
 RECENT = 8
 DAY = timedelta(hours=24)
@@ -240,7 +242,7 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         **template,
         "entries": entries,
         "roles": roles,
-        "credentials": agent.credentials.select_related("system"),
+        "credentials": credentials.listed(agent),
         "dependents": agent.dependents.select_related("person", "dependent"),
         "client": client,
         "recent": recent_decisions(agent, person),
@@ -249,6 +251,7 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "may": controls(agent, person, reach, covered=bool(covering)),
         "processing": processing_of(agent),
         **probe_of(agent),
+        "review": review_page.progress_of(agent, person),
         "clearance": agent.clearances.select_related("by").first(),
         "snippets": first_call(agent, client.client_id if client else "", first(entries)),
         "gauges": gauges_of(agent, person),
@@ -281,7 +284,7 @@ def controls(
     """
     can = permissions.can
     attest = can(permissions.check_can_attest_agent, agent, reach, person)
-    by_template = can(permissions.check_can_attest_by_template, agent, person)
+    by_template = can(permissions.check_can_use_template, agent, person)
     return {
         "change": can(permissions.check_can_change_agent, agent, person),
         "attest": by_template if covered else attest,

@@ -8,10 +8,15 @@ from django.urls import path
 from lifecycle import importing, registering, views
 from lifecycle.anomalies import api as anomaly_api
 from lifecycle.anomalies import views as anomalies
+from lifecycle.checking import api as checking
+from lifecycle.credentials import views as credentials
 from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
 from lifecycle.probes import api as probe_api
 from lifecycle.probes import views as probe_views
+from lifecycle.provisioning import api as provisioning_api
+from lifecycle.provisioning import views as provisioning
+from lifecycle.selftest import views as selftest
 from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
 from lifecycle.templates import api as template_api
@@ -33,12 +38,37 @@ urlpatterns = [
     path("agents/<str:slug>/history/", views.history, name="agent_history"),
     path("agents/<str:slug>/narrow/<path:tool>/", views.narrow, name="agent_narrow"),
     path("agents/<str:slug>/credentials/", views.add_credential, name="agent_credential"),
+    path("agents/<str:slug>/credentials/store/", credentials.store, name="agent_credential_store"),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/",
+        credentials.credential,
+        name="agent_credential_page",
+    ),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/rotate/",
+        credentials.rotate,
+        name="agent_credential_rotate",
+    ),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/revoke/",
+        credentials.revoke,
+        name="agent_credential_revoke",
+    ),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/confirm/",
+        credentials.confirm,
+        name="agent_credential_confirm",
+    ),
     path("agents/<str:slug>/attest/", views.attest, name="agent_attest"),
     path("agents/<str:slug>/send/", views.send_for_review, name="agent_send"),
     path("agents/<str:slug>/withdraw/", views.withdraw, name="agent_withdraw"),
     path("agents/<str:slug>/secret/", views.new_secret, name="agent_secret"),
     path("agents/<str:slug>/suspend/", views.suspend, name="agent_suspend"),
     path("agents/<str:slug>/resume/", views.resume, name="agent_resume"),
+    path("agents/<str:slug>/live/", provisioning.live, name="agent_live"),
+    path("agents/<str:slug>/live/steps/", provisioning.steps, name="agent_steps"),
+    path("agents/<str:slug>/live/first/", provisioning.first_call, name="agent_first_call"),
+    path("agents/<str:slug>/live/again/", provisioning.try_again, name="agent_live_again"),
     path("inbox/", inbox.inbox, name="inbox"),
     path("inbox/deciding/", inbox.how_people_decide, name="deciding"),
     path("inbox/<str:key>/edit/", inbox.edit, name="inbox_edit"),
@@ -51,6 +81,7 @@ urlpatterns = [
     path("notices/again/<int:delivery_id>/", notices.try_again, name="notice_again"),
     path("mail/", notices.mails, name="mails"),
     path("sweeps/", sweeps.sweeps, name="sweeps"),
+    path("selftest/", selftest.no_row_no_key, name="selftest"),
     path("anomalies/", anomalies.alerts, name="anomalies"),
     path("anomalies/<int:pk>/", anomalies.alert, name="anomaly"),
     path("anomalies/<int:pk>/acknowledge/", anomalies.acknowledge, name="anomaly_acknowledge"),
@@ -64,6 +95,9 @@ urlpatterns = [
     path("api/v1/templates/<str:slug>/retire", template_api.Retire.as_view()),
     path("api/v1/templates/<str:slug>/agents", template_api.Register.as_view()),
     path("api/v1/templates/<str:slug>/verdict", template_api.Verdict.as_view()),
+    path("api/v1/agents/<str:slug>/check", checking.Check.as_view(), name="api_agent_check"),
+    path("api/v1/registrations", provisioning_api.Registrations.as_view()),
+    path("api/v1/agents/<str:slug>/provisioning", provisioning_api.Provisioning.as_view()),
     path("suspended/", switch.suspended, name="suspended"),
     path("suspended/many/", switch.suspend_many, name="suspend_many"),
     path("suspended/many/<int:pk>/", switch.suspension, name="suspension"),

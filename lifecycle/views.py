@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -17,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from governance.kernel.errors import GovernanceError, Invalid
 from lifecycle import pages, services
 from lifecycle.forms import AgentFilter, CredentialForm, NarrowForm, ReasonForm
+from lifecycle.provisioning.views import live_page
 from registry import services as register_services
 from registry.models import Agent
 from registry.people import signed_in
@@ -158,7 +158,7 @@ def attest(request: HttpRequest, slug: str) -> HttpResponse:
     except GovernanceError as error:
         messages.error(request, _sentence(error))
         return redirect("agent", slug=slug)
-    return _secret_page(request, found, issued)
+    return live_page(request, found, issued)
 
 
 @login_required
@@ -171,20 +171,7 @@ def new_secret(request: HttpRequest, slug: str) -> HttpResponse:
     except GovernanceError as error:
         messages.error(request, _sentence(error))
         return redirect("agent", slug=slug)
-    return _secret_page(request, found, issued)
-
-
-def _secret_page(request: HttpRequest, agent: Agent, issued: Any) -> HttpResponse:
-    """The one page that shows the secret. Nothing keeps it: no redirect, no cache, no log."""
-    entry = agent.allowlist.select_related("tool__system").first()
-    context = {
-        "agent": Agent.objects.get(pk=agent.pk),
-        "issued": issued,
-        "snippets": pages.first_call(agent, issued.client_id, entry, issued.secret),
-    }
-    response = render(request, "lifecycle/live.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    return live_page(request, found, issued)
 
 
 @login_required

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from governance.kernel import business_days, clock
+from governance.kernel import business_days
+from governance.kernel.database_clock import database_now
 from registry.enums import GroupName
 from registry.models import Absence, Person
 
@@ -21,7 +22,7 @@ def duties_of(person: Person) -> frozenset[str]:
 
 def current_absence(person: Person) -> Absence | None:
     """The absence of this person that holds today, on their own calendar."""
-    today = business_days.date_in(person.zone, clock.now())
+    today = business_days.date_in(person.zone, database_now())
     rows = person.absences.filter(first_day__lte=today, last_day__gte=today, ended_at__isnull=True)
     return rows.select_related("stand_in").order_by("-made_at", "-pk").first()
 
@@ -33,3 +34,14 @@ def stand_in_of(person: Person, barred: Collection[int] = ()) -> Person | None:
         return None
     shared = duties_of(absence.stand_in)
     return absence.stand_in if GroupName.SOURCE_OWNER in shared else None
+
+
+def sources_of(person: Person) -> list[str]:
+    """The systems that this person signs for today: their own, and of whom they stand in for."""
+    names = list(person.owned_systems.values_list("slug", flat=True))
+    for absence in Absence.objects.filter(stand_in=person, ended_at__isnull=True).select_related(
+        "person", "stand_in"
+    ):
+        if stand_in_of(absence.person) == person:
+            names += absence.person.owned_systems.values_list("slug", flat=True)
+    return names

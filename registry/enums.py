@@ -109,6 +109,27 @@ class AgentState(TextChoices):
     DECOMMISSIONED = "decommissioned", "decommissioned"
 
 
+class CredentialKind(TextChoices):
+    HERE = "here", "stored by Muster"
+    ELSEWHERE = "elsewhere", "stored by somebody else"
+
+
+class CredentialState(TextChoices):
+    DECLARED = "declared", "named"
+    STORING = "storing", "being stored"
+    ACTIVE = "active", "in use"
+    REVOKED = "revoked", "revoked"
+    DESTROYED = "destroyed", "destroyed"
+
+
+class CredentialHolder(TextChoices):
+    """Whose it is. Only an agent's own may run with the agent."""
+
+    OWN = "own", "the agent's own"
+    PERSONAL = "personal", "a person's own account"
+    SHARED = "shared", "shared with others"
+
+
 class DataRole(TextChoices):
     CONTROLLER = "controller", "controller"
     PROCESSOR = "processor", "processor"

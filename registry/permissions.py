@@ -84,6 +84,14 @@ def _in(by: Actor, *groups: str) -> bool:
 # People, systems, tools, gateways
 
 
+def check_can_declare_absence(person: Person, by: Person) -> None:
+    """Hand on one's own duty; operators for those who cannot any more."""
+    _require(
+        _is(by, person) or _in(by, *OPERATORS),
+        f"Only {person}, security and platform admins may say who stands in for {person}.",
+    )
+
+
 def check_can_change_people(by: Person) -> None:
     """Create people, say that they leave, put them in groups."""
     _require(in_group(by, *OPERATORS), "Only security and platform admins may change people.")
@@ -197,9 +205,11 @@ def check_can_attest_agent(agent: Agent, reach: Reach, by: Person) -> None:
     _require(_is(by, agent.owner), f"Only its owner {agent.owner} may attest {agent.slug}.")
 
 
-def check_can_attest_by_template(agent: Agent, by: Person) -> None:
-    """The owner, for a row that its template cleared in advance."""
-    _require(_is(by, agent.owner), f"Only its owner {agent.owner} may attest {agent.slug}.")
+def check_can_use_template(agent: Agent, by: Person) -> None:
+    """Have an approved template clear an agent: its owner, who answers for what it became."""
+    _require(
+        _is(by, agent.owner), f"Only its owner {agent.owner} may have {agent.slug} cleared so."
+    )
 
 
 GROUPS_THAT_CLEAR = {

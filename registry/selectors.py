@@ -14,6 +14,7 @@ from registry.enums import ChangeState, Employment, GroupName
 from registry.models import (
     Agent,
     Clearance,
+    CredentialReference,
     ExternalIdentity,
     Person,
     ProposedChange,
@@ -49,6 +50,14 @@ def answering_for(agent: Agent) -> list[Person]:
     """Who is told about an agent: its owner and who stands in, else everyone in security."""
     named = [person for person in (agent.owner, agent.backup_owner) if person and person.may_act]
     return named or list(security_people())
+
+
+def still_live_for(person: Person) -> list[CredentialReference]:
+    """Revoked credentials that may still open something, of agents that this person sees."""
+    found = CredentialReference.objects.filter(
+        live_at_source=True, agent__in=Agent.objects.visible_to(person)
+    )
+    return list(found.select_related("agent").order_by("revoked_at", "pk"))
 
 
 def agents_for_reach() -> QuerySet[Agent]:

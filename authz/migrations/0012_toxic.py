@@ -14,7 +14,7 @@ SQL = Path(__file__).parent / "sql"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("authz", "0010_limits"),
+        ("authz", "0011_leases"),
         ("registry", "0005_limits"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

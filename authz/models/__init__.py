@@ -10,6 +10,7 @@ from authz.models.holds import (
     Release,
     RequestedHold,
 )
+from authz.models.leases import Lease
 from authz.models.limits import Counter, Movement, Page, Reservation, Retry, Stop
 from authz.models.outcomes import ReportedOutcome
 from authz.models.policies import GovernedTool, Policy
@@ -33,6 +34,7 @@ __all__ = [
     "HoldEdit",
     "HoldVote",
     "KnownDomain",
+    "Lease",
     "Meter",
     "ModelPrice",
     "Movement",

@@ -15,6 +15,7 @@ from authz import permissions
 from authz.models import Role
 from authz.services.policies import check_name
 from authz.services.recording import record
+from authz.signals import role_changed
 from governance.kernel.errors import Invalid
 from registry import changes
 from registry.enums import AgentState
@@ -107,6 +108,7 @@ def _changed(
             resource=f"role:{role.slug}",
             told={"added": _plain(at_once), "removed": _plain(removed)},
         )
+        role_changed.send(sender=Role, role=role, by=by)
     return Saved(
         role,
         created=created,
@@ -192,6 +194,7 @@ def apply_grants(change: ProposedChange, by: Person) -> None:
         resource=f"role:{role.slug}",
         told={"added": _plain(added), "removed": {}, "proposed_by": change.proposed_by.pid},
     )
+    role_changed.send(sender=Role, role=role, by=by)
 
 
 def interested_in_grants(change: ProposedChange) -> set[str]:

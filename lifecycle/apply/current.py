@@ -219,7 +219,9 @@ PLAIN_OF_AGENTS = (
 
 
 def _agents() -> Iterable[Fields]:
-    agents = Agent.objects.select_related("owner", "backup_owner", "model_provider")
+    agents = Agent.objects.select_related(
+        "owner", "backup_owner", "model_provider", "from_template__template"
+    )
     prefetched = agents.prefetch_related(
         "allowlist__tool",
         "credentials__system",
@@ -231,8 +233,11 @@ def _agents() -> Iterable[Fields]:
 
 
 def _agent(agent: Agent) -> Fields:
+    origin = getattr(agent, "from_template", None)
     fields: Fields = {
         "slug": agent.slug,
+        "template": origin.template.slug if origin else None,
+        "choices": origin.choices if origin else {},
         **{name: getattr(agent, name) for name in PLAIN_OF_AGENTS},
         "state": agent.state,
         "owner": agent.owner.email.lower(),

@@ -276,6 +276,8 @@ AGENTS = Kind(
         "name": f.column(Agent, "name"),
         "kind": f.column(Agent, "kind"),
         "purpose": f.column(Agent, "purpose"),
+        "template": f.optional_text,
+        "choices": f.choices,
         "owner": f.to("people"),
         "backup_owner": f.to("people", optional=True),
         "builder": f.column(Agent, "builder"),

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
 from governance.kernel import business_days
+from lifecycle.models import Review, ReviewStep
 from lifecycle.reviews.rules import DPO, OWNER, SECURITY, SOURCE_OWNER, Step
 from registry.absences import stand_in_of
 from registry.enums import GroupName
-from registry.models import Person, System
+from registry.models import Agent, Person, System
 from registry.reach import Reach
 
 GROUPS = {SECURITY: GroupName.SECURITY, DPO: GroupName.DPO}
@@ -78,6 +80,17 @@ def source_people(system: System | None, barred: set[int]) -> tuple[list[Person]
     return [owner], ""
 
 
+def people_for(role: str, system: System | None, agent: Agent) -> tuple[list[Person], str]:
+    """Who may answer a step of an agent, and a sentence where that is someone unusual."""
+    if role == OWNER:
+        return [agent.owner], ""
+    barred = {agent.owner_id, *([agent.backup_owner_id] if agent.backup_owner_id else [])}
+    if role == SOURCE_OWNER:
+        return source_people(system, barred)
+    people = people_of(GROUPS[role], barred)
+    return people, "" if people else "Nobody yet: ask a platform admin."
+
+
 def people_of(group: str, barred: set[int]) -> list[Person]:
     """Who is in a group and may act, but those who answer for the agent."""
     people = Person.objects.filter(groups__name=group, is_active=True).exclude(pk__in=barred)
@@ -102,3 +115,16 @@ def zone_of(people: Sequence[Person]) -> str:
 def due_at(start: datetime, days: int, people: Sequence[Person]) -> datetime:
     """When an answer that these people were asked for at `start` is due."""
     return business_days.due(start, days, calendar=calendar_of(people), zone=zone_of(people))
+
+
+def what_of(review: Review) -> str:
+    """What is asked, as a clause."""
+    if review.change is None:
+        return f"{review.agent.slug} asks to go live"
+    return review.change.summary.rstrip(".")
+
+
+def said_due(step: ReviewStep, people: Sequence[Person]) -> str:
+    """The due date in the zone of who signs, as a notice says it."""
+    zone = ZoneInfo(zone_of(people))
+    return f"{step.due.astimezone(zone):%a %d %b %Y, %H:%M %Z}"

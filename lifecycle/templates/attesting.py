@@ -20,7 +20,7 @@ def attest(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
     template = selectors.covering(agent, selectors.reach_now(agent))
     if template is None:
         return register.attest_agent(agent_id=agent_id, by=by, reach_digest=reach_digest)
-    return register.attest_by_template(
+    return register.clear_by_template(
         agent_id=agent_id,
         by=by,
         approved_tier=str(template.approved_tier),

@@ -175,13 +175,17 @@ def register_from_template(
     facts: Mapping[str, Any] | None = None,
     adopt: UnregisteredCaller | None = None,
     relying: Relying | None = None,
+    name: str = "",
+    owner: Person | None = None,
 ) -> Agent:
-    """Draft an agent of `by`'s own from the version in force; `facts` are the owner's further ones.
+    """Draft an agent from the version in force; `facts` are the owner's further ones.
+
+    It is `by`'s own, unless an operator names another `owner`.
 
     `Invalid` names each choice that does not fit, and what to do about it.
     """
     version = selectors.one_in_force(template)
-    plan = _checked(selectors.planned(version, choices, by), facts or {})
+    plan = _checked(selectors.planned(version, choices, owner or by), facts or {})
     agent = services.register_agent(
         by=by,
         slug=slug,
@@ -190,6 +194,8 @@ def register_from_template(
         roles=list(Role.objects.filter(slug__in=plan.roles)),
         adopt=adopt,
         relying=relying,
+        name=name,
+        owner=owner,
     )
     for entry in plan.entries:
         register.set_allowlist_entry(agent_id=agent.pk, tool=entry.tool, by=by, **entry.facts)

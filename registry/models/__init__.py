@@ -5,12 +5,13 @@ from registry.models.agents import (
     Agent,
     AllowlistEntry,
     Clearance,
-    CredentialReference,
     Reliance,
 )
 from registry.models.callers import UnregisteredCaller
 from registry.models.changes import ProposedChange
 from registry.models.clients import Client, Gateway, RevokedToken, UsedAssertion
+from registry.models.credentials import CredentialReference, StoredSecret, StoredVersion
+from registry.models.external_clients import ExternalClient, ExternalClientState
 from registry.models.people import ExternalIdentity, Person, SignInLink
 from registry.models.slices import Slice
 from registry.models.systems import (
@@ -31,6 +32,8 @@ __all__ = [
     "Clearance",
     "Client",
     "CredentialReference",
+    "ExternalClient",
+    "ExternalClientState",
     "ExternalIdentity",
     "Gateway",
     "Person",
@@ -42,6 +45,8 @@ __all__ = [
     "RevokedToken",
     "SignInLink",
     "Slice",
+    "StoredSecret",
+    "StoredVersion",
     "System",
     "SystemPermission",
     "Tool",

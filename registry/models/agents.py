@@ -235,27 +235,6 @@ class Reliance(models.Model):
         return f"{self.person or self.dependent} relies on {self.agent.slug}"
 
 
-class CredentialReference(models.Model):
-    """Where a credential of an agent lies. Never the credential."""
-
-    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="credentials")
-    reference = models.CharField(
-        max_length=255, unique=True, help_text="A vault path such as vault://payments/refund-desk"
-    )
-    system = models.ForeignKey(
-        System, null=True, blank=True, on_delete=models.PROTECT, related_name="credentials"
-    )
-    scope = models.CharField(max_length=300, blank=True, validators=[validators.plain_text])
-    rotated_on = models.DateField(null=True, blank=True)
-    history = HistoricalRecords()
-
-    class Meta:
-        ordering = ["agent", "reference"]
-
-    def __str__(self) -> str:
-        return self.reference
-
-
 class Clearance(models.Model):
     """Someone's word that an agent may run with exactly this reach.
 

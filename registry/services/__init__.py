@@ -2,12 +2,12 @@
 
 from registry import changes
 from registry.services import agent_states, agents, people, systems, tools
+from registry.services.absences import declare_absence, end_absence
 from registry.services.agent_states import (
     activate_agent,
     activate_alone,
     approve_agent,
     attest_agent,
-    attest_by_template,
     begin_decommissioning,
     clear_agent,
     clear_by_template,
@@ -91,7 +91,6 @@ __all__ = [
     "adopt_caller",
     "approve_agent",
     "attest_agent",
-    "attest_by_template",
     "begin_decommissioning",
     "block_caller",
     "clear_agent",
@@ -99,7 +98,9 @@ __all__ = [
     "clear_change",
     "create_first_administrator",
     "create_person",
+    "declare_absence",
     "draft_agent",
+    "end_absence",
     "finish_decommissioning",
     "fresh_reach",
     "note_caller",

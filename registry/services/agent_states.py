@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
 from governance.kernel import clock, tiers
 from governance.kernel.errors import Invalid, NotAllowed
 from registry import changes, clearing, permissions, rules, selectors, signing
-from registry.enums import AgentState
+from registry.enums import AgentState, CredentialHolder
 from registry.errors import ChangeOutdated, Incomplete, NotCleared, ReachChanged, WrongState
 from registry.models import Agent, Clearance, Person, ProposedChange, System
+from registry.models.credentials import OVER
 from registry.permissions import Actor
 from registry.reach import Reach
 from registry.row import row_digest
@@ -71,9 +74,16 @@ def submit_for_review(*, agent_id: int, by: Person) -> Agent:
 
 
 def _check_complete(agent: Agent) -> None:
-    if missing := rules.missing_for_review(agent):
+    if missing := rules.missing_for_review(agent) | _foreign_credentials(agent):
         sentence = next(iter(missing.values()))[0]
         raise Incomplete(sentence, fields=missing)
+
+
+def _foreign_credentials(agent: Agent) -> dict[str, list[str]]:
+    """Credentials of the row that are somebody's own, or that others use as well."""
+    foreign = agent.credentials.exclude(holder=CredentialHolder.OWN).exclude(state__in=OVER)
+    found = [f"{each.reference}: {rules.not_its_own(each.holder)}" for each in foreign]
+    return {"credentials": found} if found else {}
 
 
 @transaction.atomic
@@ -154,12 +164,16 @@ def _words(agent: Agent, reach: Reach) -> list[Clearance]:
 
 
 @transaction.atomic
-def void_clearances(*, agent_id: int, by: Actor, because: str) -> int:
-    """Have the words given for a row that is not live yet count no more; returns how many."""
+def void_clearances(*, agent_id: int, by: Actor, because: str, ids: Sequence[int] = ()) -> int:
+    """Have words count no more: all of a row that is not live yet, else those of `ids`.
+
+    What a live row runs on stays as it is. Returns how many there were.
+    """
     agent = _locked(agent_id)
+    words = agent.clearances.filter(voided="")
     if agent.state in rules.LIVE:
-        raise WrongState(f"{agent.slug} is {agent.state_word}: its words stand.")
-    count = agent.clearances.filter(voided="").update(voided=because[:300])
+        words = words.filter(pk__in=ids).exclude(reach_digest=fresh_reach(agent).digest)
+    count = words.update(voided=because[:300])
     if count:
         record(
             "clearances_voided",
@@ -215,42 +229,29 @@ def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
 
 
 @transaction.atomic
-def clear_by_template(*, agent_id: int, by: Person, approved_tier: str, template: str) -> Clearance:
-    """Clear a row made from an approved template, up to the tier that it was approved for.
+def clear_by_template(
+    *, agent_id: int, by: Person, approved_tier: str, template: str, reach_digest: str = ""
+) -> Agent:
+    """Submit, clear and activate a row made from a template, up to the tier it is approved for.
 
     What asks for more than its tier does (a toxic combination, limits above the ceilings, a
     provider without an agreement) needs its review. `template` is its slug and version.
     """
     agent = _locked(agent_id)
     reach = fresh_reach(agent)
-    permissions.check_can_submit_agent(agent, by)
-    if agent.state not in CLEARABLE:
-        raise WrongState(f"{agent.slug} is {agent.state_word}: submit it for review.")
+    permissions.check_can_use_template(agent, by)
+    _check_seen(reach, reach_digest)
     if tiers.rank(reach.tier) > tiers.rank(approved_tier) or not signing.by_tier_alone(reach):
         raise NotCleared(
             f"{template} is approved up to {approved_tier} and for nothing toxic. "
             f"{agent.slug} needs the word of {signing.whom(reach.steps)}."
         )
-    basis = Clearance.Basis.TEMPLATE
-    return write_clearance(agent, reach, basis, by, reason=template, tier=approved_tier)
-
-
-@transaction.atomic
-def attest_by_template(
-    *, agent_id: int, by: Person, approved_tier: str, template: str, reach_digest: str = ""
-) -> Agent:
-    """The owner's one step where a template was approved in advance: submit, clear, activate.
-
-    That the row still is what the template planned, the caller has found out.
-    """
-    agent = _locked(agent_id)
-    permissions.check_can_attest_by_template(agent, by)
-    _check_seen(fresh_reach(agent), reach_digest)
     if agent.state == AgentState.DRAFT:
         agent = submit_for_review(agent_id=agent_id, by=by)
     _check_may_move(agent, AgentState.ACTIVE)
-    clear_by_template(agent_id=agent_id, by=by, approved_tier=approved_tier, template=template)
-    _activate(agent, fresh_reach(agent), by)
+    basis = Clearance.Basis.TEMPLATE
+    write_clearance(agent, reach, basis, by, reason=template, tier=approved_tier)
+    _activate(agent, reach, by)
     return agent
 
 

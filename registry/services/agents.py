@@ -164,7 +164,10 @@ def _apply(
 ) -> None:
     agent = locked(Agent, "agent", slug=change.agent)
     _change_reach(
-        agent, by, lambda: write(agent, change, by), lambda reach: _agreed(agent, reach, by)
+        agent,
+        by,
+        lambda: write(agent, change, by),
+        lambda reach: _agreed(agent, reach, by, change),
     )
 
 
@@ -330,8 +333,12 @@ def add_credential_reference(
     system: System | None = None,
     scope: str = "",
     rotated_on: date | None = None,
+    holder: str = "",
 ) -> CredentialReference:
-    """Note where a credential of this agent lies. A reference belongs to one row."""
+    """Note where a credential of this agent lies. A reference belongs to one row.
+
+    Without `holder` it stays whose it was; a new one is the agent's own.
+    """
     agent = _editable(agent_id, by)
     if sentence := references.wrong_with(reference):
         raise LooksLikeSecret(sentence, fields={"reference": [sentence]})
@@ -339,7 +346,9 @@ def add_credential_reference(
     if credential and credential.agent_id != agent.pk:
         raise Conflict(f"This credential belongs to {credential.agent.slug}: no shared accounts.")
     credential = credential or CredentialReference(agent=agent, reference=reference)
-    wanted = {"system": system, "scope": scope, "rotated_on": rotated_on}
+    _check_own(agent, holder)
+    wanted = {"system": system, "scope": scope, "rotated_on": rotated_on or credential.rotated_on}
+    wanted |= {"holder": holder} if holder else {}
     changed = assign(credential, wanted)
     if credential.pk and not changed:
         return credential
@@ -354,13 +363,24 @@ def add_credential_reference(
     return credential
 
 
+def _check_own(agent: Agent, holder: str) -> None:
+    """What is named of a live row runs with it at once."""
+    if holder and _is_live(agent) and (sentence := rules.not_its_own(holder)):
+        raise Conflict(sentence)
+
+
 @transaction.atomic
 def remove_credential_reference(*, agent_id: int, reference: str, by: Person) -> None:
-    """Forget a reference. The credential itself lives on where it lies."""
+    """Forget a reference. The credential itself lives on where it lies.
+
+    One that Muster keeps, or that may be live at its source, is not forgotten.
+    """
     agent = _editable(agent_id, by)
     credential = found(CredentialReference, "credential", agent=agent, reference=reference)
     if credential is None:
         return
+    if sentence := rules.must_not_be_forgotten(credential):
+        raise Conflict(sentence)
     remove(credential, by)
     record(
         "credential_reference_removed",
@@ -493,15 +513,15 @@ def _widen(agent: Agent, by: Person, alone: bool, act: Callable[[], object]) -> 
     return None
 
 
-def _agreed(agent: Agent, reach: Reach, by: Person) -> bool:
+def _agreed(agent: Agent, reach: Reach, by: Person, change: ProposedChange) -> bool:
     """Add the word of who agrees, and see that nobody's is missing; raises where one is."""
     if not permissions.can(permissions.check_can_attest_agent, agent, reach, by):
-        write_clearance(agent, reach, Clearance.Basis.ATTESTATION, by)
+        write_clearance(agent, reach, Clearance.Basis.ATTESTATION, by, change=change)
         return True
     words = words_for(agent, reach)
     if clearing.missing(agent, reach, words):
         basis, system = _role_of(agent, reach.steps, words, by)
-        write_clearance(agent, reach, basis, by, system=system)
+        write_clearance(agent, reach, basis, by, system=system, change=change)
     require_signed(agent, reach)
     return True
 
