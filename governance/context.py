@@ -59,7 +59,7 @@ _GROUPS = (
             Page("Home", "home", "home", short="Home"),
             Page("Inbox", "inbox", "inbox", covers=("inbox_edit", "deciding"), short="Inbox"),
             Page("My agents", "agents", "agents", covers=("agent",), short="Agents"),
-            Page("Register an agent", "agent_register", "proof"),
+            Page("Register an agent", "agent_register", "proof", covers=("agent_import",)),
             Page("Notices", "notices", "clock", covers=("channels", "mails")),
             Page("Absences", "absences", "clock"),
         ),
@@ -68,6 +68,12 @@ _GROUPS = (
         "Register",
         (
             Page("All agents", "agents", "agents", query="all=1"),
+            Page(
+                "Templates",
+                "templates",
+                "proof",
+                covers=("template", "template_new", "template_propose"),
+            ),
             Page("Systems and tools", "systems", "systems", covers=("system", "tools", "tool")),
             Page("Policies and roles", "policies", "policy", covers=_POLICY_PAGES),
             Page(

@@ -107,7 +107,6 @@ urlpatterns = [
     path("api/v1/templates", template_api.Templates.as_view(), name="api_templates"),
     path("api/v1/templates/<str:slug>", template_api.OneTemplate.as_view(), name="api_template"),
     path("api/v1/templates/<str:slug>/retire", template_api.Retire.as_view()),
-    path("api/v1/templates/<str:slug>/agents", template_api.Register.as_view()),
     path("api/v1/templates/<str:slug>/verdict", template_api.Verdict.as_view()),
     path("api/v1/agents/<str:slug>/observe", observing_api.Observe.as_view()),
     path("api/v1/agents/<str:slug>/check", checking.Check.as_view(), name="api_agent_check"),

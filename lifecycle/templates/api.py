@@ -1,4 +1,7 @@
-"""Templates over REST: list them, propose one, start from one, ask what would follow."""
+"""Templates over REST: list them, propose one, retire one, ask what would follow.
+
+An agent is registered from one where every agent is: `lifecycle.provisioning.api`.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,8 @@ from registry.api.operations import (
     person_of,
     query_of,
 )
-from registry.api.serializers import AgentOut
 from registry.enums import Tier
-from registry.models import Agent, Person
-from registry.reach import PREFETCH, reach_of
+from registry.models import Person
 
 
 class TemplateOut(serializers.ModelSerializer[Template]):
@@ -79,14 +80,6 @@ class ChoicesIn(serializers.Serializer[Any]):
                     f"{name[:60]} takes a list of names of tools, or one text."
                 )
         return value
-
-
-class FromTemplateIn(ChoicesIn):
-    slug = serializers.CharField(max_length=60)
-    purpose = serializers.CharField(max_length=2_000, required=False)
-    rate_per_minute = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
-    rate_per_hour = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
-    spend_cap_minor = serializers.IntegerField(min_value=0, max_value=2**53 - 1, required=False)
 
 
 class SignerOut(serializers.Serializer[Any]):
@@ -159,28 +152,6 @@ class Retire(APIView):
         return Response(
             TemplateOut(services.retire_template(slug=slug, by=person_of(request))).data
         )
-
-
-class Register(APIView):
-    @extend_schema(request=FromTemplateIn, responses={(201, JSON): AgentOut, **WRITING})
-    def post(self, request: Request, slug: str) -> Response:
-        """Draft an agent of one's own from a template. Attest it to have it live."""
-        given, by = given_in(FromTemplateIn, request), person_of(request)
-        made = services.register_from_template(
-            by=by,
-            slug=given.pop("slug"),
-            template=slug,
-            choices=given.pop("choices"),
-            facts=given,
-        )
-        rows = Agent.objects.select_related("owner", "backup_owner", "model_provider")
-        agent = rows.prefetch_related(*PREFETCH).get(pk=made.pk)
-        body = AgentOut(agent, context={"tier_of": _tier_of}).data
-        return Response(body, status=status.HTTP_201_CREATED)
-
-
-def _tier_of(agent: Agent) -> str:
-    return str(reach_of(agent).tier)
 
 
 class Verdict(APIView):

@@ -27,6 +27,9 @@ from registry.models import Agent, Person, Tool
 from registry.reach import Reach, reach_of, reach_of_draft
 from registry.selectors import agents_for_reach, tools_for_reach
 
+# What Muster does itself, such as reading a credential, is no choice of a template's owner.
+OWN_SYSTEM = "muster"
+
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
@@ -85,7 +88,9 @@ def fitting(slot: Slot, owner: Person, tools: Sequence[Tool], roles: Granting) -
             _why_not(tool, granted),
         )
         for tool in tools
-        if tool.effect in slot.effects and _can_be_held(slot, tool, owner)
+        if tool.effect in slot.effects
+        and tool.system.slug != OWN_SYSTEM
+        and _can_be_held(slot, tool, owner)
     ]
     return sorted(found, key=_usual_first)
 
