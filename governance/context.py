@@ -78,6 +78,13 @@ _GROUPS = (
             Page("Simulator", "simulator", "more"),
             Page("Coverage", "coverage", "systems"),
             Page("People", "people", "grants"),
+            Page(
+                "What already runs",
+                "campaigns",
+                "search",
+                covers=("campaign", "campaign_new"),
+                operators=True,
+            ),
             Page("Suspended", "suspended", "stop", covers=("suspend_many", "suspension")),
         ),
     ),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
+from lifecycle.campaigns import selectors as campaigns
 from lifecycle.inbox import holds
 from registry import waiting as register
 from registry.models import Person
@@ -17,6 +18,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 SOURCES: tuple[Callable[[Person], list[Waiting]], ...] = (
     holds.waiting_for,
     register.waiting_for,
+    campaigns.waiting_for,
 )
 
 

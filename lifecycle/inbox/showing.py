@@ -11,6 +11,7 @@ from django.urls import reverse
 from governance import unseen
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
+from lifecycle.campaigns import selectors as campaigns
 from lifecycle.inbox import holds
 from lifecycle.inbox.editing import fields_of
 from lifecycle.inbox.entries import split
@@ -23,6 +24,7 @@ from registry.reach import PREFETCH, reach_of
 MOST_CHARACTERS = 2_000
 MOST_LINES = 40
 MOST_TOLD = 60
+MOST_CANDIDATES = 200
 
 
 def shown(waiting: Waiting, person: Person) -> dict[str, Any]:
@@ -91,6 +93,13 @@ def _review(name: str, person: Person) -> dict[str, Any]:
     }
 
 
+def _campaign(name: str, person: Person) -> dict[str, Any]:
+    asked = list(campaigns.asked_of(person).filter(campaign=int(name))[:MOST_CANDIDATES])
+    if not asked:
+        raise NotFound()
+    return {"campaign": asked[0].campaign, "candidates": asked}
+
+
 def clipped(words: str) -> tuple[str, bool]:
     """Words of an agent as far as a page shows them, and whether something was left out."""
     lines = "\n".join(words.split("\n")[:MOST_LINES])
@@ -130,4 +139,5 @@ _SHOWN: dict[str, Callable[[str, Person], dict[str, Any]]] = {
     holds.BATCH: _batch,
     register.CHANGE: _change,
     register.REVIEW: _review,
+    campaigns.KIND: _campaign,
 }

@@ -2,6 +2,7 @@
 runs that let an agent go live."""
 
 from lifecycle.models.anomalies import Anomaly, Counted, HourCount, Seen
+from lifecycle.models.campaigns import Campaign, Candidate, CandidateState
 from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
 from lifecycle.models.probes import LiveVisit, ProbeResult, ProbeRun
 from lifecycle.models.provisioning import ProvisioningRun, ProvisioningStep
@@ -11,6 +12,9 @@ from lifecycle.models.templates import FromTemplate, Template, TemplateState
 
 __all__ = [
     "Anomaly",
+    "Campaign",
+    "Candidate",
+    "CandidateState",
     "Channel",
     "Counted",
     "Delivery",

@@ -32,6 +32,7 @@ from registry.services.callers import (
     Noted,
     adopt_caller,
     block_caller,
+    link_caller,
     note_caller,
     reopen_caller,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "end_observation",
     "end_where_due",
     "finish_decommissioning",
+    "link_caller",
     "note_caller",
     "propose_observation",
     "register_changes",
