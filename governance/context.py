@@ -89,6 +89,13 @@ _GROUPS = (
             Page("Coverage", "coverage", "systems"),
             Page("People", "people", "grants"),
             Page("Keys that are due", "rotation", "key", covers=("agent_scope", "rotation_fetch")),
+            Page(
+                "What already runs",
+                "campaigns",
+                "search",
+                covers=("campaign", "campaign_new"),
+                operators=True,
+            ),
             Page("Suspended", "suspended", "stop", covers=("suspend_many", "suspension")),
         ),
     ),

@@ -455,6 +455,7 @@ MUSTER_SWEEPS = {
     "anomalies": 300.0,
     "asked": 15.0,
     "callbacks": 60.0,
+    "campaigns": 3600.0,
     "counted": 24 * 3600.0,
     "holds": 30.0,
     "identities": 60.0,
@@ -491,6 +492,8 @@ CELERY_BEAT_SCHEDULE = {
 # What is kept for how long
 
 MUSTER_PREVIEW_DAYS = env.int("MUSTER_PREVIEW_DAYS", default=90)
+# After so many days without an answer, someone whom a campaign asks is asked again.
+MUSTER_CAMPAIGN_REMIND_DAYS = env.int("MUSTER_CAMPAIGN_REMIND_DAYS", default=3)
 MUSTER_SWEEP_DAYS = env.int("MUSTER_SWEEP_DAYS", default=30)
 
 # Notices

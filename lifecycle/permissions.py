@@ -20,6 +20,12 @@ def check_can_suspend_many(by: Person) -> None:
         raise NotAllowed("Only security may suspend many agents at once.")
 
 
+def check_can_run_campaigns(by: Person) -> None:
+    """Ask people to take what runs onto the register, and see what they answer."""
+    if not in_group(by, *OPERATORS):
+        raise NotAllowed("Only security and platform admins run campaigns.")
+
+
 def check_can_see_habits(by: Person) -> None:
     """See how fast others decide, and how often they say yes."""
     if not in_group(by, GroupName.SECURITY):

@@ -8,6 +8,8 @@ from django.urls import path
 from lifecycle import importing, registering, views
 from lifecycle.anomalies import api as anomaly_api
 from lifecycle.anomalies import views as anomalies
+from lifecycle.campaigns import api as campaigns_api
+from lifecycle.campaigns import views as campaigns
 from lifecycle.checking import api as checking
 from lifecycle.credentials import views as credentials
 from lifecycle.inbox import views as inbox
@@ -126,6 +128,17 @@ urlpatterns = [
     path("api/v1/toxic-findings/<int:pk>/aggregate", toxic_api.AggregateFinding.as_view()),
     path("api/v1/toxic-findings/<int:pk>/lower", toxic_api.LowerFinding.as_view()),
     path("api/v1/toxic-findings/<int:pk>/undo-split", toxic_api.UndoSplit.as_view()),
+    path("campaigns/", campaigns.campaigns, name="campaigns"),
+    path("campaigns/new/", campaigns.new, name="campaign_new"),
+    path("campaigns/<int:pk>/", campaigns.campaign, name="campaign"),
+    path("campaigns/<int:pk>/csv/", campaigns.as_csv, name="campaign_csv"),
+    path("campaigns/<int:pk>/close/", campaigns.close, name="campaign_close"),
+    path("campaigns/<int:pk>/<int:candidate_id>/", campaigns.candidate, name="candidate"),
+    path("api/v1/campaigns", campaigns_api.Campaigns.as_view()),
+    path("api/v1/campaigns/<int:pk>/candidates", campaigns_api.CandidatesOf.as_view()),
+    path("api/v1/candidates", campaigns_api.Mine.as_view()),
+    path("api/v1/candidates/accept", campaigns_api.Accept.as_view()),
+    path("api/v1/candidates/decline", campaigns_api.Decline.as_view()),
     path("suspended/", switch.suspended, name="suspended"),
     path("suspended/many/", switch.suspend_many, name="suspend_many"),
     path("suspended/many/<int:pk>/", switch.suspension, name="suspension"),

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from authz.services import holds as authorization
 from governance.kernel.errors import Invalid, NotFound
+from lifecycle.campaigns import selectors as asking
+from lifecycle.campaigns import services as campaigns
 from lifecycle.inbox import holds as held
 from lifecycle.inbox.entries import split
 from lifecycle.models import ReviewStep
@@ -142,6 +144,38 @@ def _reject_batch(name: str, reply: Reply) -> str:
     return _told("Rejected", done)
 
 
+def _accept(name: str, reply: Reply) -> str:
+    ids = _numbers(reply)
+    slugs = {key: reply.given.get(f"slug-{key}", "").strip()[:60] for key in ids}
+    done = campaigns.accept_candidates(candidate_ids=ids, by=reply.by, slugs=slugs)
+    return _told_of(done, "Accepted", "Each is your draft now.")
+
+
+def _decline(name: str, reply: Reply) -> str:
+    done = campaigns.decline_candidates(
+        candidate_ids=_numbers(reply),
+        by=reply.by,
+        reason=reply.reason,
+        other=reply.given.get("other", ""),
+    )
+    return _told_of(done, "Declined", "Someone else is asked.")
+
+
+def _numbers(reply: Reply) -> list[int]:
+    if not reply.ticked:
+        raise Invalid("Tick at least one.")
+    return [_number(each) for each in reply.ticked]
+
+
+def _told_of(done: campaigns.Answered, word: str, after: str) -> str:
+    if not done.left:
+        return f"{word} {len(done.moved)}. {after}"
+    why = next(iter(done.left.values()))
+    if not done.moved:
+        raise Invalid(why)
+    return f"{word} {len(done.moved)}. {len(done.left)} were left as they are: {why}"
+
+
 def _ticked(reply: Reply) -> list[UUID]:
     if not reply.ticked:
         raise Invalid("Tick at least one.")
@@ -171,6 +205,8 @@ _ANSWERS: dict[tuple[str, str], Callable[[str, Reply], str]] = {
     (reviews.REVIEW, "reject"): _send_back,
     (held.HOLD, "approve"): _approve_hold,
     (held.HOLD, "reject"): _reject_hold,
+    (asking.KIND, "approve"): _accept,
+    (asking.KIND, "reject"): _decline,
     (held.BATCH, "approve"): _release_batch,
     (held.BATCH, "reject"): _reject_batch,
 }

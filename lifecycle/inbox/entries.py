@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
+from lifecycle.campaigns import selectors as campaigns
 from lifecycle.inbox import holds
 from lifecycle.reviews import waiting as reviews
 from lifecycle.rotation import waiting as rotation
@@ -23,6 +24,7 @@ SOURCES: tuple[Callable[[Person], list[Waiting]], ...] = (
     register.waiting_for,
     rotation.waiting_for,
     toxic.waiting_for,
+    campaigns.waiting_for,
 )
 
 

@@ -13,6 +13,7 @@ from governance import unseen
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
 from governance.pictures import combined_picture
+from lifecycle.campaigns import selectors as campaigns
 from lifecycle.inbox import holds
 from lifecycle.inbox.editing import fields_of
 from lifecycle.inbox.entries import split
@@ -31,6 +32,7 @@ from registry.reach import PREFETCH, reach_of
 MOST_CHARACTERS = 2_000
 MOST_LINES = 40
 MOST_TOLD = 60
+MOST_CANDIDATES = 200
 
 
 def shown(waiting: Waiting, person: Person) -> dict[str, Any]:
@@ -95,6 +97,13 @@ def _review(name: str, person: Person) -> dict[str, Any]:
     return review_page.page_of(review, person)
 
 
+def _campaign(name: str, person: Person) -> dict[str, Any]:
+    asked = list(campaigns.asked_of(person).filter(campaign=int(name))[:MOST_CANDIDATES])
+    if not asked:
+        raise NotFound()
+    return {"campaign": asked[0].campaign, "candidates": asked}
+
+
 def clipped(words: str) -> tuple[str, bool]:
     """Words of an agent as far as a page shows them, and whether something was left out."""
     lines = "\n".join(words.split("\n")[:MOST_LINES])
@@ -155,4 +164,5 @@ _SHOWN: dict[str, Callable[[str, Person], dict[str, Any]]] = {
     register.CHANGE: _change,
     reviews.REVIEW: _review,
     toxic.TOXIC: _toxic,
+    campaigns.KIND: _campaign,
 }

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import governance.kernel.clock
+import registry.validators
 
 
 class Migration(migrations.Migration):
@@ -190,6 +191,181 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="provisioning_step_undone_when",
+            ),
+        ),
+        migrations.CreateModel(
+            name="Campaign",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(max_length=100, validators=[registry.validators.plain_text]),
+                ),
+                ("started_at", models.DateTimeField()),
+                ("due", models.DateField()),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "closed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "started_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="campaigns",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-started_at", "-pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Candidate",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveIntegerField()),
+                ("kind", models.CharField(max_length=12)),
+                ("slug", models.CharField(blank=True, max_length=60)),
+                ("name", models.CharField(blank=True, max_length=120)),
+                ("found", models.JSONField(default=dict)),
+                ("problems", models.JSONField(default=list)),
+                ("named_owner", models.CharField(blank=True, max_length=254)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("unowned", "has no owner yet"),
+                            ("asked", "waits for its owner"),
+                            ("accepted", "accepted: a draft"),
+                            ("known", "on the register already"),
+                            ("dropped", "put aside"),
+                        ],
+                        default="unowned",
+                        max_length=8,
+                    ),
+                ),
+                ("asked_at", models.DateTimeField(blank=True, null=True)),
+                ("told_at", models.DateTimeField(blank=True, null=True)),
+                ("answered_at", models.DateTimeField(blank=True, null=True)),
+                ("answer", models.CharField(blank=True, max_length=500)),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="candidates",
+                        to="registry.agent",
+                    ),
+                ),
+                (
+                    "answered_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "caller",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="registry.unregisteredcaller",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="candidates",
+                        to="lifecycle.campaign",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="candidates",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["campaign", "position"],
+            },
+        ),
+        migrations.AddConstraint(
+            model_name="campaign",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("closed_at__isnull", True), ("closed_by__isnull", True)),
+                    models.Q(("closed_at__isnull", False), ("closed_by__isnull", False)),
+                    _connector="OR",
+                ),
+                name="campaign_closed_by_whom_and_when",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="candidate",
+            index=models.Index(
+                condition=models.Q(("state", "asked")), fields=["owner"], name="candidate_asked_of"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="candidate",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "position"), name="candidate_place"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="candidate",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "asked"), _negated=True),
+                    models.Q(("asked_at__isnull", False), ("owner__isnull", False)),
+                    _connector="OR",
+                ),
+                name="candidate_asked_of_whom",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="candidate",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "accepted"), _negated=True),
+                    models.Q(
+                        ("agent__isnull", False),
+                        ("answered_at__isnull", False),
+                        ("answered_by__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="candidate_accepted_as_an_agent",
             ),
         ),
     ]

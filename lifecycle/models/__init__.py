@@ -1,6 +1,7 @@
 """What lifecycle keeps of requests, reviews, templates, runs, sweeps, notices, tests, alerts."""
 
 from lifecycle.models.anomalies import Anomaly, Counted, HourCount, Seen
+from lifecycle.models.campaigns import Campaign, Candidate, CandidateState
 from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
 from lifecycle.models.probes import LiveVisit, ProbeResult, ProbeRun
 from lifecycle.models.provisioning import ProvisioningRun, ProvisioningStep
@@ -13,6 +14,9 @@ from lifecycle.models.toxic import ToxicCheck, ToxicDue, ToxicFinding, ToxicSpli
 
 __all__ = [
     "Anomaly",
+    "Campaign",
+    "Candidate",
+    "CandidateState",
     "Channel",
     "Counted",
     "Delivery",

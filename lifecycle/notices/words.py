@@ -103,6 +103,12 @@ _words: dict[str, Words] = {
         "{key}: {why} Muster tries it again.",
         "/rotation/",
     ),
+    "campaign.asks": Words(
+        "{many} may be yours: {campaign}",
+        "{many} that already run may be yours. Accept what is, and say whose the rest is, "
+        "by {due}. Nothing is yours before you accept it.",
+        "/inbox/",
+    ),
     "limit.reached": Words(
         "{agent} has reached a limit",
         "{agent}{on}: {kind}. Calls beyond it are denied. You are told once for each window.",

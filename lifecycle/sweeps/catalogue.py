@@ -15,6 +15,7 @@ from authz.models import Callback, Hold
 from authz.services import callbacks, holds, spending, stops
 from lifecycle.anomalies import sweep as anomalies
 from lifecycle.credentials import sweep as credentials
+from lifecycle.campaigns import sweep as campaigns
 from lifecycle.inbox import asked
 from lifecycle.models import SweepRun
 from lifecycle.models.probes import ProbeCause
@@ -127,6 +128,12 @@ SWEEPS = (
         "Tells callers what became of their access requests, where that was not taken.",
         _due_callbacks,
         _send_callback,
+    ),
+    Sweep(
+        "campaigns",
+        "Reminds people of agents that may be theirs.",
+        campaigns.due,
+        campaigns.tell,
     ),
     Sweep(
         "limits",

@@ -38,6 +38,7 @@ from registry.services.callers import (
     Noted,
     adopt_caller,
     block_caller,
+    link_caller,
     note_caller,
     reopen_caller,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "end_where_due",
     "finish_decommissioning",
     "fresh_reach",
+    "link_caller",
     "note_caller",
     "propose_observation",
     "reach_after",

@@ -107,6 +107,16 @@ def adopt_caller(
 
 
 @transaction.atomic
+def link_caller(*, caller_id: int, agent: Agent, by: Person) -> UnregisteredCaller:
+    """Say that an unregistered caller is this agent, which its owner has put on the register."""
+    permissions.check_can_decide_callers(by)
+    caller = _open(caller_id)
+    caller.adopted_as = agent
+    _decide(caller, CallerState.ADOPTED, by)
+    return caller
+
+
+@transaction.atomic
 def block_caller(*, caller_id: int, by: Person) -> UnregisteredCaller:
     """Say that a caller is not wanted. It was refused before and stays so."""
     permissions.check_can_decide_callers(by)
