@@ -19,10 +19,10 @@ from lifecycle.inbox.editing import fields_of
 from lifecycle.inbox.entries import split
 from lifecycle.reviews import page as review_page
 from lifecycle.reviews import waiting as reviews
-from lifecycle.toxic import selectors
-from lifecycle.toxic import waiting as toxic
 from lifecycle.rotation import services as rotations
 from lifecycle.rotation import waiting as rotation
+from lifecycle.toxic import selectors
+from lifecycle.toxic import waiting as toxic
 from registry import changes
 from registry import waiting as register
 from registry.models import Agent, Person, ProposedChange

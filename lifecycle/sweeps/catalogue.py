@@ -14,8 +14,8 @@ from authz.errors import HoldDecided
 from authz.models import Callback, Hold
 from authz.services import callbacks, holds, spending, stops
 from lifecycle.anomalies import sweep as anomalies
-from lifecycle.credentials import sweep as credentials
 from lifecycle.campaigns import sweep as campaigns
+from lifecycle.credentials import sweep as credentials
 from lifecycle.inbox import asked
 from lifecycle.models import SweepRun
 from lifecycle.models.probes import ProbeCause
