@@ -16,10 +16,10 @@ from typing import Any
 
 from django.db import connection
 
-from registry.vault import SYSTEM, TOOL
+from registry.reserved import ROLE as CREDENTIALS_ROLE
+from registry.reserved import SYSTEM, TOOL
 
 WORLD = "global"
-CREDENTIALS_ROLE = "muster.credentials"
 MAX_SAFE_INTEGER = 2**53 - 1
 
 _HEAD = """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging.config
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, worker_init
+from celery.signals import beat_init, setup_logging, worker_init
+from django.conf import settings
 from django.db.models.functions import Now
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
@@ -24,6 +26,12 @@ def heartbeat() -> None:
     from governance.models import Heartbeat  # noqa: PLC0415 - the app registry is not filled above
 
     Heartbeat.objects.update_or_create(name=HEARTBEAT, defaults={"at": Now()})
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def keep_logging(**_: Any) -> None:
+    """Celery would set up a log of its own, which takes no credential out of a line."""
+    logging.config.dictConfig(settings.LOGGING)
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

@@ -20,6 +20,7 @@ from governance.kernel.errors import Invalid
 from registry import changes
 from registry.enums import AgentState
 from registry.models import Agent, Person, ProposedChange, Tool
+from registry.reserved import check_not_taken
 from registry.services.saving import Saved, check_alone, found, keep, locked
 from registry.signals import row_changed
 
@@ -52,6 +53,8 @@ def save_role(
     check_name(slug)
     role = found(Role, "role", slug=slug)
     created = role is None
+    if created:
+        check_not_taken(slug, "slug")
     role = _described(role or Role(slug=slug), description, by)
     given = {"tools": tools, "agents": agents, "people": people}
     wanted = {name: _named(name, rows) for name, rows in given.items() if rows is not None}

@@ -23,6 +23,7 @@ from registry.models import (
     ResourceType,
     System,
 )
+from registry.reserved import check_not_taken
 from registry.services.fields import ResourceFields, SystemFields
 from registry.services.saving import (
     Changes,
@@ -83,6 +84,7 @@ def _create_system(
     slug: str, by: Person, resources: Sequence[ResourceFields], fields: dict[str, Any]
 ) -> Saved[System]:
     permissions.check_can_add_system(by)
+    check_not_taken(slug, "slug")
     system = System(slug=slug, name=fields.pop("name", slug))
     changed = assign(system, fields)
     keep(system, by)

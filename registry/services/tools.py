@@ -15,6 +15,7 @@ from registry import changes, permissions, rules
 from registry.errors import ChangeOutdated
 from registry.gates import Gates, fault_in, lacking
 from registry.models import AllowlistEntry, Person, ProposedChange, System, Tool, ToolAccess
+from registry.reserved import check_not_taken
 from registry.services.fields import AccessFields, ToolFields
 from registry.services.saving import (
     Changes,
@@ -62,6 +63,8 @@ def save_tool(
     check_alone(alone)
     tool = found(Tool, "tool", name=name)
     created = tool is None
+    if created:
+        check_not_taken(name, "name")
     tool = tool or Tool(name=name)
     before = None if created else definition(tool)
     homes = [] if created else [tool.system]

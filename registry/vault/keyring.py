@@ -39,7 +39,7 @@ class _Ring:
             return read(settings.MUSTER_VAULT_KEY.replace(",", "\n"), "MUSTER_VAULT_KEY")
         stamp = _stamp()
         with self._lock:
-            if stamp != self._seen:
+            if stamp is None or stamp != self._seen:
                 self._keys = read(_text(), str(path()))
                 self._seen = stamp
             return self._keys

@@ -18,12 +18,11 @@ from governance.kernel import clock
 from registry import guard
 from registry.models import Agent, CredentialReference
 from registry.models.credentials import OVER
+from registry.reserved import SYSTEM, TOOL
 from registry.vault import back_ends, places
 from registry.vault.errors import CredentialRevoked, NoFreshDecision, UnknownCredential
 from registry.vault.types import Secret
 
-TOOL = "credential.read"
-SYSTEM = "muster"
 EVERYTHING = audit.AuditScope(everything=True)
 
 

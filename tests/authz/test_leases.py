@@ -14,12 +14,22 @@ from authz import leases
 from authz.decide import decide
 from authz.models import Lease, Policy
 from governance.kernel import clock
+from governance.kernel.errors import Invalid
 from registry import services, vault
 from registry.enums import AgentState
 from registry.models import CredentialReference
 from registry.vault import back_ends
 from registry.vault.errors import CredentialRevoked, NoFreshDecision
-from tests.factories.authz import bearer, caller_of, make_agent, make_client, make_desk, make_policy
+from tests.factories.authz import (
+    bearer,
+    caller_of,
+    make_agent,
+    make_client,
+    make_desk,
+    make_person,
+    make_policy,
+    make_tool,
+)
 from tests.registry.vault.conftest import aws, kv, moto_endpoint, vault_key  # noqa: F401
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -322,3 +332,30 @@ def test_a_credential_that_was_revoked_between_decision_and_reading_stays(desk, 
 
     with pytest.raises(CredentialRevoked):
         vault.read(REF, answer.id)
+
+
+# Names of its own
+
+
+@pytest.mark.parametrize("name", ["muster", "credential.read", "muster.credentials"])
+def test_nobody_registers_a_name_of_musters_own(desk, name) -> None:
+    from authz.services import roles
+
+    security = make_person(groups=("security",))
+    makers = {
+        "muster": lambda: services.save_system(slug=name, by=security, name="Ours"),
+        "credential.read": lambda: services.save_tool(name=name, by=security, system=desk.system),
+        "muster.credentials": lambda: roles.save_role(slug=name, by=security),
+    }
+
+    with pytest.raises(Invalid) as refused:
+        makers[name]()
+
+    assert refused.value.message == f"{name} is a name of Muster's own. Choose another one."
+
+
+def test_a_row_that_went_around_the_register_replaces_nothing(desk, stored, ask) -> None:
+    """A tool of that name, put into the table by hand, decides nothing about credentials."""
+    make_tool(desk.system, name="credential.read", resource_parameter="")
+
+    assert ask(desk.client).status_code == 201

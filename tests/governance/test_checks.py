@@ -116,6 +116,15 @@ SPOILED = {
         write_key("index_key", encoded(bytes(range(120, 152)))),
         "E002): The key file index_key is unsafe: its bytes follow a pattern",
     ),
+    "no vault key": (forget("vault_kek"), "E009): The vault has no key: "),
+    "short vault key": (
+        write_key("vault_kek", encoded(b"k" * 8)),
+        "E009): The vault has no key: ",
+    ),
+    "vault key of text": (
+        set_variable("MUSTER_VAULT_KEY", encoded(b"correct horse battery staple 32b")),
+        "E009): The vault's key is unsafe: its bytes are not random",
+    ),
     "keys for everybody": (
         lambda boot: boot.keys.chmod(0o755),
         "E003): Other accounts may open the folder of keys",
@@ -220,6 +229,7 @@ def test_made_key_files_are_private(boot: Boot) -> None:
         "secret_key": 0o600,
         "kek": 0o600,
         "index_key": 0o600,
+        "vault_kek": 0o600,
         "tokens": 0o700,
         f"tokens/{kid}.json": 0o600,
     }
