@@ -10,18 +10,20 @@ from django.db import Error, transaction
 from django.dispatch import receiver
 
 from audit.services import record
+from authz import recorder
 from authz.asks import Ask, Caller
 from authz.decide import Answer, decide
 from authz.engine import codes
 from authz.engine.types import SubjectKind
 from authz.errors import LeaseRefused, LeasesForAgents, NotRecorded
 from authz.models import Lease
+from authz.work import Record
 from governance.kernel import clock
 from registry import vault
-from registry.enums import AgentState
-from registry.models import Agent, CredentialReference
+from registry.enums import AgentState, Employment
+from registry.models import Agent, CredentialReference, Person
 from registry.permissions import Actor
-from registry.signals import agent_state_changed, credential_revoked
+from registry.signals import agent_state_changed, credential_revoked, employment_changed
 from registry.vault import places
 
 
@@ -34,17 +36,25 @@ class Given:
     secret: vault.Secret
 
 
-def lease(*, reference: str, caller: Caller, session: str = "", approval: str = "") -> Given:
+def lease(
+    *,
+    reference: str,
+    caller: Caller,
+    session: str = "",
+    approval: str = "",
+    record: Record = recorder.record,
+) -> Given:
     """Give an agent one of its own credentials, for a short while.
 
     The decision on `credential.read` stands on the record before the vault is asked. A reference
     that is another agent's and one that nobody has are refused alike. Raises `LeaseRefused` with
-    the decision, `LeasesForAgents`, and what `registry.vault.read` raises.
+    the decision, `LeasesForAgents`, and what `registry.vault.read` raises. `record` is given only
+    where nothing of it stays: a self-test.
     """
     if caller.is_gateway:
         raise LeasesForAgents()
     declared = places.as_declared(reference)
-    answer = _decided(declared, caller, session, approval)
+    answer = _decided(declared, caller, session, approval, record)
     if not answer.allowed:
         decision = answer.decision
         said = codes.message(decision.code, decision.detail)
@@ -53,7 +63,9 @@ def lease(*, reference: str, caller: Caller, session: str = "", approval: str = 
     return Given(_noted(leased, answer), declared, leased.secret)
 
 
-def _decided(reference: str, caller: Caller, session: str, approval: str) -> Answer:
+def _decided(
+    reference: str, caller: Caller, session: str, approval: str, written: Record
+) -> Answer:
     ask = Ask(
         kind=SubjectKind.AGENT,
         tool=vault.TOOL,
@@ -62,7 +74,7 @@ def _decided(reference: str, caller: Caller, session: str, approval: str) -> Ans
         session=session,
         approval=approval,
     )
-    (answer,) = decide([ask], caller)
+    (answer,) = decide([ask], caller, record=written)
     return answer
 
 
@@ -89,6 +101,15 @@ def end_of_agent(*, agent: Agent, before: AgentState, by: Actor, **_: Any) -> No
     """What an agent was given ends with its right to anything."""
     if agent.state != AgentState.ACTIVE:
         _end(_running().filter(agent=agent), agent.slug, by, f"{agent.slug} is {agent.state_word}")
+
+
+@receiver(employment_changed, dispatch_uid="authz.end leases of a leaver's agents")
+def end_of_owner(*, person: Person, by: Actor, **_: Any) -> None:
+    """And with the person who answers for it."""
+    if person.employment != Employment.LEFT:
+        return
+    for agent in Agent.objects.filter(owner=person):
+        _end(_running().filter(agent=agent), agent.slug, by, f"the owner of {agent.slug} has left")
 
 
 @receiver(credential_revoked, dispatch_uid="authz.end leases of a credential")

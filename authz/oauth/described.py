@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from authz.oauth.forms import MEDIA_TYPE
@@ -46,6 +48,14 @@ def add_endpoints(result: Json, **_: Any) -> Json:
             "token",
             {"active": {"type": "boolean"}},
         ),
+        "/oauth/secret": _post(
+            "oauth_secret",
+            "The new secret of a rotation, once.",
+            {},
+            "",
+            {"client_id": _TEXT, "client_secret": _TEXT, "earlier_secret_until": _TEXT},
+            more={"409": "There is no new secret to fetch."},
+        ),
         "/oauth/revoke": _post("oauth_revoke", "End a token (RFC 7009).", _TOKEN, "token", {}),
         "/.well-known/oauth-authorization-server": _get("oauth_metadata", "RFC 8414 metadata."),
         "/.well-known/jwks.json": _get("oauth_jwks", "The keys that verify tokens (RFC 7517)."),
@@ -54,9 +64,19 @@ def add_endpoints(result: Json, **_: Any) -> Json:
     return result
 
 
-def _post(name: str, summary: str, fields: Json, required: str, told: Json) -> Json:
-    form = {"type": "object", "properties": {**fields, **_PROOF}, "required": [required]}
-    refusals = {code: _answer(said, _ERROR) for code, said in _REFUSALS.items()}
+def _post(
+    name: str,
+    summary: str,
+    fields: Json,
+    required: str,
+    told: Json,
+    *,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Json:
+    form: Json = {"type": "object", "properties": {**fields, **_PROOF}}
+    if required:
+        form["required"] = [required]
+    refusals = {code: _answer(said, _ERROR) for code, said in {**_REFUSALS, **more}.items()}
     return {
         "post": {
             "operationId": name,

@@ -23,6 +23,13 @@ QUESTIONS = (
         JOIN registry_agent a ON a.id = c.agent_id JOIN registry_person p ON p.id = a.owner_id
         WHERE c.state = 'live' AND (a.state <> 'active' OR p.employment = 'left')""",
     ),
+    (
+        "Leases that run for a row that is not active",
+        """SELECT count(*) FROM authz_lease l JOIN registry_agent a ON a.id = l.agent_id
+        JOIN registry_person p ON p.id = a.owner_id
+        WHERE l.ended_at IS NULL AND l.expires_at > clock_timestamp()
+        AND (a.state <> 'active' OR p.employment = 'left')""",
+    ),
 )
 
 

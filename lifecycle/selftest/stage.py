@@ -13,6 +13,7 @@ from django.db import transaction
 
 from governance.kernel import clock
 from registry import services as register
+from registry import vault
 from registry.enums import Employment
 from registry.identity import clients, signatures, tokens
 from registry.identity.clients import Issued
@@ -20,6 +21,7 @@ from registry.identity.signatures import SigningKey
 from registry.identity.tokens import AGENT, GATEWAY
 from registry.models import Agent, Client, Person
 from registry.permissions import OPERATORS, Automatic, in_group
+from registry.vault import back_ends, places
 
 ACTOR = Automatic("selftest")
 NAME = "muster-selftest"
@@ -57,6 +59,7 @@ class Stage:
     gateway_token: str = field(repr=False)
     active: Subject
     draft: Subject
+    credential: str = ""
 
 
 @contextmanager
@@ -79,7 +82,16 @@ def build() -> Stage:
     point = register.save_gateway(slug=_slug(), name="Self-test", by=operator).row
     gateway = clients.issue_client(gateway=point, by=operator)
     token = _token(gateway.client_id, point.slug, gateway.client.version, kind=GATEWAY)
-    return Stage(operator, owner, gateway, token, _active(owner), _strange(_draft(owner), "draft"))
+    active, draft = _active(owner), _strange(_draft(owner), "draft")
+    return Stage(operator, owner, gateway, token, active, draft, _credential(active, owner))
+
+
+def _credential(subject: Subject, owner: Person) -> str:
+    """Something to lease, kept by Muster's own vault; nothing where the installation has none."""
+    if places.EMBEDDED not in back_ends.every() or subject.agent is None:
+        return ""
+    reference = f"{places.EMBEDDED}://{subject.slug}/selftest"
+    return vault.create(reference, None, agent=subject.agent, by=owner).reference
 
 
 def unknown() -> Subject:

@@ -10,9 +10,10 @@ from typing import Any
 
 from django.db import connection
 
-from authz import recorder
+from authz import leases, recorder
 from authz.api.answer import EVALUATION, answering
-from authz.engine.types import Check
+from authz.asks import Caller
+from authz.engine.types import Check, Token
 from authz.oauth import services as oauth
 from authz.oauth.credentials import Credentials
 from authz.recorder import Judged, Recorded, Stale
@@ -20,7 +21,7 @@ from authz.work import run as run_work
 from governance.kernel import clock
 from lifecycle.selftest.report import Refused
 from lifecycle.selftest.stage import ACTOR, NAME, Stage, Subject
-from registry.identity import clients, providers, signatures
+from registry.identity import clients, providers, signatures, tokens
 from registry.models import Agent, Client
 
 GRANT = {"grant_type": "client_credentials"}
@@ -148,6 +149,14 @@ def _session(stage: Stage, subject: Subject) -> str:
     return "a session"
 
 
+def lease(stage: Stage, subject: Subject) -> str:
+    """The credential of the active row, asked for with the token that the subject has."""
+    token = tokens.authenticate(f"Bearer {subject.token}")
+    caller = Caller(token.kind, token.slug, Token(token.version, token.jti))
+    given = leases.lease(reference=stage.credential, caller=caller, record=within)
+    return f"a lease until {given.lease.expires_at:%H:%M}"
+
+
 def _call(path: str, token: str, body: Any) -> Any:
     """One request with a token, through the function that answers every one."""
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
@@ -190,5 +199,6 @@ WAYS: tuple[Way, ...] = (
     Way("A client in an identity provider", _client_outside, needs_row=True),
     Way("A decision, asked with its token", _own_decision),
     Way("A decision, asked by a gateway", _decision_by_gateway),
+    Way("A lease of a credential", lease),
     Way("A session, opened with its token", _session),
 )

@@ -187,6 +187,8 @@ FORMS = {
     "/oauth/token": ["grant_type", "scope", "resource", "client_assertion"],
     "/oauth/introspect": ["token", "client_assertion"],
     "/oauth/revoke": ["token", "client_assertion_type"],
+    "/oauth/secret": ["client_id", "client_secret", "client_assertion"],
+    "/agents/refund-desk/scope/": ["narrow", "reason"],
     "/admin/registry/agent/1/send-back/": ["reason"],
     "/admin/registry/person/add/": ["name", "email", "manager", "attributes", "zone", "last_day"],
     "/admin/registry/system/add/": ["slug", "name", "tier", "categories", "owner", "country"],
