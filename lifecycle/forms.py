@@ -44,6 +44,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         max_length=60,
         validators=[validators.slug],
         help_text="Small letters, digits, hyphens. It is the id that its calls carry.",
+        error_messages={"required": "Give it a name, such as refund-desk."},
     )
     tools = forms.ModelMultipleChoiceField(
         queryset=Tool.objects.none(),

@@ -96,7 +96,7 @@ def verdict_of(
     signers = tuple(_signer(step) for step in steps)
     return LiveVerdict(
         tools=bool(tools),
-        title="Goes live now, on your word" if alone else _title(signers),
+        title=_title(signers, alone=alone) if tools else "Tick what it may call",
         why=" ".join(dict.fromkeys(why for step in steps for why in step.why)),
         alone=alone,
         tier=str(reach.tier),
@@ -117,10 +117,11 @@ def _renewal(reach: Reach, today: date, months: int) -> date:
     return min(due, months_after(today, months)) if months else due
 
 
-def _title(signers: Sequence[Signer]) -> str:
-    return (
-        "One person signs first" if len(signers) == 1 else f"{len(signers)} sign before it is live"
-    )
+def _title(signers: Sequence[Signer], *, alone: bool) -> str:
+    if alone:
+        return "Goes live now, on your word"
+    many = len(signers)
+    return "One person signs first" if many == 1 else f"{many} sign before it is live"
 
 
 def _signer(step: PlannedStep) -> Signer:

@@ -108,6 +108,14 @@ class TemplateForm(AgentForm):
         widget = self.fields[name].widget
         return widget.value_from_datadict(self.data, self.files, self.add_prefix(name))
 
+    def clean(self) -> dict[str, Any]:
+        """Tell every choice that does not fit at once, beside the choice."""
+        cleaned = super().clean() or self.cleaned_data
+        for name, sentences in self.plan().wrong.items():
+            if PREFIX + name not in self.errors:
+                self.add_error(PREFIX + name, list(sentences))
+        return dict(cleaned)
+
     def plan(self) -> Plan:
         """The row that follows from what is chosen so far."""
         return selectors.planned(self.template, self.choices(), self.owner)

@@ -181,6 +181,14 @@ def test_wrong_input_is_told_beside_its_field(
     assert not Agent.objects.exists()
 
 
+def test_everything_that_is_wrong_is_told_at_once(page: Client) -> None:
+    answer = page.post(REGISTER, {"template": "notifier", "slot_posts": ["chat.post"]})
+
+    assert set(answer.context["form"].errors) == {
+        *("slug", "purpose", "slot_reads", "slot_posts_to"),
+    }
+
+
 def test_verdict_follows_half_a_form(page: Client) -> None:
     nothing = page.post(VERDICT, {"template": SUMMARIZER}).context["verdict"]
     half = page.post(VERDICT, form(slug="", slot_writes=[])).context["verdict"]
