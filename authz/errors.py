@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from governance.kernel.errors import (
     Conflict,
     GovernanceError,
@@ -11,6 +13,9 @@ from governance.kernel.errors import (
     NotSignedIn,
     Unavailable,
 )
+
+if TYPE_CHECKING:
+    from authz.decide import Answer
 
 
 class NotRecorded(Unavailable):
@@ -239,3 +244,17 @@ class RetryTaken(Conflict):
     """Another question was asked under this Idempotency-Key. Ask this one under another."""
 
     code = "idempotency_key_taken"
+
+
+class LeasesForAgents(NotAllowed):
+    """A credential is given to its agent alone, on the agent's own token."""
+
+    code = "lease.agents_only"
+
+
+class LeaseRefused(NotAllowed):
+    """The decision on this credential was no. It says why, and what would make it yes."""
+
+    def __init__(self, message: str, *, code: str, answer: Answer) -> None:
+        super().__init__(message, code=code)
+        self.answer = answer

@@ -16,7 +16,10 @@ from typing import Any
 
 from django.db import connection
 
+from registry.vault import SYSTEM, TOOL
+
 WORLD = "global"
+CREDENTIALS_ROLE = "muster.credentials"
 MAX_SAFE_INTEGER = 2**53 - 1
 
 _HEAD = """
@@ -27,7 +30,53 @@ LEFT JOIN LATERAL (
 """
 _TAIL = ") AS facts (document) ON true"
 
-_WORLD = """
+# Reading a credential is a tool as any other, with a role that grants it. It reads no data: what
+# it writes is the lease. Every agent with a credential to read has both, for its own alone.
+_BUILT_IN_TOOL = json.dumps(
+    {
+        TOOL: {
+            "system": SYSTEM,
+            "effect": "read",
+            "version": 1,
+            "schema": {
+                "type": "object",
+                "properties": {"reference": {"type": "string", "maxLength": 255}},
+                "required": ["reference"],
+                "additionalProperties": False,
+            },
+            "amount": "",
+            "currency": "",
+            "count": "",
+            "recipient": "",
+            "resource": "reference",
+            "secret": [],
+            "cost_minor": 0,
+            "amount_is_cost": False,
+            "on_taint": "",
+            "money": "EUR",
+            "gates": {},
+            "accesses": [{"system": SYSTEM, "resource": "", "direction": "writes"}],
+        }
+    }
+)
+_BUILT_IN_SYSTEM = json.dumps(
+    {
+        SYSTEM: {
+            "tier": "restricted",
+            "categories": [],
+            "environment": "production",
+            "country": "",
+            "trust": "trusted",
+            "personal_ids": False,
+            "rate_per_minute": None,
+            "rate_per_hour": None,
+            "resources": [],
+        }
+    }
+)
+_BUILT_IN_ROLE = json.dumps({CREDENTIALS_ROLE: [TOOL]})
+
+_WORLD = f"""
 SELECT jsonb_build_object(
   'tools', (SELECT coalesce(jsonb_object_agg(tool.name, jsonb_build_object(
       'system', system.slug, 'effect', tool.effect, 'version', tool.version,
@@ -42,7 +91,7 @@ SELECT jsonb_build_object(
             ORDER BY touched.slug, access.resource, access.direction), '[]')
           FROM registry_toolaccess AS access
           JOIN registry_system AS touched ON touched.id = access.system_id
-          WHERE access.tool_id = tool.id))), '{}')
+          WHERE access.tool_id = tool.id))), '{{}}') || '{_BUILT_IN_TOOL}'::jsonb
     FROM registry_tool AS tool JOIN registry_system AS system ON system.id = tool.system_id),
   'systems', (SELECT coalesce(jsonb_object_agg(system.slug, jsonb_build_object(
       'tier', coalesce(nullif(system.tier, ''), 'restricted'),
@@ -56,12 +105,13 @@ SELECT jsonb_build_object(
             'categories', to_jsonb(CASE WHEN cardinality(resource.categories) > 0
                                    THEN resource.categories ELSE system.categories END))
             ORDER BY resource.name, resource.match), '[]')
-          FROM registry_resource AS resource WHERE resource.system_id = system.id))), '{}')
+          FROM registry_resource AS resource WHERE resource.system_id = system.id))), '{{}}')
+      || '{_BUILT_IN_SYSTEM}'::jsonb
     FROM registry_system AS system),
   'roles', (SELECT coalesce(jsonb_object_agg(role.slug,
       (SELECT coalesce(jsonb_agg(tool.name ORDER BY tool.name), '[]')
        FROM authz_role_tools AS granted JOIN registry_tool AS tool ON tool.id = granted.tool_id
-       WHERE granted.role_id = role.id)), '{}')
+       WHERE granted.role_id = role.id)), '{{}}') || '{_BUILT_IN_ROLE}'::jsonb
     FROM authz_role AS role),
   'policies', (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'id', policy.slug || '@v' || policy.version, 'text', policy.text,
@@ -70,11 +120,11 @@ SELECT jsonb_build_object(
   'governed', (SELECT coalesce(jsonb_agg(governed.tool ORDER BY governed.tool), '[]')
     FROM authz_governedtool AS governed),
   'types', (SELECT coalesce(jsonb_object_agg(type.slug,
-      jsonb_build_object('attributes', type.attributes)), '{}')
+      jsonb_build_object('attributes', type.attributes)), '{{}}')
     FROM registry_resourcetype AS type),
   'entities', (SELECT coalesce(jsonb_object_agg(type.slug,
-      (SELECT coalesce(jsonb_object_agg(entity.entity_id, entity.attributes), '{}')
-       FROM registry_resourceentity AS entity WHERE entity.type_id = type.id)), '{}')
+      (SELECT coalesce(jsonb_object_agg(entity.entity_id, entity.attributes), '{{}}')
+       FROM registry_resourceentity AS entity WHERE entity.type_id = type.id)), '{{}}')
     FROM registry_resourcetype AS type),
   'relationships', (SELECT coalesce(jsonb_agg(jsonb_build_array(
       related.resource_type, related.resource_id, related.relation,
@@ -83,19 +133,20 @@ SELECT jsonb_build_object(
                related.subject_type, related.subject_id), '[]')
     FROM authz_relationship AS related),
   'toxic', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-      'slug', toxic.slug, 'categories', to_jsonb(toxic.categories), 'tier', toxic.implied_tier)
+      'slug', toxic.slug, 'categories', to_jsonb(toxic.categories),
+      'effects', to_jsonb(toxic.effects), 'tier', toxic.implied_tier)
       ORDER BY toxic.slug), '[]')
-    FROM authz_toxiccombination AS toxic WHERE toxic.is_active),
-  'rates', (SELECT coalesce(jsonb_object_agg(rate.currency, rate.worth::text), '{}')
+    FROM authz_toxiccombination AS toxic WHERE toxic.is_active AND NOT toxic.only_listed),
+  'rates', (SELECT coalesce(jsonb_object_agg(rate.currency, rate.worth::text), '{{}}')
     FROM authz_currencyrate AS rate),
   'signatures', (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'slug', signature.slug, 'pattern', signature.pattern,
       'effects', to_jsonb(signature.effects), 'tools', to_jsonb(signature.tools))
       ORDER BY signature.slug), '[]')
     FROM authz_signature AS signature WHERE signature.is_active))
-"""
+"""  # noqa: S608 - constants of ours
 
-_AGENT = """
+_AGENT = f"""
 SELECT jsonb_build_object(
   'slug', agent.slug, 'state', agent.state, 'kind', agent.kind, 'pattern', agent.pattern,
   'owner', owner.pid, 'owner_employment', owner.employment, 'owner_zone', owner.zone,
@@ -105,19 +156,30 @@ SELECT jsonb_build_object(
       WHERE cleared.agent_id = agent.id ORDER BY cleared.at DESC, cleared.id DESC LIMIT 1), ''),
   'roles', (SELECT coalesce(jsonb_agg(role.slug ORDER BY role.slug), '[]')
     FROM authz_role_agents AS held JOIN authz_role AS role ON role.id = held.role_id
-    WHERE held.agent_id = agent.id),
+    WHERE held.agent_id = agent.id) || CASE WHEN readable.names IS NULL THEN '[]'
+      ELSE jsonb_build_array('{CREDENTIALS_ROLE}') END,
   'allowlist', (SELECT coalesce(jsonb_object_agg(tool.name, jsonb_build_object(
       'narrowing', entry.narrowing, 'rate_per_minute', entry.rate_per_minute,
       'rate_per_hour', entry.rate_per_hour,
-      'write_quota_per_hour', entry.write_quota_per_hour, 'gates', entry.gates)), '{}')
+      'write_quota_per_hour', entry.write_quota_per_hour, 'gates', entry.gates)), '{{}}')
     FROM registry_allowlistentry AS entry JOIN registry_tool AS tool ON tool.id = entry.tool_id
-    WHERE entry.agent_id = agent.id),
+    WHERE entry.agent_id = agent.id) || CASE WHEN readable.names IS NULL THEN '{{}}'
+      ELSE jsonb_build_object('{TOOL}', jsonb_build_object(
+        'narrowing', jsonb_build_object('properties', jsonb_build_object(
+            'reference', jsonb_build_object('enum', readable.names))),
+        'rate_per_minute', NULL, 'rate_per_hour', NULL, 'write_quota_per_hour', NULL,
+        'gates', jsonb_build_object())) END,
   'client_version', coalesce(client.version, 0),
   'revoked', (SELECT coalesce(jsonb_agg(revoked.jti ORDER BY revoked.jti), '[]')
     FROM registry_revokedtoken AS revoked WHERE revoked.client_id = client.id),
   'carried', (SELECT coalesce(jsonb_object_agg(carried.fact,
-      to_char(carried.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '{}')
+      to_char(carried.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '{{}}')
     FROM authz_carried AS carried WHERE carried.agent = agent.slug),
+  'output_tiers', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+      'slug', output.combination, 'categories', to_jsonb(output.categories),
+      'effects', to_jsonb(output.effects), 'tier', output.tier)
+      ORDER BY output.combination), '[]')
+    FROM authz_outputtier AS output WHERE output.agent_id = agent.id),
   'domains', (SELECT coalesce(jsonb_agg(known.domain ORDER BY known.domain), '[]')
     FROM authz_knowndomain AS known WHERE known.agent = agent.slug),
   'limits', jsonb_build_object(
@@ -127,8 +189,13 @@ SELECT jsonb_build_object(
 FROM registry_agent AS agent
 JOIN registry_person AS owner ON owner.id = agent.owner_id
 LEFT JOIN registry_client AS client ON client.agent_id = agent.id
+CROSS JOIN LATERAL (SELECT jsonb_agg(named.reference ORDER BY named.reference) AS names
+  FROM registry_credentialreference AS named
+  WHERE named.agent_id = agent.id AND (named.state = 'active'
+    OR (named.state = 'declared' AND split_part(named.reference, '://', 1) IN ('aws-sm', 'kv')))
+) AS readable
 WHERE agent.slug = substr(wanted.key, 7)
-"""
+"""  # noqa: S608 - constants of ours
 
 _USER = """
 SELECT jsonb_build_object(

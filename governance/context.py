@@ -17,6 +17,7 @@ from lifecycle.inbox.entries import waiting_count
 from registry.enums import Employment, GroupName
 from registry.models import Person
 from registry.permissions import OPERATORS, in_group
+from registry.selectors import still_live_for
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Page:
     short: str = ""
     staff: bool = False
     operators: bool = False
+    proof: bool = False
     url: str = ""
     here: bool = False
     # What stands beside the word; asked for where it is shown, and nowhere else.
@@ -56,7 +58,7 @@ _GROUPS = (
             Page("Home", "home", "home", short="Home"),
             Page("Inbox", "inbox", "inbox", covers=("inbox_edit", "deciding"), short="Inbox"),
             Page("My agents", "agents", "agents", covers=("agent",), short="Agents"),
-            Page("Register an agent", "agent_register", "proof"),
+            Page("Register an agent", "agent_register", "proof", covers=("agent_import",)),
             Page("Notices", "notices", "clock", covers=("channels", "mails")),
         ),
     ),
@@ -64,6 +66,12 @@ _GROUPS = (
         "Register",
         (
             Page("All agents", "agents", "agents", query="all=1"),
+            Page(
+                "Templates",
+                "templates",
+                "proof",
+                covers=("template", "template_new", "template_propose"),
+            ),
             Page("Systems and tools", "systems", "systems", covers=("system", "tools", "tool")),
             Page("Policies and roles", "policies", "policy", covers=_POLICY_PAGES),
             Page(
@@ -94,6 +102,7 @@ _GROUPS = (
             Page("Trail", "trail", "trail", covers=("record",), short="Trail"),
             Page("Alerts", "anomalies", "warn", covers=("anomaly",)),
             Page("Unregistered callers", "callers", "search"),
+            Page("No row, no key", "selftest", "key", proof=True),
             Page("Sweeps", "sweeps", "clock", operators=True),
             Page("Admin", "admin:index", "key", staff=True),
         ),
@@ -115,6 +124,9 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "demo": SimpleLazyObject(is_demo),
         "demo_people": SimpleLazyObject(lambda: demo_people() if is_demo() else []),
         "no_separation": SimpleLazyObject(lambda: signed_in and not duties_are_separate()),
+        "still_live": SimpleLazyObject(
+            lambda: still_live_for(user) if isinstance(user, Person) else []
+        ),
         "zone_place": zone_place(),
     }
 
@@ -178,8 +190,9 @@ def _placed(page: Page, request: HttpRequest) -> Page:
 
 def _is_open(page: Page, request: HttpRequest) -> bool:
     person = request.user
-    if page.operators:
-        return isinstance(person, Person) and in_group(person, *OPERATORS)
+    if page.operators or page.proof:
+        groups = (*OPERATORS, GroupName.AUDITOR) if page.proof else OPERATORS
+        return isinstance(person, Person) and in_group(person, *groups)
     return not page.staff or bool(getattr(person, "is_staff", False))
 
 

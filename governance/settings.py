@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+from governance.kernel.business_days import check_calendar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -240,6 +243,22 @@ MUSTER_CEILINGS = {
     "spend_cap_minor": env.int("MUSTER_CEILING_SPEND_DAY", default=50_000),
     "spend_cap_month_minor": env.int("MUSTER_CEILING_SPEND_MONTH", default=1_000_000),
 }
+# Where providers may be without the data protection officer's word: the EEA, if nothing is said.
+MUSTER_APPROVED_COUNTRIES = frozenset(
+    env.str(
+        "MUSTER_APPROVED_COUNTRIES",
+        default="AT,BE,BG,CY,CZ,DE,DK,EE,ES,FI,FR,GR,HR,HU,IE,IS,IT,LI,LT,LU,LV,MT,NL,NO,PL,PT,"
+        "RO,SE,SI,SK",
+    ).split(",")
+)
+# Whose holidays count, and when a day ends, where a person says nothing else: DK, DE-BY.
+MUSTER_CALENDAR = env.str("MUSTER_CALENDAR", default="")
+MUSTER_ZONE = env.str("MUSTER_ZONE", default="UTC")
+try:
+    check_calendar(MUSTER_CALENDAR)
+    ZoneInfo(MUSTER_ZONE)
+except (ValueError, ZoneInfoNotFoundError) as error:
+    raise ImproperlyConfigured(f"MUSTER_CALENDAR or MUSTER_ZONE: {error}") from error
 # After how long what was reserved and never reported on counts as spent.
 MUSTER_RESERVATION_MINUTES = env.int("MUSTER_RESERVATION_MINUTES", default=60)
 MUSTER_SESSION_HOURS = env.int("MUSTER_SESSION_HOURS", default=24)
@@ -256,6 +275,33 @@ MUSTER_OPEN_HOLD_SHAPES = env.int("MUSTER_OPEN_HOLD_SHAPES", default=20)
 
 MUSTER_EGRESS_ALLOWED = frozenset(env.list("MUSTER_EGRESS_ALLOWED", default=[]))
 MUSTER_EGRESS_CA = env.str("MUSTER_EGRESS_CA", default="")
+
+# Identity providers of the house that get a client for each agent: a JSON list, see
+# docs/howto/connect-an-idp.md.
+
+MUSTER_IDENTITY_PROVIDERS = env.json("MUSTER_IDENTITY_PROVIDERS", default=[])
+
+# Rotation: after how many days a key is due, by the tier of its agent; for how many the earlier
+# one still works; and over how many days the use of a scope is looked at.
+
+MUSTER_ROTATION_DAYS = {
+    tier: env.int(
+        f"MUSTER_ROTATION_DAYS_{tier.upper()}", default=30 if tier == "restricted" else 90
+    )
+    for tier in ("public", "internal", "confidential", "restricted")
+}
+MUSTER_ROTATION_OVERLAP_DAYS = env.int("MUSTER_ROTATION_OVERLAP_DAYS", default=7)
+MUSTER_SCOPE_DAYS = env.int("MUSTER_SCOPE_DAYS", default=90)
+for _tier, _days in MUSTER_ROTATION_DAYS.items():
+    if not 0 < _days <= (30 if _tier == "restricted" else 90):
+        raise ImproperlyConfigured(
+            f"MUSTER_ROTATION_DAYS_{_tier.upper()} may only shorten the time, and is a day or more."
+        )
+if not 0 < MUSTER_ROTATION_OVERLAP_DAYS < min(MUSTER_ROTATION_DAYS.values()):
+    raise ImproperlyConfigured(
+        "MUSTER_ROTATION_OVERLAP_DAYS must be a day or more, and shorter than the time to the "
+        "next rotation."
+    )
 
 # Adversarial tests
 
@@ -276,6 +322,29 @@ for _tier, _gate in MUSTER_PROBE_GATES.items():
         raise ImproperlyConfigured(
             f"MUSTER_PROBE_GATE_{_tier.upper()} must be one of {', '.join(_PROBE_GATES)}."
         )
+
+# The vault: which ones there are, and what each of them needs. docs/reference/vault.md.
+
+_VAULTS = ("embedded", "aws", "kv")
+MUSTER_VAULTS = env.list("MUSTER_VAULTS", default=["embedded"])
+if not MUSTER_VAULTS or not set(MUSTER_VAULTS) <= set(_VAULTS):
+    raise ImproperlyConfigured(f"MUSTER_VAULTS must name some of {', '.join(_VAULTS)}.")
+# The embedded vault's key, in the place of the file `vault_kek`; several while it is rotated.
+MUSTER_VAULT_KEY = env.str("MUSTER_VAULT_KEY", default="")
+MUSTER_AWS_REGION = env.str("MUSTER_AWS_REGION", default="eu-central-1")
+MUSTER_AWS_ENDPOINT = env.str("MUSTER_AWS_ENDPOINT", default="")
+MUSTER_KV_URL = env.str("MUSTER_KV_URL", default="")
+MUSTER_KV_NAMESPACE = env.str("MUSTER_KV_NAMESPACE", default="")
+MUSTER_KV_AUTH = env.str("MUSTER_KV_AUTH", default="approle")
+MUSTER_KV_ROLE_ID = env.str("MUSTER_KV_ROLE_ID", default="")
+MUSTER_KV_SECRET_ID_FILE = env.str("MUSTER_KV_SECRET_ID_FILE", default="")
+for _name in ("MUSTER_KV_URL", "MUSTER_KV_ROLE_ID") if "kv" in MUSTER_VAULTS else ():
+    required(_name)
+# How long a lease lasts, and how old the decision that it rests on may be.
+MUSTER_LEASE_SECONDS = env.int("MUSTER_LEASE_SECONDS", default=300)
+MUSTER_DECISION_SECONDS = env.int("MUSTER_DECISION_SECONDS", default=30)
+# How long the value before stays after a rotation, where nothing else is said.
+MUSTER_OVERLAP_HOURS = env.int("MUSTER_OVERLAP_HOURS", default=24)
 
 # Static files
 
@@ -384,6 +453,7 @@ MUSTER_SWEEPS = {
     "campaigns": 3600.0,
     "counted": 24 * 3600.0,
     "holds": 30.0,
+    "identities": 60.0,
     "limits": 15.0,
     "notices": 20.0,
     "observed": 15.0,
@@ -391,9 +461,12 @@ MUSTER_SWEEPS = {
     "probes": 3600.0,
     "provisioning": 15.0,
     "reservations": 30.0,
+    "reviews": 20.0,
     "runs": 6 * 3600.0,
     "stopped": 15.0,
     "suspensions": 15.0,
+    "toxic": 60.0,
+    "vault": 60.0,
 }
 # Every periodic job of the installation stands here and nowhere else.
 CELERY_BEAT_SCHEDULE = {
@@ -450,6 +523,10 @@ LOGGING = {
         "django.server": {"level": "WARNING"},
         # What these say of a request holds its address, which may be or carry a credential.
         "apprise": {"level": "CRITICAL"},
+        # These write what they send, secrets among it, at DEBUG.
+        "boto3": {"level": "WARNING"},
+        "botocore": {"level": "WARNING"},
+        "hvac": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "urllib3": {"level": "CRITICAL"},
     },

@@ -1,4 +1,4 @@
-"""Lifecycle in the admin: alerts, for security, the DPO and auditors."""
+"""Lifecycle in the admin: alerts and templates, for security, the DPO and auditors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from lifecycle.anomalies import selectors
-from lifecycle.models import Anomaly
+from lifecycle.models import Anomaly, Template
+from lifecycle.reviews import admin as _reviews  # noqa: F401  (registers its pages)
 from registry.admin import LookedAt
 from registry.enums import GroupName
 from registry.models import Person
@@ -44,3 +45,30 @@ class AnomalyAdmin(LookedAt):
     ) -> HttpResponse:
         found = self.get_object(request, unquote(object_id))
         return redirect("anomaly", pk=found.pk) if found else redirect("anomalies")
+
+
+@admin.register(Template)
+class TemplateAdmin(LookedAt):
+    """Every version. Each is looked at, proposed and retired on its page of the site."""
+
+    list_display = [
+        *("__str__", "name", "approved_tier", "state", "proposed_by", "agreed_by", "activated_at"),
+    ]
+    list_filter = ["state", "approved_tier"]
+    search_fields = ["slug", "name", "summary"]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # The sign-in page asks as well, of nobody.
+        return isinstance(request.user, Person) and in_group(request.user, *READERS)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return Template.objects.select_related("proposed_by", "agreed_by")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        found = self.get_object(request, unquote(object_id))
+        return redirect("template", slug=found.slug) if found else redirect("templates")

@@ -15,13 +15,17 @@ class LifecycleConfig(AppConfig):
         from lifecycle.observing import receivers as observing  # noqa: PLC0415
         from lifecycle.probes import receivers as probe_receivers  # noqa: PLC0415
         from lifecycle.provisioning import receivers as provisioning  # noqa: PLC0415
+        from lifecycle.reviews import receivers as review_receivers  # noqa: PLC0415
         from lifecycle.sweeps import catalogue  # noqa: PLC0415
         from lifecycle.templates import first  # noqa: PLC0415
         from lifecycle.templates import receivers as template_receivers  # noqa: PLC0415
+        from lifecycle.toxic import receivers as toxic_receivers  # noqa: PLC0415
 
         catalogue.register_all()
+        review_receivers.connect()
         probe_receivers.connect()
         provisioning.connect()
         observing.connect()
         template_receivers.connect()
+        toxic_receivers.connect()
         post_migrate.connect(first.plant_templates, sender=self, dispatch_uid="plant the templates")

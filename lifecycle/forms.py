@@ -13,11 +13,17 @@ from django.core.validators import MinValueValidator
 from authz.models import Role
 from lifecycle.services import Relying
 from registry import validators
-from registry.enums import AgentKind, AgentState, Employment, IdentityPattern
+from registry.enums import (
+    AgentKind,
+    AgentState,
+    CredentialHolder,
+    Employment,
+    IdentityPattern,
+)
 from registry.models import Agent, Person, System, Tool
 
 # Words that stand in the place of a slug in addresses.
-RESERVED = {"register", "verdict"}
+RESERVED = {"register", "verdict", "import", "templates"}
 
 PROCESSING = (
     "lawful_basis",
@@ -289,6 +295,9 @@ class CredentialForm(forms.Form):
         label="For", queryset=System.objects.all(), required=False, empty_label="no one system"
     )
     scope = forms.CharField(label="What it may do", max_length=300, required=False)
+    holder = forms.ChoiceField(
+        label="Whose account it is", choices=CredentialHolder.choices, required=False
+    )
 
 
 class ReasonForm(forms.Form):

@@ -30,3 +30,9 @@ def check_can_see_habits(by: Person) -> None:
     """See how fast others decide, and how often they say yes."""
     if not in_group(by, GroupName.SECURITY):
         raise NotAllowed("Only security sees how people decide.")
+
+
+def check_can_run_selftest(by: Person) -> None:
+    """Try whether anybody gets a key without a row."""
+    if not in_group(by, *OPERATORS, GroupName.AUDITOR):
+        raise NotAllowed("Only security, auditors and platform admins run the self-test.")

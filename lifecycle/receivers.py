@@ -8,15 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
+from django.db import transaction
 from django.dispatch import receiver
 
 from lifecycle.notices import Severity, notify
 from registry import changes
 from registry.enums import AgentState
+from registry.identity import providers
 from registry.models import Agent, Person, ProposedChange
 from registry.permissions import Actor
 from registry.selectors import answering_for
-from registry.signals import agent_state_changed, change_decided, change_proposed
+from registry.signals import (
+    agent_state_changed,
+    change_decided,
+    change_proposed,
+    employment_changed,
+)
 
 
 @receiver(agent_state_changed, dispatch_uid="lifecycle.tell of states")
@@ -29,6 +37,30 @@ def tell_of_state(*, agent: Agent, before: AgentState, by: Actor, reason: str, *
         _tell(answering_for(agent), by, "agent.suspended", said, event=event, page=True)
     elif before == AgentState.SUSPENDED and agent.state == AgentState.ACTIVE:
         _tell(answering_for(agent), by, "agent.resumed", named, event=event)
+
+
+@receiver(agent_state_changed, dispatch_uid="lifecycle.clients outside of states")
+def follow_state(*, agent: Agent, **_: Any) -> None:
+    """What an agent has in an identity provider outside goes with its state."""
+    if settings.MUSTER_IDENTITY_PROVIDERS:
+        providers.follow(agent)
+        transaction.on_commit(_settle_soon)
+
+
+@receiver(employment_changed, dispatch_uid="lifecycle.clients outside of leavers")
+def follow_owner(*, person: Person, **_: Any) -> None:
+    """And with its owner, without whom it gets nothing."""
+    if settings.MUSTER_IDENTITY_PROVIDERS:
+        for agent in Agent.objects.select_related("owner").filter(owner=person):
+            providers.follow(agent)
+        transaction.on_commit(_settle_soon)
+
+
+def _settle_soon() -> None:
+    """Tell the providers now. Where the queue is not there, the sweep does a little later."""
+    from lifecycle import tasks  # noqa: PLC0415  imports the sweeps, which import much else
+
+    tasks.set_off("identities")
 
 
 @receiver(change_proposed, dispatch_uid="lifecycle.tell of proposals")

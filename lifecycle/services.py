@@ -10,6 +10,7 @@ from django.db import transaction
 
 from authz import services as authorization
 from authz.models import Role
+from lifecycle.templates import attesting
 from registry import services as register
 from registry.identity import clients
 from registry.identity.clients import Issued
@@ -110,10 +111,8 @@ def _set_relying(agent_id: int, relying: Relying | None, by: Person) -> None:
 
 @transaction.atomic
 def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Issued:
-    """The owner's word, or their template's approval: live, with its secret, in one step."""
-    from lifecycle.templates.services import attest  # noqa: PLC0415  registers by these services
-
-    agent = attest(agent_id=agent_id, by=by, reach_digest=reach_digest)
+    """The owner's word, or their template's: live, with its secret, in one step."""
+    agent = attesting.attest(agent_id=agent_id, by=by, reach_digest=reach_digest)
     return new_secret(agent_id=agent.pk, by=by)
 
 

@@ -8,6 +8,7 @@ from celery import shared_task
 from kombu.exceptions import OperationalError
 
 from lifecycle import sweeps
+from registry import vault
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +17,20 @@ log = logging.getLogger(__name__)
 def sweep(name: str) -> None:
     """Run one sweep; delivered twice, or while it runs, nothing is done twice."""
     sweeps.run_sweep(name)
+
+
+@shared_task(name="lifecycle.settle_credential")  # type: ignore[untyped-decorator]
+def settle_credential(credential_id: int) -> None:
+    """Have a revoked credential's vault do what it can; delivered twice, it is done once."""
+    vault.settle(credential_id)
+
+
+def settle_soon(credential_id: int) -> None:
+    """Ask a vault outside of every transaction. Without a queue the sweep comes again."""
+    try:
+        settle_credential.delay(credential_id)
+    except OperationalError as error:
+        log.warning("credential %s could not be queued: %s", credential_id, error)
 
 
 def set_off(name: str) -> None:

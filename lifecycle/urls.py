@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import path
 
-from lifecycle import views
+from lifecycle import importing, registering, views
 from lifecycle.anomalies import api as anomaly_api
 from lifecycle.anomalies import views as anomalies
 from lifecycle.campaigns import api as campaigns_api
 from lifecycle.campaigns import views as campaigns
 from lifecycle.checking import api as checking
+from lifecycle.credentials import views as credentials
 from lifecycle.inbox import views as inbox
 from lifecycle.notices import views as notices
 from lifecycle.observing import api as observing_api
@@ -19,19 +20,49 @@ from lifecycle.probes import api as probe_api
 from lifecycle.probes import views as probe_views
 from lifecycle.provisioning import api as provisioning_api
 from lifecycle.provisioning import views as provisioning
+from lifecycle.selftest import views as selftest
 from lifecycle.sweeps import views as sweeps
 from lifecycle.switch import views as switch
+from lifecycle.templates import api as template_api
+from lifecycle.templates import views as template_views
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("agents/", views.agents, name="agents"),
-    path("agents/register/", views.register, name="agent_register"),
-    path("agents/verdict/", views.verdict, name="agent_verdict"),
+    path("agents/register/", registering.register, name="agent_register"),
+    path("agents/verdict/", registering.verdict, name="agent_verdict"),
+    path("agents/import/", importing.from_file, name="agent_import"),
+    path("agents/templates/", template_views.templates, name="templates"),
+    path("agents/templates/new/", template_views.propose, name="template_new"),
+    path("agents/templates/<str:slug>/", template_views.template, name="template"),
+    path("agents/templates/<str:slug>/propose/", template_views.propose, name="template_propose"),
+    path("agents/templates/<str:slug>/retire/", template_views.retire, name="template_retire"),
     path("agents/<str:slug>/", views.agent, name="agent"),
-    path("agents/<str:slug>/change/", views.change, name="agent_change"),
+    path("agents/<str:slug>/change/", registering.change, name="agent_change"),
     path("agents/<str:slug>/history/", views.history, name="agent_history"),
     path("agents/<str:slug>/narrow/<path:tool>/", views.narrow, name="agent_narrow"),
     path("agents/<str:slug>/credentials/", views.add_credential, name="agent_credential"),
+    path("agents/<str:slug>/credentials/store/", credentials.store, name="agent_credential_store"),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/",
+        credentials.credential,
+        name="agent_credential_page",
+    ),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/rotate/",
+        credentials.rotate,
+        name="agent_credential_rotate",
+    ),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/revoke/",
+        credentials.revoke,
+        name="agent_credential_revoke",
+    ),
+    path(
+        "agents/<str:slug>/credentials/<int:pk>/confirm/",
+        credentials.confirm,
+        name="agent_credential_confirm",
+    ),
     path("agents/<str:slug>/attest/", views.attest, name="agent_attest"),
     path("agents/<str:slug>/send/", views.send_for_review, name="agent_send"),
     path("agents/<str:slug>/withdraw/", views.withdraw, name="agent_withdraw"),
@@ -56,6 +87,7 @@ urlpatterns = [
     path("notices/again/<int:delivery_id>/", notices.try_again, name="notice_again"),
     path("mail/", notices.mails, name="mails"),
     path("sweeps/", sweeps.sweeps, name="sweeps"),
+    path("selftest/", selftest.no_row_no_key, name="selftest"),
     path("anomalies/", anomalies.alerts, name="anomalies"),
     path("anomalies/<int:pk>/", anomalies.alert, name="anomaly"),
     path("anomalies/<int:pk>/acknowledge/", anomalies.acknowledge, name="anomaly_acknowledge"),
@@ -65,6 +97,10 @@ urlpatterns = [
     path("api/v1/anomalies/<int:pk>/acknowledge", anomaly_api.Acknowledge.as_view()),
     path("api/v1/anomalies/<int:pk>/false-alarm", anomaly_api.FalseAlarm.as_view()),
     path("api/v1/agents/<str:slug>/observe", observing_api.Observe.as_view()),
+    path("api/v1/templates", template_api.Templates.as_view(), name="api_templates"),
+    path("api/v1/templates/<str:slug>", template_api.OneTemplate.as_view(), name="api_template"),
+    path("api/v1/templates/<str:slug>/retire", template_api.Retire.as_view()),
+    path("api/v1/templates/<str:slug>/verdict", template_api.Verdict.as_view()),
     path("api/v1/agents/<str:slug>/check", checking.Check.as_view(), name="api_agent_check"),
     path("api/v1/registrations", provisioning_api.Registrations.as_view()),
     path("api/v1/agents/<str:slug>/provisioning", provisioning_api.Provisioning.as_view()),

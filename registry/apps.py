@@ -19,7 +19,10 @@ class RegistryConfig(AppConfig):
     verbose_name = "Register"
 
     def ready(self) -> None:
+        from registry import checks  # noqa: F401, PLC0415  needs the models
+        from registry.identity import providers  # noqa: PLC0415  needs the models
         from registry.services import register_changes  # noqa: PLC0415  needs the models
 
         register_changes()
+        providers.check_configured()
         post_migrate.connect(_set_groups, sender=self, dispatch_uid="registry.groups")

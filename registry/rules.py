@@ -13,6 +13,8 @@ from governance.kernel import json_schema, tiers
 from registry import gates
 from registry.enums import (
     AgentState,
+    CredentialHolder,
+    CredentialState,
     Employment,
     Environment,
     OnTaint,
@@ -20,7 +22,7 @@ from registry.enums import (
     ToolEffect,
     Trust,
 )
-from registry.models import Agent, Clearance, Person
+from registry.models import Agent, CredentialReference, Person
 
 S = AgentState
 AGENT_TRANSITIONS: dict[AgentState, frozenset[AgentState]] = {
@@ -72,23 +74,29 @@ def cannot_answer(person: Person) -> str:
     return ""
 
 
-def suffices(basis: str, tier: str) -> bool:
-    """Whether a clearance on this basis is enough for a row of this tier."""
-    if basis == Clearance.Basis.ATTESTATION:
-        return owner_attests(tier)
-    # A template's clearance is written for exactly the reach that it was found to cover.
-    known = {Clearance.Basis.SECURITY, Clearance.Basis.TEMPLATE, Clearance.Basis.BOOTSTRAP}
-    return basis in known
+def not_its_own(holder: str) -> str:
+    """Why a credential of this holder runs with no agent; empty if it may."""
+    if holder in ("", CredentialHolder.OWN):
+        return ""
+    word = "a person's own" if holder == CredentialHolder.PERSONAL else "shared with others"
+    return (
+        f"A credential that is {word} does not go live with an agent: revoking it would stop "
+        "others, and what was done with it could not be told apart. Give the agent one of its own."
+    )
+
+
+def must_not_be_forgotten(credential: CredentialReference) -> str:
+    """Why this reference must stay on the row; empty if it may go."""
+    if credential.live_at_source:
+        return f"{credential.reference} is still live at its source. Confirm that it is not first."
+    if credential.state in (CredentialState.STORING, CredentialState.ACTIVE):
+        return f"Muster keeps {credential.reference}. Revoke it first."
+    return ""
 
 
 def owner_attests(tier: str) -> bool:
     """Public and internal: the owner's word is enough."""
     return tiers.rank(tier) <= tiers.rank(Tier.INTERNAL)
-
-
-def within(tier: str, ceiling: str) -> bool:
-    """Whether a tier is at most another."""
-    return tiers.rank(tier) <= tiers.rank(ceiling)
 
 
 def months_after(day: date, months: int) -> date:

@@ -14,6 +14,7 @@ from registry.enums import ChangeState, Employment, GroupName
 from registry.models import (
     Agent,
     Clearance,
+    CredentialReference,
     ExternalIdentity,
     Person,
     ProposedChange,
@@ -49,6 +50,14 @@ def answering_for(agent: Agent) -> list[Person]:
     """Who is told about an agent: its owner and who stands in, else everyone in security."""
     named = [person for person in (agent.owner, agent.backup_owner) if person and person.may_act]
     return named or list(security_people())
+
+
+def still_live_for(person: Person) -> list[CredentialReference]:
+    """Revoked credentials that may still open something, of agents that this person sees."""
+    found = CredentialReference.objects.filter(
+        live_at_source=True, agent__in=Agent.objects.visible_to(person)
+    )
+    return list(found.select_related("agent").order_by("revoked_at", "pk"))
 
 
 def agents_for_reach() -> QuerySet[Agent]:
@@ -122,9 +131,14 @@ def open_changes(person: Person) -> QuerySet[ProposedChange]:
     return waiting.select_related("proposed_by")
 
 
+def words_for(agent: Agent, digest: str) -> QuerySet[Clearance]:
+    """The words that `agent` has for exactly this reach, newest first."""
+    return agent.clearances.select_related("by", "system").filter(reach_digest=digest, voided="")
+
+
 def current_clearance(agent: Agent, digest: str) -> Clearance | None:
-    """The newest clearance of `agent` for exactly this reach."""
-    return agent.clearances.select_related("by").filter(reach_digest=digest).first()
+    """The newest of them."""
+    return words_for(agent, digest).first()
 
 
 def pids_to_people(pids: Iterable[str]) -> dict[str, Person]:

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import Error
 
 from authz import outcomes, present, recorder, refusals, strangers, wire
-from authz.api import access_requests, search, sessions
+from authz.api import access_requests, leases, search, sessions
 from authz.asks import Ask, Caller
 from authz.decide import Answer, deciding, refusing
 from authz.engine.types import SubjectKind, Token
@@ -139,6 +139,8 @@ def _methods(path: str) -> Mapping[str, Operation]:
     of_sessions = sessions.methods(path)
     if of_sessions:
         return dict.fromkeys(of_sessions, _at_once(_in_session))
+    if leases.reference_in(path):
+        return {"POST": _at_once(_lease)}
     found = _DECISION.fullmatch(path)
     if not found:
         raise NotFound()
@@ -259,6 +261,15 @@ def _in_session(call: Call) -> Told:
 
 def _as_sent(body: Json) -> Json:
     return body
+
+
+# Credentials
+
+
+def _lease(call: Call) -> Told:
+    caller, body = _asked(call, _as_sent) if call.body else (_caller(call), {})
+    status, told, headers = leases.give(leases.reference_in(call.path), body, caller)
+    return Told(told, status, headers)
 
 
 # Access requests

@@ -10,6 +10,7 @@ from authz.models.holds import (
     Release,
     RequestedHold,
 )
+from authz.models.leases import Lease
 from authz.models.limits import Counter, Movement, Page, Reservation, Retry, Stop
 from authz.models.outcomes import ReportedOutcome
 from authz.models.policies import GovernedTool, Policy
@@ -19,7 +20,7 @@ from authz.models.relationships import Relationship
 from authz.models.roles import Role
 from authz.models.sessions import Carried, FlowSession
 from authz.models.signatures import Signature
-from authz.models.toxic import ToxicCombination
+from authz.models.toxic import OutputTier, ToxicCombination
 
 __all__ = [
     "AccessRequest",
@@ -33,9 +34,11 @@ __all__ = [
     "HoldEdit",
     "HoldVote",
     "KnownDomain",
+    "Lease",
     "Meter",
     "ModelPrice",
     "Movement",
+    "OutputTier",
     "Page",
     "Policy",
     "Preview",

@@ -27,7 +27,7 @@ from authz.oauth.forms import Form
 from governance.kernel import clock
 from governance.kernel.errors import NotSignedIn
 from registry.identity import assertions, clients, tokens
-from registry.identity.clients import Bearer
+from registry.identity.clients import Bearer, Issued
 from registry.identity.tokens import GATEWAY, IssuedToken, VerifiedToken
 
 GRANT_TYPE = "client_credentials"
@@ -101,6 +101,20 @@ def revoke_token(caller: Caller, form: Form) -> None:
             _record_access(bearer, "token_revoked", token.jti)
 
     _as_client(caller, revoke)
+
+
+def fetch_secret(caller: Caller, form: Form) -> Issued:
+    """The new secret of a rotation, to whom the earlier one still proves, this once.
+
+    Raises `OAuthError`; `Conflict` where there is none.
+    """
+
+    def fetch(bearer: Bearer) -> Issued:
+        if sentence := bearer.refusal:
+            raise UnauthorizedClient(sentence)
+        return clients.fetch_secret(client=bearer.client, by=None)
+
+    return _as_client(caller, fetch)
 
 
 def _as_client(caller: Caller, act: Callable[[Bearer], Answer], *, issuing: bool = False) -> Answer:

@@ -9,6 +9,7 @@ from authz.oauth import views
 urlpatterns = [
     path("oauth/token", views.token, name="oauth_token"),
     path("oauth/introspect", views.introspect, name="oauth_introspect"),
+    path("oauth/secret", views.secret, name="oauth_secret"),
     path("oauth/revoke", views.revoke, name="oauth_revoke"),
     path(".well-known/oauth-authorization-server", views.metadata, name="oauth_metadata"),
     path(".well-known/jwks.json", views.jwks, name="oauth_jwks"),

@@ -76,6 +76,17 @@ def revoke(caller: services.Caller, form: Form) -> dict[str, Any]:
     return {}
 
 
+@_endpoint
+def secret(caller: services.Caller, form: Form) -> dict[str, Any]:
+    issued = services.fetch_secret(caller, form)
+    until = issued.client.previous_until
+    return {
+        "client_id": issued.client_id,
+        "client_secret": issued.secret,
+        "earlier_secret_until": until.isoformat() if until else None,
+    }
+
+
 @require_safe
 def metadata(request: HttpRequest) -> JsonResponse:
     """RFC 8414. Addresses come from the settings, never from the request."""

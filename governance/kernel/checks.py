@@ -86,6 +86,11 @@ def _fault_of(read: Any) -> str:
         key: bytes = read()
     except ImproperlyConfigured as error:
         return str(error)
+    return weakness(key)
+
+
+def weakness(key: bytes) -> str:
+    """Why a key could be guessed, as a sentence; empty where its bytes look random."""
     if len(set(key)) < MIN_DIFFERENT_BYTES or key.isascii():
         return "its bytes are not random. `./muster up` makes it on the first start."
     steps = {(after - before) % 256 for before, after in pairwise(key)}

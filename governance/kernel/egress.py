@@ -46,6 +46,10 @@ class NoAnswer(Unavailable):
     code = "no_answer"
 
 
+class NotReached(NoAnswer):
+    """The other side was not reached: nothing came to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where something is sent: a host name with its port, and the path there."""
@@ -96,6 +100,11 @@ def check(url: str) -> None:
 
 def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
     """Send `body` there, once. Raises `AddressRefused`, `NoAnswer`; follows no redirect."""
+    return send("POST", url, body=body, headers=headers)
+
+
+def send(method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+    """Make one request of any method. Raises `AddressRefused`, `NoAnswer`; follows no redirect."""
     place = place_of(url)
     address = _address_of(place)
     started = time.monotonic()
@@ -103,7 +112,7 @@ def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
         with (
             _client() as client,
             client.stream(
-                "POST",
+                method,
                 _pinned(place, address),
                 content=body,
                 headers={**headers, "Host": _host_header(place)},
@@ -111,6 +120,8 @@ def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
             ) as response,
         ):
             return Answer(response.status_code, _read(response, started))
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise NotReached(f"{place.name} did not answer ({type(error).__name__}).") from error
     except (httpx.HTTPError, ssl.SSLError, OSError) as error:
         raise NoAnswer(f"{place.name} did not answer ({type(error).__name__}).") from error
 
@@ -173,9 +184,9 @@ def _resolved(place: Place) -> list[Address]:
         found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
         addresses = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found]
     except (OSError, ValueError) as error:
-        raise NoAnswer(f"{place.name} has no address.") from error
+        raise NotReached(f"{place.name} has no address.") from error
     if not addresses:
-        raise NoAnswer(f"{place.name} has no address.")
+        raise NotReached(f"{place.name} has no address.")
     return addresses
 
 

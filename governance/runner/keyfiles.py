@@ -19,6 +19,7 @@ def make(places: Places) -> None:
         "secret_key": secret_key.make,
         "kek": _random_key,
         "index_key": _random_key,
+        "vault_kek": _random_key,
     }
     for name, made in makers.items():
         if not (places.keys / name).exists():

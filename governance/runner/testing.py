@@ -18,7 +18,7 @@ from governance.runner.environment import Installation, manage, python
 from governance.runner.places import PROJECT, Places
 
 # Each in a pytest run of its own, one after the other: they load the machine or own a port.
-MARKS = ("browser", "kill", "fuzz", "bench", "clone")
+MARKS = ("browser", "kill", "fuzz", "bench", "outside", "clone")
 BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 AT_ONCE = 2
 NO_TESTS = 5  # pytest's exit code

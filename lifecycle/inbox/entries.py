@@ -10,6 +10,7 @@ from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
 from lifecycle.campaigns import selectors as campaigns
 from lifecycle.inbox import holds
+from lifecycle.reviews import waiting as reviews
 from registry import waiting as register
 from registry.models import Person
 
@@ -17,6 +18,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 # Each app that has something that can wait for a person.
 SOURCES: tuple[Callable[[Person], list[Waiting]], ...] = (
     holds.waiting_for,
+    reviews.waiting_for,
     register.waiting_for,
     campaigns.waiting_for,
 )

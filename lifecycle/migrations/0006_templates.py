@@ -12,7 +12,7 @@ SQL = Path(__file__).parent / "sql"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lifecycle", "0003_anomalies"),
+        ("lifecycle", "0005_toxic"),
         ("registry", "0005_limits"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -12,7 +12,7 @@ from audit.models import Record
 from governance.kernel.errors import Invalid
 from lifecycle.models.provisioning import OPEN, ProvisioningRun
 from registry.models import Agent, Tool
-from registry.reach import reach_of
+from registry.reach import Reach, reach_of
 from registry.selectors import agents_for_reach
 
 
@@ -29,9 +29,9 @@ def newest_run(agent: Agent) -> ProvisioningRun | None:
     return agent.provisioning_runs.prefetch_related("steps").first()
 
 
-def tier_now(agent: Agent) -> str:
-    """The tier of what the agent reaches now."""
-    return str(reach_of(agents_for_reach().get(pk=agent.pk)).tier)
+def reach_now(agent: Agent) -> Reach:
+    """What the agent reaches now."""
+    return reach_of(agents_for_reach().get(pk=agent.pk))
 
 
 def first_decision(agent: Agent, run: ProvisioningRun | None) -> Record | None:

@@ -60,13 +60,13 @@ def _why_no_secret(agent: Agent, person: Person) -> str:
 
 def _progress(agent: Agent, person: Person) -> dict[str, Any]:
     run = selectors.newest_run(agent)
-    tier = selectors.tier_now(agent)
+    reach = selectors.reach_now(agent)
     return {
         "agent": agent,
         "run": run,
         "steps": list(run.steps.all()) if run else [],
         "first": selectors.first_decision(agent, run),
-        "why_again": permissions.can(permissions.check_can_resume_agent, agent, tier, person),
+        "why_again": permissions.can(permissions.check_can_resume_agent, agent, reach, person),
     }
 
 

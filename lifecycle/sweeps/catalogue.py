@@ -15,6 +15,7 @@ from authz.models import Callback, Hold
 from authz.services import callbacks, holds, spending, stops
 from lifecycle.anomalies import sweep as anomalies
 from lifecycle.campaigns import sweep as campaigns
+from lifecycle.credentials import sweep as credentials
 from lifecycle.inbox import asked
 from lifecycle.models import SweepRun
 from lifecycle.models.probes import ProbeCause
@@ -24,9 +25,12 @@ from lifecycle.observing import sweep as observing
 from lifecycle.probes import selectors as probes
 from lifecycle.probes import services as probing
 from lifecycle.provisioning import sweep as provisioning
+from lifecycle.reviews import clock as review_clock
 from lifecycle.sweeps.registry import Key, Sweep, register
 from lifecycle.switch import selectors as switch
 from lifecycle.switch.services import handle_order
+from lifecycle.toxic import checking as toxic
+from registry.identity import providers
 
 
 def register_all() -> None:
@@ -145,6 +149,13 @@ SWEEPS = (
     Sweep("stopped", "Suspends agents that a limit has stopped.", _stopped, _suspend),
     Sweep("holds", "Ends holds that nobody answered in time.", _over_holds, _expire_hold),
     Sweep(
+        "identities",
+        "Makes, changes and ends the clients of agents in identity providers outside.",
+        providers.due,
+        providers.handle,
+        outside=True,
+    ),
+    Sweep(
         "anomalies",
         "Counts the hours that ended, and finds what agents do not usually do.",
         anomalies.due,
@@ -165,6 +176,12 @@ SWEEPS = (
     Sweep(
         "previews", "Deletes previews of changes that are too old.", _old_previews, _forget_preview
     ),
+    Sweep(
+        "reviews",
+        "Tells who signs a review, reminds them, and escalates what is overdue.",
+        review_clock.due,
+        review_clock.handle,
+    ),
     Sweep("probes", "Attacks live rows whose last test no longer stands.", _live_rows, _probe),
     Sweep(
         "provisioning",
@@ -178,6 +195,18 @@ SWEEPS = (
         switch.due_of_orders,
         handle_order,
     ),
+    Sweep(
+        "toxic",
+        "Looks whether agents complete a toxic combination, after each change.",
+        toxic.due,
+        toxic.check_owner,
+    ),
     Sweep("counted", "Deletes what no limit counts any more.", _whenever, _forget_counted),
+    Sweep(
+        "vault",
+        "Ends revoked credentials at their vault, and wipes values whose overlap is over.",
+        credentials.due,
+        credentials.handle,
+    ),
     Sweep("runs", "Shortens the log of the sweeps.", _old_runs, _forget_run),
 )

@@ -28,6 +28,8 @@ class Sweep:
     title: str
     due: Callable[[datetime], Iterable[Key]]
     handle: Callable[[Key, datetime], bool]
+    # It waits for another system, so it opens and closes its transactions itself.
+    outside: bool = False
 
     @property
     def every(self) -> timedelta:

@@ -14,7 +14,9 @@ from registry import gates
 from registry.enums import AgentKind, IdentityPattern, ToolEffect
 
 MAX_INTEGER = 2**53 - 1
-MOST_SLOTS = 5
+# Name and purpose are asked of every agent; the rest of eight fields is a template's.
+MOST_FIELDS = 8
+MOST_SLOTS = MOST_FIELDS - 2
 OWNER, ASKED = "owner", "asked"
 
 _COUNT = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
@@ -117,6 +119,8 @@ def fault_in(value: Any) -> str:
     names = [slot["name"] for slot in value["slots"]]
     if len(set(names)) < len(names):
         return "Two slots have the same name. Give each a name of its own."
+    if len(names) + sum(each.get("to") == ASKED for each in value["slots"]) > MOST_SLOTS:
+        return f"It would ask for more than {MOST_FIELDS} fields. Ask for less."
     if wrong := next((each for each in value["slots"] if _is_contradictory(each)), None):
         return f"The slot {wrong['name']} asks for more tools than it takes."
     return ""

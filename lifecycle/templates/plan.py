@@ -6,7 +6,7 @@ stands in the plan beside the choice that it is about, so that a half-filled for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from registry.reach import Reach, reach_of_draft
 Choices = Mapping[str, Any]
 # A role's name to the tools that it grants.
 Granting = Mapping[str, frozenset[str]]
+MOST_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def plan_of(
         wrong |= {name: sentences for name, sentences in faults.items() if sentences}
     if sentence := _mixed_tiers(content, entries):
         wrong.setdefault(content.slots[-1].name, (sentence,))
-    roles, ungranted = _roles(entries, granting)
+    roles, ungranted = roles_for({each.tool.name for each in entries}, granting)
     facts = {"kind": content.kind, "pattern": content.pattern, "isolated_runs": False}
     return Plan(
         {**facts, "purpose": content.purpose, **content.limits},
@@ -85,6 +86,23 @@ def plan_of(
         ungranted,
         wrong,
     )
+
+
+def cleaned(content: Content, choices: Choices) -> dict[str, Any]:
+    """Of the choices those that the template asks for: names that may be tools', and places."""
+    found: dict[str, Any] = {}
+    for slot in content.slots:
+        names = choices.get(slot.name)
+        listed = names if isinstance(names, list | tuple) else []
+        found[slot.name] = [name for name in listed if isinstance(name, str) and _is_clean(name)]
+        if slot.to == ASKED:
+            place = choices.get(slot.place)
+            found[slot.place] = place if isinstance(place, str) and _is_clean(place) else ""
+    return found
+
+
+def _is_clean(text: str) -> bool:
+    return text.isprintable() and len(text) <= MOST_CHARACTERS
 
 
 def _filled(
@@ -191,12 +209,12 @@ def _mixed_tiers(content: Content, entries: Sequence[PlannedEntry]) -> str:
     return f"It stays within one tier, and {said}. Choose those of one tier."
 
 
-def _roles(
-    entries: Sequence[PlannedEntry], granting: Granting
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The fewest roles that grant the tools, those first that grant the least besides."""
-    wanted, chosen = {each.tool.name for each in entries}, []
-    open_, order = set(wanted), sorted(granting)
+def roles_for(wanted: Set[str], granting: Granting) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fewest roles that grant these tools, those first that grant the least besides.
+
+    And the tools that no role grants.
+    """
+    chosen, open_, order = [], set(wanted), sorted(granting)
     while open_:
         best = max(
             order,

@@ -7,7 +7,7 @@ from typing import Any
 
 from lifecycle.models.templates import TemplateState
 from lifecycle.templates.plan import Plan
-from registry import rules
+from registry import rules, signing
 from registry.enums import Tier
 from registry.models import Agent
 from registry.reach import Reach
@@ -64,4 +64,7 @@ def not_covered(approved_tier: str, reach: Reach) -> str:
             f"It reaches {reach.tier} data, and the template is approved up to {approved_tier}, "
             "so it is reviewed."
         )
+    if not signing.by_tier_alone(reach):
+        whys = (why for step in reach.steps for why in step.why)
+        return f"{' '.join(whys)} So it is reviewed."
     return ""

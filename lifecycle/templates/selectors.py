@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, QuerySet
 
@@ -12,10 +13,22 @@ from governance.kernel.errors import NotFound
 from lifecycle.models.templates import FromTemplate, Template, TemplateState
 from lifecycle.templates import rules
 from lifecycle.templates.content import ASKED, OWNER, Content, Slot, read_content
-from lifecycle.templates.plan import Choices, Granting, Plan, address_of, narrowing_of, plan_of
+from lifecycle.templates.plan import (
+    Choices,
+    Granting,
+    Plan,
+    address_of,
+    cleaned,
+    narrowing_of,
+    plan_of,
+)
+from lifecycle.toxic.findings import of_draft
 from registry.models import Agent, Person, Tool
 from registry.reach import Reach, reach_of, reach_of_draft
 from registry.selectors import agents_for_reach, tools_for_reach
+
+# What Muster does itself, such as reading a credential, is no choice of a template's owner.
+OWN_SYSTEM = "muster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,11 @@ def granting() -> Granting:
     return {role.slug: frozenset(tool.name for tool in role.tools.all()) for role in roles}
 
 
+def roles_named(slugs: Sequence[str]) -> list[Role]:
+    """The roles of these names."""
+    return list(Role.objects.filter(slug__in=slugs))
+
+
 def fitting(slot: Slot, owner: Person, tools: Sequence[Tool], roles: Granting) -> list[Fitting]:
     """The tools that may stand in a slot, those first that need the least asking."""
     granted = frozenset[str]().union(*roles.values())
@@ -70,7 +88,9 @@ def fitting(slot: Slot, owner: Person, tools: Sequence[Tool], roles: Granting) -
             _why_not(tool, granted),
         )
         for tool in tools
-        if tool.effect in slot.effects and _can_be_held(slot, tool, owner)
+        if tool.effect in slot.effects
+        and tool.system.slug != OWN_SYSTEM
+        and _can_be_held(slot, tool, owner)
     ]
     return sorted(found, key=_usual_first)
 
@@ -82,7 +102,7 @@ def _can_be_held(slot: Slot, tool: Tool, owner: Person) -> bool:
 
 
 def _why_not(tool: Tool, granted: frozenset[str]) -> str:
-    return "" if tool.name in granted else "no role grants it: ask security for one"
+    return "" if tool.name in granted else "No role grants it: ask security for one."
 
 
 def _usual_first(each: Fitting) -> tuple[bool, bool, str, str]:
@@ -93,9 +113,10 @@ def _usual_first(each: Fitting) -> tuple[bool, bool, str, str]:
 def planned(template: Template, choices: Choices, owner: Person) -> Plan:
     """The row of a template with these choices, on the register as it is now."""
     content = content_of(template)
-    names = {name for slot in content.slots for name in choices.get(slot.name) or []}
+    chosen = cleaned(content, choices)
+    names = {name for slot in content.slots for name in chosen[slot.name]}
     tools = {tool.name: tool for tool in tools_for_reach(names)}
-    return plan_of(content, choices, tools=tools, granting=granting(), owner=owner)
+    return plan_of(content, chosen, tools=tools, granting=granting(), owner=owner)
 
 
 def origin_of(agent: Agent) -> FromTemplate | None:
@@ -122,7 +143,24 @@ def covering(agent: Agent, reach: Reach) -> Template | None:
     origin = origin_of(agent)
     if origin is None or rules.not_covered(origin.template.approved_tier, reach):
         return None
-    return None if departures_of(origin) else origin.template
+    if departures_of(origin) or _toxic_with_others(agent, reach):
+        return None
+    return origin.template
+
+
+def _toxic_with_others(agent: Agent, reach: Reach) -> bool:
+    return any(found.blocks for found in of_draft(agent.owner, reach, agent))
+
+
+def page_of(agent: Agent, reach: Reach) -> dict[str, Any]:
+    """What the agent's page says of its template; `covering` is the name of one that covers it."""
+    origin = origin_of(agent)
+    if origin is None:
+        return {"origin": None, "departures": [], "covering": ""}
+    departures = departures_of(origin)
+    covers = not departures and not rules.not_covered(origin.template.approved_tier, reach)
+    name = origin.template.name if covers else ""
+    return {"origin": origin, "departures": departures, "covering": name}
 
 
 def reach_now(agent: Agent) -> Reach:

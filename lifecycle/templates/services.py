@@ -17,14 +17,26 @@ from lifecycle import services
 from lifecycle.models.templates import FromTemplate, Template, TemplateState
 from lifecycle.services import Relying
 from lifecycle.templates import permissions, rules, selectors
+from lifecycle.templates.attesting import attest
 from lifecycle.templates.content import fault_in
-from lifecycle.templates.plan import Choices, Plan
+from lifecycle.templates.plan import Choices, Plan, cleaned
 from registry import changes
 from registry import permissions as register_permissions
 from registry import services as register
 from registry.models import Agent, Person, ProposedChange, UnregisteredCaller
 from registry.rules import widened_agent
 from registry.services.saving import keep, locked, record
+
+__all__ = [
+    "apply_activation",
+    "attest",
+    "change_from_template",
+    "drop_activation",
+    "leave_template",
+    "propose_template",
+    "register_from_template",
+    "retire_template",
+]
 
 ACTIVATION_KIND = "template.activate"
 
@@ -208,7 +220,7 @@ def _note_origin(agent: Agent, template: Template, choices: Choices, by: Person)
         agent=agent,
         defaults={
             "template": template,
-            "choices": dict(choices),
+            "choices": cleaned(selectors.content_of(template), choices),
             "at": clock.now(),
             "by": by,
         },
@@ -274,22 +286,3 @@ def leave_template(*, agent_id: int, by: Person) -> None:
     gone, _ = FromTemplate.objects.filter(agent=agent).delete()
     if gone:
         record("agent_left_template", by=by, agent=agent.slug, resource=f"agent:{agent.slug}")
-
-
-@transaction.atomic
-def attest(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
-    """The owner's one step: live by its template's approval where that covers the row as it is.
-
-    Everything else is the owner's own word, as `registry.services.attest_agent`.
-    """
-    agent = locked(Agent, "agent", pk=agent_id)
-    template = selectors.covering(agent, selectors.reach_now(agent))
-    if template is None:
-        return register.attest_agent(agent_id=agent_id, by=by, reach_digest=reach_digest)
-    return register.clear_by_template(
-        agent_id=agent_id,
-        by=by,
-        approved_tier=str(template.approved_tier),
-        template=template.uid,
-        reach_digest=reach_digest,
-    )

@@ -13,22 +13,30 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import models, transaction
 
 from audit.enums import Kind
 from audit.services import record
 from governance.kernel import clock, egress, keys
 from governance.kernel.errors import Conflict, Invalid, NotSignedIn, Unavailable
+from governance.kernel.randomness import take
 from registry import guard, permissions
 from registry.enums import AgentState
 from registry.identity import signatures
 from registry.identity.tokens import AGENT, GATEWAY, VerifiedToken
 from registry.models import Agent, Client, Gateway, Person, RevokedToken, UsedAssertion
-from registry.permissions import Actor
+from registry.permissions import Actor, Automatic
 
 SECRET_PREFIX = "mst_"  # noqa: S105 - the beginning by which a leaked secret is recognised
 MAX_KEYS = 5
 MAX_SLUG_IN_ID = 50
+NONCE = 12
+SAVED = [
+    *("secret_digest", "previous_digest", "previous_until", "sealed_secret"),
+    *("jwks", "version", "rotated_at"),
+]
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -182,7 +190,59 @@ def remove_secret(*, client: Client, by: Person) -> Client:
         _check_who(row, by)
         locked = _client_of(row)
         locked.secret_digest = ""
+        _end_earlier(locked)
         return _save(locked, did="secret_removed", by=by)
+
+
+def rotate_with_overlap(*, client: Client, by: Automatic, until: datetime) -> Client:
+    """Make a new secret while the one in use works on until `until`.
+
+    The new one lies sealed until the agent or its owner fetches it, once. Tokens are left alone:
+    nothing was lost. Raises `NotActive`, or `Conflict` where there is no secret, or the last
+    rotation is not over.
+    """
+    with transaction.atomic():
+        row = _lock(client.agent or client.gateway)
+        _check_active(row)
+        locked, now = _client_of(row), clock.now()
+        if not locked.secret_digest:
+            raise Conflict(f"{row.slug} has no secret that could be rotated.")
+        if locked.previous_until and locked.previous_until > now:
+            raise Conflict(f"The last rotation of {row.slug} is not over yet.")
+        secret = _new_secret()
+        locked.previous_digest, locked.previous_until = locked.secret_digest, until
+        locked.secret_digest, locked.rotated_at = _digest(secret), now
+        locked.sealed_secret = _seal(locked, secret)
+        return _save(
+            locked, did="secret_rotated_with_overlap", by=by, ends=False, until=until.isoformat()
+        )
+
+
+def fetch_secret(*, client: Client, by: Person | None) -> Issued:
+    """The new secret of a rotation, this once. `by` is None for the client itself."""
+    with transaction.atomic():
+        row = _lock(client.agent or client.gateway)
+        if by is not None:
+            _check_who(row, by)
+        _check_active(row)
+        locked = _client_of(row)
+        if not locked.sealed_secret:
+            raise Conflict(f"There is no new secret of {row.slug} to fetch.")
+        secret = _unseal(locked)
+        locked.sealed_secret = b""
+        who = by or _Itself(row.slug)
+        return Issued(_save(locked, did="secret_fetched", by=who, ends=False), secret)
+
+
+def end_overlap(*, client: Client, by: Automatic) -> bool:
+    """Forget the earlier secret once its time is over; whether there was one to forget."""
+    with transaction.atomic():
+        locked = _client_of(_lock(client.agent or client.gateway))
+        if not locked.previous_until or locked.previous_until > clock.now():
+            return False
+        locked.previous_digest, locked.previous_until = "", None
+        _save(locked, did="earlier_secret_ended", by=by, ends=False)
+        return True
 
 
 def set_callback(*, client: Client, url: str, by: Person) -> Issued:
@@ -214,6 +274,7 @@ def end_client(*, client: Client, by: Person) -> Client:
         _check_who(row, by)
         locked = _client_of(row)
         locked.secret_digest, locked.jwks = "", {}
+        _end_earlier(locked)
         return _save(locked, did="client_ended", by=by)
 
 
@@ -248,20 +309,56 @@ def _client_of(row: Agent | Gateway) -> Client:
 
 
 def _give_secret(client: Client, *, did: str, by: Person) -> Issued:
-    secret = SECRET_PREFIX + secrets.token_urlsafe(32)
+    secret = _new_secret()
     client.secret_digest = _digest(secret)
     client.rotated_at = clock.now()
+    _end_earlier(client)
     return Issued(_save(client, did=did, by=by), secret)
 
 
-def _save(client: Client, *, did: str, by: Person, **more: Any) -> Client:
-    client.version += 1
-    client.save(update_fields=["secret_digest", "jwks", "version", "rotated_at"])
+def _new_secret() -> str:
+    return SECRET_PREFIX + secrets.token_urlsafe(32)
+
+
+def _end_earlier(client: Client) -> None:
+    """Whatever a rotation left open ends with what is changed by hand."""
+    client.previous_digest, client.previous_until, client.sealed_secret = "", None, b""
+
+
+def _seal(client: Client, secret: str) -> bytes:
+    """nonce ‖ AES-256-GCM, bound to the client, under a key that lies outside the database."""
+    nonce = take(NONCE)
+    cipher = AESGCM(keys.derived("rotated secrets"))
+    return nonce + cipher.encrypt(nonce, secret.encode(), client.client_id.encode())
+
+
+def _unseal(client: Client) -> str:
+    sealed, cipher = bytes(client.sealed_secret), AESGCM(keys.derived("rotated secrets"))
+    try:
+        opened = cipher.decrypt(sealed[:NONCE], sealed[NONCE:], client.client_id.encode())
+    except (InvalidTag, ValueError) as error:
+        raise Unavailable("The new secret does not open. Make another one.") from error
+    return opened.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Itself:
+    """A client that did something about itself, as the record names it."""
+
+    pid: str
+
+
+def _save(
+    client: Client, *, did: str, by: Actor | _Itself, ends: bool = True, **more: Any
+) -> Client:
+    """Save and record. `ends` says that the tokens which were issued before end with it."""
+    client.version += ends
+    client.save(update_fields=SAVED)
     _record(client, did=did, by=by, **more)
     return client
 
 
-def _record(client: Client, *, did: str, by: Actor, **more: Any) -> None:
+def _record(client: Client, *, did: str, by: Actor | _Itself, **more: Any) -> None:
     bearer = Bearer(client, client.agent, client.gateway)
     record(
         kind=Kind.REGISTRY,
@@ -276,10 +373,16 @@ def _record(client: Client, *, did: str, by: Actor, **more: Any) -> None:
 
 
 def matches_secret(client: Client | None, secret: str) -> bool:
-    """Whether `secret` is this client's, in constant time, also where there is no client."""
-    kept = client.secret_digest if client else ""
-    same = hmac.compare_digest(kept or _digest(""), _digest(secret))
-    return same and bool(kept)
+    """Whether `secret` is this client's, in constant time, also where there is no client.
+
+    While a rotation overlaps, the earlier one is as good.
+    """
+    given, kept = _digest(secret), client.secret_digest if client else ""
+    same = hmac.compare_digest(kept or _digest(""), given) and bool(kept)
+    earlier = client.previous_digest if client and kept else ""
+    before = hmac.compare_digest(earlier or _digest(""), given) and bool(earlier)
+    until = client.previous_until if client else None
+    return same or (before and until is not None and clock.now() < until)
 
 
 def find_bearer(client_id: str) -> Bearer | None:

@@ -42,6 +42,7 @@ _TYPES: dict[str, type[OKPKey] | type[ECKey] | type[RSAKey]] = {
 }
 
 Key = OKPKey | ECKey | RSAKey
+SigningKey = OKPKey
 Json = dict[str, Any]
 
 
@@ -83,6 +84,16 @@ class _Algorithms(JWSRegistry):
 
 
 _registry = _Algorithms()
+
+
+def new_key(kid: str) -> SigningKey:
+    """A key pair of its own, such as an agent makes that signs its assertions."""
+    return OKPKey.generate_key("Ed25519", parameters={"kid": kid})
+
+
+def public_jwks(key: SigningKey) -> dict[str, Any]:
+    """The public half of a key as a set (RFC 7517)."""
+    return {"keys": [dict(key.as_dict(private=False))]}
 
 
 def sign(claims: bytes, *, key: OKPKey, kid: str, typ: str) -> str:

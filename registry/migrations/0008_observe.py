@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0005_limits"),
+        ("registry", "0007_vault"),
     ]
 
     operations = [

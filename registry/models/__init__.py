@@ -1,15 +1,17 @@
 """The register."""
 
+from registry.models.absences import Absence
 from registry.models.agents import (
     Agent,
     AllowlistEntry,
     Clearance,
-    CredentialReference,
     Reliance,
 )
 from registry.models.callers import UnregisteredCaller
 from registry.models.changes import ProposedChange
 from registry.models.clients import Client, Gateway, RevokedToken, UsedAssertion
+from registry.models.credentials import CredentialReference, StoredSecret, StoredVersion
+from registry.models.external_clients import ExternalClient, ExternalClientState
 from registry.models.people import ExternalIdentity, Person, SignInLink
 from registry.models.slices import Slice
 from registry.models.systems import (
@@ -23,12 +25,15 @@ from registry.models.systems import (
 from registry.models.tools import Tool, ToolAccess
 
 __all__ = [
+    "Absence",
     "Agent",
     "Agreement",
     "AllowlistEntry",
     "Clearance",
     "Client",
     "CredentialReference",
+    "ExternalClient",
+    "ExternalClientState",
     "ExternalIdentity",
     "Gateway",
     "Person",
@@ -40,6 +45,8 @@ __all__ = [
     "RevokedToken",
     "SignInLink",
     "Slice",
+    "StoredSecret",
+    "StoredVersion",
     "System",
     "SystemPermission",
     "Tool",

@@ -35,6 +35,9 @@ class Gateway(models.Model):
 class Client(models.Model):
     """The OAuth client of one agent or one gateway (RFC 6749 section 2).
 
+    While a secret is rotated, the earlier one works until `previous_until`, and `sealed_secret`
+    holds the new one until somebody who may has fetched it.
+
     `secret_digest` is SHA-256 over a secret of 256 random bits: nothing to stretch, nothing to
     guess. `jwks` holds public keys for private_key_jwt (RFC 7523). A change of either raises
     `version`; tokens carry it, so that older ones end at once.
@@ -48,6 +51,9 @@ class Client(models.Model):
         Gateway, null=True, blank=True, on_delete=models.PROTECT, related_name="client"
     )
     secret_digest = models.CharField(max_length=64, blank=True)
+    previous_digest = models.CharField(max_length=64, blank=True)
+    previous_until = models.DateTimeField(null=True, blank=True)
+    sealed_secret = models.BinaryField(default=bytes)
     jwks = models.JSONField(default=dict, blank=True)
     version = models.PositiveIntegerField(default=1)
     callback_url = models.CharField(
@@ -65,6 +71,11 @@ class Client(models.Model):
                 name="client_of_one",
                 condition=Q(agent__isnull=False, gateway__isnull=True)
                 | Q(agent__isnull=True, gateway__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="client_previous_has_its_end",
+                condition=Q(previous_digest="", previous_until__isnull=True)
+                | (~Q(previous_digest="") & Q(previous_until__isnull=False)),
             ),
         ]
 

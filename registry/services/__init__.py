@@ -2,6 +2,7 @@
 
 from registry import changes
 from registry.services import agent_states, agents, observation, people, systems, tools
+from registry.services.absences import declare_absence, end_absence
 from registry.services.agent_states import (
     activate_agent,
     activate_alone,
@@ -14,14 +15,19 @@ from registry.services.agent_states import (
     renew_within,
     resume_agent,
     send_back_agent,
+    still_unsigned,
     submit_for_review,
     suspend_agent,
     transfer_agent,
+    void_clearances,
     withdraw_from_review,
 )
 from registry.services.agents import (
     add_credential_reference,
+    clear_change,
     draft_agent,
+    fresh_reach,
+    reach_after,
     remove_allowlist_entry,
     remove_credential_reference,
     set_allowlist_entry,
@@ -95,15 +101,20 @@ __all__ = [
     "block_caller",
     "clear_agent",
     "clear_by_template",
+    "clear_change",
     "create_first_administrator",
     "create_person",
+    "declare_absence",
     "draft_agent",
+    "end_absence",
     "end_observation",
     "end_where_due",
     "finish_decommissioning",
+    "fresh_reach",
     "link_caller",
     "note_caller",
     "propose_observation",
+    "reach_after",
     "register_changes",
     "remove_allowlist_entry",
     "remove_credential_reference",
@@ -125,11 +136,13 @@ __all__ = [
     "set_employment",
     "set_groups",
     "set_own_password",
+    "still_unsigned",
     "submit_for_review",
     "suspend_agent",
     "transfer_agent",
     "update_agent",
     "update_person",
+    "void_clearances",
     "withdraw_from_review",
 ]
 

@@ -177,7 +177,9 @@ PAGES = [
 ]  # fmt: skip
 FORMS = {
     "/agents/register/": ["name", "purpose", "tools", "roles", "rate_per_minute", "model_provider"],
-    "/agents/verdict/": ["name", "tools", "roles", "model_provider"],
+    "/agents/verdict/": ["name", "tools", "roles", "model_provider", "template", "agent"],
+    "/agents/register/?template=notifier": ["template", "slug", "slot_reads", "slot_posts_to"],
+    "/agents/import/": ["text", "template"],
     "/agents/refund-desk/narrow/ticket.search/": ["narrowing", "rate_per_minute"],
     "/agents/refund-desk/credentials/": ["reference", "system", "scope"],
     "/callers/1/block/": ["reason", "answer"],

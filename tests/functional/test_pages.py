@@ -15,6 +15,11 @@ OWNER = [
     "/agents/",
     "/agents/?all=1",
     "/agents/register/",
+    "/agents/register/?template=notifier",
+    "/agents/register/?template=something-else",
+    "/agents/import/",
+    "/agents/templates/",
+    "/agents/templates/draft-only-copilot/",
     "/agents/refund-desk/",
     "/agents/refund-desk/change/",
     "/agents/refund-desk/history/",
@@ -50,6 +55,7 @@ OWNER = [
     "/mail/",
 ]
 SECURITY = [
+    "/agents/templates/notifier/propose/",
     "/inbox/",
     "/inbox/deciding/",
     "/suspended/",

@@ -208,22 +208,22 @@ _VALUES = st.recursive(
 )
 
 
+def readable(raw: bytes) -> bool:
+    """Whether `raw` is read. Anything but a refusal with a sentence fails the test."""
+    try:
+        return all(isinstance(each, Proposed) for each in read(raw))
+    except BadImport as refusal:
+        return bool(refusal.message)
+
+
 @given(_VALUES)
 def test_any_shape_is_read_or_refused(value: Any) -> None:
-    try:
-        found = read(encoded(value))
-    except BadImport as refusal:
-        assert refusal.status == 400
-    else:
-        assert all(isinstance(each, Proposed) for each in found)
+    assert readable(encoded(value))
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
-    try:
-        read(raw)
-    except BadImport as refusal:
-        assert refusal.status == 400
+    assert readable(raw)
 
 
 # Looked up on the register

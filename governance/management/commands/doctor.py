@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from audit import protection
 from governance import health
-from registry import selectors
+from registry import selectors, vault
 
 NOT_WELL = 1
 
@@ -18,7 +18,7 @@ class Command(BaseCommand):
     help = "Say what of this installation is well and what is not. Exit code 1 if anything is not."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = {**health.states(), "record": protected()}
+        found = {**health.states(), "record": protected(), **vaults()}
         width = max(map(len, found)) + 2
         for name, state in found.items():
             self.stdout.write(f"{name:<{width}}{state}")
@@ -31,6 +31,11 @@ class Command(BaseCommand):
 def protected() -> str:
     """Whether the catalogue protects the record as it should."""
     return " ".join(protection.faults()) or health.OK
+
+
+def vaults() -> dict[str, str]:
+    """Each vault by the scheme of its references; asked here alone, as some lie far away."""
+    return {f"{scheme}://": fault or health.OK for scheme, fault in vault.health().items()}
 
 
 def remarks() -> list[str]:

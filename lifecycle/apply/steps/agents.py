@@ -200,11 +200,9 @@ def _go_live(run: Run, step: Step, agent: Agent) -> None:
 def _why_not_attest(run: Run, agent: Agent) -> str:
     """Why the owner's step is not enough; "" where it is, or where a template's approval covers."""
     reach = reach_of(agent_by_slug(agent.slug))
-    if template := covering(agent, reach):
-        return permissions.can(
-            permissions.check_can_clear_by_template, agent, reach, template.approved_tier, run.by
-        )
-    return permissions.can(permissions.check_can_attest_agent, agent, reach.tier, run.by)
+    if covering(agent, reach):
+        return permissions.can(permissions.check_can_use_template, agent, run.by)
+    return permissions.can(permissions.check_can_attest_agent, agent, reach, run.by)
 
 
 def probe_loaded(run: Run, step: Step) -> None:

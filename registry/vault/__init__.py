@@ -1,0 +1,42 @@
+"""The vault: one interface, and as many vaults behind it as the installation has.
+
+Call none of these inside a transaction of your own: an outside vault is asked in between.
+"""
+
+from registry.vault.reading import SYSTEM, TOOL, Leased, read
+from registry.vault.services import (
+    can_rotate,
+    confirm_ended,
+    create,
+    destroy,
+    has_ended,
+    health,
+    revoke,
+    rotate,
+    settle,
+    unsettled,
+    versions,
+    wipe_ended,
+)
+from registry.vault.types import Secret, Version
+
+__all__ = [
+    "SYSTEM",
+    "TOOL",
+    "Leased",
+    "Secret",
+    "Version",
+    "can_rotate",
+    "confirm_ended",
+    "create",
+    "destroy",
+    "has_ended",
+    "health",
+    "read",
+    "revoke",
+    "rotate",
+    "settle",
+    "unsettled",
+    "versions",
+    "wipe_ended",
+]
