@@ -60,20 +60,20 @@ class CandidateOut(serializers.Serializer[Any]):
     agent = serializers.CharField(source="agent.slug", default=None, allow_null=True)
 
 
-class AnswerIn(serializers.Serializer[Any]):
+class CandidatesIn(serializers.Serializer[Any]):
     candidates = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), max_length=1_000
     )
 
 
-class DeclineIn(AnswerIn):
+class CandidatesDeclinedIn(CandidatesIn):
     reason = serializers.CharField(max_length=500)
     other = serializers.EmailField(
         required=False, default="", allow_blank=True, help_text="Whose they are, if you know."
     )
 
 
-class AnsweredOut(serializers.Serializer[Any]):
+class CandidatesAnsweredOut(serializers.Serializer[Any]):
     """What moved, and why the rest did not."""
 
     moved = CandidateOut(many=True)
@@ -141,22 +141,26 @@ class Mine(Listed):
 
 class Accept(APIView):
     @extend_schema(
-        tags=["campaigns"], request=AnswerIn, responses={(200, JSON): AnsweredOut, **WRITING}
+        tags=["campaigns"],
+        request=CandidatesIn,
+        responses={(200, JSON): CandidatesAnsweredOut, **WRITING},
     )
     def post(self, request: Request) -> Response:
         """They are yours: each becomes a draft that you own."""
-        given = given_in(AnswerIn, request)
+        given = given_in(CandidatesIn, request)
         done = services.accept_candidates(candidate_ids=given["candidates"], by=person_of(request))
         return _answered(done)
 
 
 class Decline(APIView):
     @extend_schema(
-        tags=["campaigns"], request=DeclineIn, responses={(200, JSON): AnsweredOut, **WRITING}
+        tags=["campaigns"],
+        request=CandidatesDeclinedIn,
+        responses={(200, JSON): CandidatesAnsweredOut, **WRITING},
     )
     def post(self, request: Request) -> Response:
         """They are not yours: say why, and whose they are if you know."""
-        given = given_in(DeclineIn, request)
+        given = given_in(CandidatesDeclinedIn, request)
         done = services.decline_candidates(
             candidate_ids=given["candidates"],
             by=person_of(request),
@@ -169,4 +173,4 @@ class Decline(APIView):
 def _answered(done: services.Answered) -> Response:
     moved = [Candidate.objects.select_related("owner", "agent").get(pk=o.pk) for o in done.moved]
     left = {str(key): sentence for key, sentence in done.left.items()}
-    return Response(AnsweredOut({"moved": moved, "left": left}).data)
+    return Response(CandidatesAnsweredOut({"moved": moved, "left": left}).data)

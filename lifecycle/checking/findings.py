@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from django.db.models import Q
+
 from audit.enums import Kind
 from audit.models import Record
 from governance.kernel.errors import GovernanceError
+from lifecycle.models.toxic import FindingScope, FindingState, ToxicFinding
 from lifecycle.probes import reporting
 from lifecycle.probes import selectors as probes
 from registry import guard
@@ -114,6 +117,20 @@ def _probes(looked: Looked) -> Iterator[Finding]:
         )
 
 
+def _toxic(looked: Looked) -> Iterator[Finding]:
+    """What comes together in it, or across its owner's agents, and nobody has answered yet."""
+    agent = looked.agent
+    theirs = Q(agent=agent) | Q(owner=agent.owner, agents__contains=[agent.slug])
+    for found in ToxicFinding.objects.filter(theirs, state=FindingState.OPEN).order_by("pk"):
+        blocks = found.connected or (found.scope == FindingScope.AGENT and not found.only_listed)
+        yield Finding(
+            "toxic",
+            f"{', '.join(found.agents)} can put together {found.combination}, which counts as "
+            f"{found.tier}. Split it, have it reviewed, or have its outputs count as that.",
+            fails=blocks,
+        )
+
+
 def _unrenewed(looked: Looked) -> Iterator[Finding]:
     agent = looked.agent
     if agent.renewal_due and agent.renewal_due < looked.today:
@@ -145,6 +162,7 @@ FINDERS: tuple[Callable[[Looked], Iterator[Finding]], ...] = (
     _not_active,
     _over_reaching,
     _probes,
+    _toxic,
     _unrenewed,
     _observing,
     _unused,

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,7 +24,10 @@ from registry.models import Agent, Person
 MOST_CHOSEN = 50
 
 
-class ChoiceField(serializers.Field[Any, Any, Any, Any]):
+@extend_schema_field(
+    {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+)
+class ChosenField(serializers.Field[Any, Any, Any, Any]):
     """What was chosen for one place of a template: a text, or a list of texts."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -39,7 +42,7 @@ class RegistrationIn(register.NewAgentIn):
     """An agent as its owner describes it. With a template, `choices` say what fills its places."""
 
     template = serializers.CharField(max_length=60, required=False)
-    choices = serializers.DictField(child=ChoiceField(), required=False)
+    choices = serializers.DictField(child=ChosenField(), required=False)
     tools = serializers.ListField(
         child=serializers.CharField(max_length=255), required=False, max_length=200
     )

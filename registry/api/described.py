@@ -10,6 +10,7 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import SAFE_METHODS
 
 from registry.api.authentication import PersonSession
+from registry.identity.rest import AgentToken
 
 
 class DescribedSession(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -27,3 +28,13 @@ class DescribedSession(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
             {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
             {"type": "apiKey", "in": "header", "name": "X-CSRFToken"},
         ]
+
+
+class DescribedToken(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """An agent's or a gateway's own access token."""
+
+    target_class = AgentToken
+    name = "token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}

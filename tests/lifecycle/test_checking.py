@@ -16,10 +16,11 @@ from authz.decide import decide
 from governance.kernel import clock
 from lifecycle.checking.report import check_agent
 from lifecycle.models import ProbeRun
+from lifecycle.models.toxic import ToxicFinding
 from registry import services as register
 from registry.enums import AgentState, Employment, GroupName
 from registry.models import Agent, AllowlistEntry
-from tests.factories.authz import make_desk
+from tests.factories.authz import bearer, make_desk
 from tests.factories.registry import make_agent, make_person, make_system, make_tool, security
 
 pytestmark = pytest.mark.django_db
@@ -167,3 +168,40 @@ def test_looking_changes_nothing() -> None:
     check_agent(agent.pk)
 
     assert counted() == before
+
+
+def test_agent_s_own_token_sees_its_own_check_alone(client: Browser) -> None:
+    desk, other = make_desk(), make_agent()
+    headers = {"authorization": bearer(desk.client)}
+
+    own = client.get(f"/api/v1/agents/{desk.agent.slug}/check", headers=headers)
+    others = client.get(f"/api/v1/agents/{other.slug}/check", headers=headers)
+    gateway = client.get(
+        f"/api/v1/agents/{desk.agent.slug}/check",
+        headers={"authorization": bearer(desk.gateway_client)},
+    )
+
+    assert own.json()["agent"] == desk.agent.slug
+    assert [others.status_code, gateway.status_code] == [404, 404]
+
+
+def test_open_toxic_findings_fail_where_they_block() -> None:
+    agent = make_agent()
+    given: dict[str, Any] = {
+        "scope": "agent",
+        "agent": agent,
+        "agents": [agent.slug],
+        "tier": "restricted",
+        "reason": "R.",
+        "digest": "0" * 64,
+        "since": clock.now(),
+    }
+    ToxicFinding.objects.create(combination="pay-and-names", **given)
+    ToxicFinding.objects.create(combination="only-told", only_listed=True, **given)
+    gone = {"state": "gone", "gone_at": clock.now()}
+    ToxicFinding.objects.create(combination="over", **(given | gone))
+
+    assert [each for each in codes(agent) if each[0] == "toxic"] == [
+        ("toxic", True),
+        ("toxic", False),
+    ]

@@ -283,6 +283,7 @@ OF_OTHER_APPS = {
     *("decisions", "sessions", "policies", "roles", "relationships", "signatures", "holds"),
     *("previews", "simulations", "coverage", "limits", "probes", "anomalies"),
     *("reviews", "absences"),
+    *("campaigns", "candidates", "registrations", "provisioning", "observe", "check", "templates"),
 }
 
 
