@@ -23,7 +23,7 @@ from authz.models import Policy, Role
 from governance.kernel import clock
 from registry.enums import AgentState
 from registry.models import AllowlistEntry
-from registry.vault import TOOL
+from registry.reserved import TOOL
 
 DAYS = 90
 Row = TypeVar("Row")

@@ -19,7 +19,7 @@ from authz.errors import LeaseRefused, LeasesForAgents, NotRecorded
 from authz.models import Lease
 from authz.work import Record
 from governance.kernel import clock
-from registry import vault
+from registry import reserved, vault
 from registry.enums import AgentState, Employment
 from registry.models import Agent, CredentialReference, Person
 from registry.permissions import Actor
@@ -68,7 +68,7 @@ def _decided(
 ) -> Answer:
     ask = Ask(
         kind=SubjectKind.AGENT,
-        tool=vault.TOOL,
+        tool=reserved.TOOL,
         agent=caller.slug,
         parameters={"reference": reference},
         session=session,
@@ -132,7 +132,7 @@ def _end(leases: Any, agent: str, by: Actor, why: str) -> None:
         kind="access",
         actor=by.pid,
         agent=agent,
-        tool=vault.TOOL,
+        tool=reserved.TOOL,
         asked={"did": "leases_ended", "leases": [str(each) for each in ended]},
     )
 

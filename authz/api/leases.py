@@ -30,7 +30,13 @@ def reference_in(path: str) -> str:
 def give(reference: str, body: Json, caller: Caller) -> Reply:
     """201 with the value, or 403 with the decision that refused it."""
     try:
-        given = leases.lease(reference=reference, caller=caller, **_read(body))
+        asked = _read(body)
+        given = leases.lease(
+            reference=reference,
+            caller=caller,
+            session=asked.get("session", ""),
+            approval=asked.get("approval", ""),
+        )
     except LeaseRefused as refusal:
         told = problem(status_code=403, code=refusal.code, detail=refusal.message)
         context = present.evaluation(refusal.answer, bare=False)["context"]

@@ -3,7 +3,7 @@
 Call none of these inside a transaction of your own: an outside vault is asked in between.
 """
 
-from registry.vault.reading import SYSTEM, TOOL, Leased, read
+from registry.vault.reading import Leased, read
 from registry.vault.services import (
     can_rotate,
     confirm_ended,
@@ -21,8 +21,6 @@ from registry.vault.services import (
 from registry.vault.types import Secret, Version
 
 __all__ = [
-    "SYSTEM",
-    "TOOL",
     "Leased",
     "Secret",
     "Version",

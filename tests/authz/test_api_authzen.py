@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from authz import slices
 from authz.models import GovernedTool, Policy, Relationship, Role
 from governance.kernel import clock
-from registry import vault
+from registry import reserved
 from registry.models import Person, ResourceEntity, ResourceType, System, Tool
 from tests import public
 from tests.authz.desk import documents
@@ -106,13 +106,13 @@ def test_the_world_is_read_as_it_was_planted(name):
         wanted = world[part]
         if part == "roles":
             wanted = {role: sorted(tools) for role, tools in wanted.items()}
-            wanted |= {slices.CREDENTIALS_ROLE: [vault.TOOL]}
+            wanted |= {slices.CREDENTIALS_ROLE: [reserved.TOOL]}
         if part == "governed":
             wanted = sorted(wanted)
         if part == "policies":
             wanted = sorted(wanted, key=lambda policy: policy["id"])
         assert shown[part] == wanted
-    assert shown["tools"].keys() == world["tools"].keys() | {vault.TOOL}
+    assert shown["tools"].keys() == world["tools"].keys() | {reserved.TOOL}
     assert {slug: entities for slug, entities in shown["entities"].items() if entities} == world[
         "entities"
     ]

@@ -29,7 +29,7 @@ from kombu.transport.memory import Channel
 
 from governance.logs import Redacting
 from governance.middleware import NoNul
-from registry import vault
+from registry import reserved
 from registry.models import Agent, CredentialReference
 from tests.audit.test_canaries import forms as written_forms
 from tests.audit.test_redactor import SECRETS
@@ -482,7 +482,7 @@ def test_what_the_vault_keeps_is_found_nowhere_else(
         export = client.get(reverse("trail_export", args=[form]))
         told.append(b"".join(export.streaming_content) if export.streaming else export.content)
 
-    assert vault.TOOL.encode() in b"".join(told)
+    assert reserved.TOOL.encode() in b"".join(told)
     assert found_in(database(), VALUES) == []
     assert found_in(heard.text, VALUES) == []
     assert found_in(queued(), VALUES) == []
