@@ -56,7 +56,7 @@ class RegistrationIn(register.NewAgentIn):
     )
 
 
-class StepOut(serializers.Serializer[Any]):
+class ProvisioningStepOut(serializers.Serializer[Any]):
     """One step of going live."""
 
     name = serializers.CharField()
@@ -81,7 +81,7 @@ class RunOut(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
     failure = serializers.CharField(allow_blank=True)
-    steps = StepOut(many=True, source="steps.all")
+    steps = ProvisioningStepOut(many=True, source="steps.all")
 
 
 class RegisteredOut(serializers.Serializer[Any]):

@@ -32,7 +32,7 @@ from registry.api.serializers import PersonRef
 from registry.models import Absence
 
 
-class StepOut(serializers.ModelSerializer[ReviewStep]):
+class ReviewStepOut(serializers.ModelSerializer[ReviewStep]):
     system = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     answered_by = serializers.SlugRelatedField[Any](slug_field="pid", read_only=True)
     stands_in_for = serializers.SlugRelatedField[Any](slug_field="pid", read_only=True)
@@ -57,7 +57,7 @@ class ReviewOut(serializers.ModelSerializer[Review]):
     agent = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     opened_by = serializers.SlugRelatedField[Any](slug_field="pid", read_only=True)
     what = serializers.SerializerMethodField()
-    steps = StepOut(many=True)
+    steps = ReviewStepOut(many=True)
 
     class Meta:
         model = Review

@@ -25,6 +25,7 @@ from registry.api.operations import (
     person_of,
     query_of,
 )
+from registry.api.serializers import ReasonIn
 from registry.models import Person
 
 
@@ -59,10 +60,6 @@ class FindingQuery(serializers.Serializer[Any]):
     combination = serializers.CharField(required=False, max_length=60)
     scope = serializers.ChoiceField(choices=FindingScope.choices, required=False)
     state = serializers.ChoiceField(choices=FindingState.choices, required=False)
-
-
-class ReasonIn(serializers.Serializer[Any]):
-    reason = serializers.CharField(max_length=500)
 
 
 class ToxicFindings(Listed):
