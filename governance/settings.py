@@ -545,5 +545,7 @@ LOGGING = {
         "hvac": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "urllib3": {"level": "CRITICAL"},
+        # Warns that a broker without a host name is at localhost; ours is reached by a socket.
+        "kombu.connection": {"level": "ERROR"},
     },
 }
