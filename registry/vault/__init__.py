@@ -3,7 +3,8 @@
 Call none of these inside a transaction of your own: an outside vault is asked in between.
 """
 
-from registry.vault.reading import SYSTEM, TOOL, Leased, read
+from registry.reserved import SYSTEM, TOOL
+from registry.vault.reading import Leased, read
 from registry.vault.services import (
     can_rotate,
     confirm_ended,
