@@ -124,7 +124,7 @@ class Planter:
         self.secrets = cycle(SECRET_VALUES)
         self.errors: list[tuple[str, bytes]] = []
         self.sent: set[str] = set()
-        self.tried = self.numbers = 0
+        self.tried = 0
         schema = SchemaGenerator().get_schema(request=None, public=True)
         self.parts = schema["components"]["schemas"]
         self.bodies = {path.strip("/"): methods for path, methods in schema["paths"].items()}
@@ -147,27 +147,11 @@ class Planter:
             body = self._described(address, method)
             self._send(method, url, body, content_type="application/json")
             self._send(method, url, body, content_type="application/json", token=self.token)
-            free = {n for n, value in body.items() if isinstance(value, str) and value in self.sent}
-            for filled in self._one_by_one(body, free):
-                self._send(method, url, filled, content_type="application/json")
         self._send("post", url, self._shapes(), content_type="application/json", stolen=True)
         hidden = {**self.values, **dict.fromkeys(("slug", "tool", "key", "pk", "reference"), "")}
         hidden = {name: value or self.secret() for name, value in hidden.items()}
         self._send("get", address.url(hidden))
         self._send("post", address.url(hidden), {"reason": self.secret()})
-
-    def _one_by_one(self, fields: dict[str, Any], free: set[str]) -> Iterator[dict[str, Any]]:
-        """A credential in one free field at a time; the others are such as may be taken."""
-        for name in sorted(free):
-            self.numbers += 1
-            others = {each: self._plausible(each) for each in free}
-            yield {**fields, **others, name: self.secret()}
-
-    def _plausible(self, name: str) -> str:
-        given = {"system": "claims-new", "currency": "EUR", "zone": "UTC", "country": "IE"}
-        given |= {"email": f"made{self.numbers}@example.org", "schema": "{}", "text": ""}
-        known = {each: self.values[each] for each in ("tool", "pid", "policy", "agent", "owner")}
-        return given.get(name) or known.get(name) or f"made-{self.numbers}"
 
     def _methods(self, address: Address) -> list[str]:
         described = self.bodies.get(address.described, {})
@@ -215,8 +199,6 @@ class Planter:
                 continue
             place = action.partition("?")[0] or url
             self._send("post", place, {n: value or self.secret() for n, value in fields.items()})
-            for filled in self._one_by_one(fields, {n for n, value in fields.items() if not value}):
-                self._send("post", place, filled)
 
     def _file(self) -> SimpleUploadedFile:
         return SimpleUploadedFile("upload.txt", self.secret().encode(), "text/plain")
