@@ -119,12 +119,32 @@ class PolicyAdmin(Acting, ServiceAdmin):
 
 
 @admin.register(ToxicCombination)
-class ToxicCombinationAdmin(LookedAt):
-    """The catalogue of data categories that are dangerous together."""
+class ToxicCombinationAdmin(ServiceAdmin):
+    """Data that is dangerous together. What would guard less waits for a second person."""
 
-    list_display = ["slug", "categories", "implied_tier", "is_active", "version"]
-    list_filter = ["implied_tier", "is_active"]
-    search_fields = ["slug", "reason"]
+    list_display = ["slug", "categories", "effects", "implied_tier", "only_listed", "is_active"]
+    list_filter = ["implied_tier", "only_listed", "is_active"]
+    search_fields = ["slug", "reason", "reference"]
+    actions = ["take_out"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["slug"] if obj else []
+
+    def write(self, request: HttpRequest, obj: Any, given: dict[str, Any], *, change: bool) -> Any:
+        given.pop("slug", None)
+        return services.save_toxic(slug=obj.slug, by=signed_in(request), **given)
+
+    @admin.action(description="Take out", permissions=["change"])
+    def take_out(self, request: HttpRequest, queryset: QuerySet[ToxicCombination]) -> None:
+        """Remove the chosen ones; those in force wait for a second person."""
+        for row in queryset:
+            try:
+                saved = services.remove_toxic(slug=row.slug, by=signed_in(request))
+            except GovernanceError as error:
+                messages.error(request, f"{row.slug}: {error.message}")
+            else:
+                waits = [f"Waits for a second person: {each.summary}" for each in saved.proposed]
+                messages.warning(request, waits[0] if waits else f"{row.slug} was taken out.")
 
 
 @admin.register(Signature)

@@ -18,11 +18,13 @@ class AuthzConfig(AppConfig):
         from authz.explain import explain_decision, explain_hold  # noqa: PLC0415
         from authz.services import policies, prices, relationships, roles  # noqa: PLC0415
         from authz.services import signatures as signature_services  # noqa: PLC0415
-        from registry import changes, reach  # noqa: PLC0415
+        from authz.services import toxic as toxic_services  # noqa: PLC0415
+        from registry import changes, reach, row  # noqa: PLC0415
 
         explain.use(Kind.DECISION, explain_decision)
         explain.use(Kind.HOLD, explain_hold)
         reach.use_catalogue(toxic.catalogue)
+        row.add_facts(roles.facts_for_review)
         post_migrate.connect(
             toxic.plant_catalogue, sender=self, dispatch_uid="plant the toxic catalogue"
         )
@@ -57,6 +59,15 @@ class AuthzConfig(AppConfig):
         changes.register(
             signature_services.SIGNATURE_KIND,
             signature_services.apply_signature,
+            record_kind=Kind.POLICY,
+        )
+        changes.register(
+            toxic_services.TOXIC_KIND, toxic_services.apply_toxic, record_kind=Kind.POLICY
+        )
+        changes.register(
+            toxic_services.OUTPUT_KIND,
+            toxic_services.apply_lower_output,
+            interested=toxic_services.interested_in_output,
             record_kind=Kind.POLICY,
         )
         changes.register(prices.PRICE_KIND, prices.apply_price, record_kind=Kind.POLICY)

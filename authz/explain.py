@@ -147,8 +147,10 @@ def _lede(body: Mapping[str, Any], sentence: str) -> str:
 def _besides(body: Mapping[str, Any]) -> Iterator[str]:
     """What the sentence of the code leaves open."""
     detail = body["judged"].get("detail", {})
-    if completed := detail.get("combinations"):
-        yield f"Together what it read counts as {detail.get('label')}: {', '.join(completed)}."
+    judged = body["judged"]
+    if completed := detail.get("combinations") or judged.get("combinations"):
+        label = detail.get("label") or judged.get("label")
+        yield f"Together what it read counts as {label}: {', '.join(completed)}."
     if body["judged"].get("observed"):
         yield "The row is in observe mode, so the caller was told to go on."
     elif body.get("effect") == Effect.HOLD:

@@ -104,6 +104,12 @@ def check_can_change_signatures(by: Person) -> None:
         raise NotAllowed("Only security may change denied signatures.")
 
 
+def check_can_change_toxic(by: Person) -> None:
+    """Say which data is dangerous together."""
+    if not in_group(by, *OPERATORS):
+        raise NotAllowed("Only security and platform admins may change toxic combinations.")
+
+
 # Holds
 
 FRESH = timedelta(minutes=15)

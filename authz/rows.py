@@ -120,6 +120,8 @@ def judged_of(
 def _run(decision: Decision) -> dict[str, Json]:
     """What the run had read with this call, and which tiers the call itself reads and writes."""
     named = {name: getattr(decision, name) for name in ("label", "tainted", "reads", "writes")}
+    if decision.combinations:
+        named["combinations"] = list(decision.combinations)
     return {name: value for name, value in named.items() if value}
 
 

@@ -11,6 +11,7 @@ from authz.engine.policies import parse
 from authz.engine.types import Json
 from authz.engine.world import MEMBER, TEAM_WORDS
 from authz.enums import PolicyState
+from governance.kernel.tiers import rank
 
 S = PolicyState
 POLICY_TRANSITIONS: dict[PolicyState, frozenset[PolicyState]] = {
@@ -77,3 +78,16 @@ def _nodes(source: Json) -> Iterator[Mapping[str, Json]]:
             waiting.extend(item.values())
         elif isinstance(item, list):
             waiting.extend(item)
+
+
+def toxic_widens(before: Mapping[str, Json], after: Mapping[str, Json]) -> bool:
+    """Whether a combination that reads so would be found less often, or imply less.
+
+    The database says the same once more (`authz_guard_toxic`). Fewer parts are completed sooner.
+    """
+    if not before["is_active"]:
+        return False
+    more = [set(after[name]) - set(before[name]) for name in ("categories", "effects")]
+    lower = rank(str(after["implied_tier"])) < rank(str(before["implied_tier"]))
+    quieter = bool(after["only_listed"]) and not before["only_listed"]
+    return any(more) or lower or quieter or not after["is_active"]

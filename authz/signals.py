@@ -7,3 +7,10 @@ from django.dispatch import Signal
 # A hold has left `open`, or has got a vote and still waits. Arguments: hold, by (a Person, the
 # slug of an agent, or "" for Muster itself).
 hold_moved = Signal()
+
+# A toxic combination was added, changed or removed. Arguments: combination (the row, as it is or
+# was), by.
+toxic_changed = Signal()
+
+# A role grants other tools, or others hold it. Arguments: role, by.
+role_changed = Signal()

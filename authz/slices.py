@@ -133,9 +133,10 @@ SELECT jsonb_build_object(
                related.subject_type, related.subject_id), '[]')
     FROM authz_relationship AS related),
   'toxic', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-      'slug', toxic.slug, 'categories', to_jsonb(toxic.categories), 'tier', toxic.implied_tier)
+      'slug', toxic.slug, 'categories', to_jsonb(toxic.categories),
+      'effects', to_jsonb(toxic.effects), 'tier', toxic.implied_tier)
       ORDER BY toxic.slug), '[]')
-    FROM authz_toxiccombination AS toxic WHERE toxic.is_active),
+    FROM authz_toxiccombination AS toxic WHERE toxic.is_active AND NOT toxic.only_listed),
   'rates', (SELECT coalesce(jsonb_object_agg(rate.currency, rate.worth::text), '{{}}')
     FROM authz_currencyrate AS rate),
   'signatures', (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -174,6 +175,11 @@ SELECT jsonb_build_object(
   'carried', (SELECT coalesce(jsonb_object_agg(carried.fact,
       to_char(carried.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '{{}}')
     FROM authz_carried AS carried WHERE carried.agent = agent.slug),
+  'output_tiers', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+      'slug', output.combination, 'categories', to_jsonb(output.categories),
+      'effects', to_jsonb(output.effects), 'tier', output.tier)
+      ORDER BY output.combination), '[]')
+    FROM authz_outputtier AS output WHERE output.agent_id = agent.id),
   'domains', (SELECT coalesce(jsonb_agg(known.domain ORDER BY known.domain), '[]')
     FROM authz_knowndomain AS known WHERE known.agent = agent.slug),
   'limits', jsonb_build_object(

@@ -9,6 +9,7 @@ from authz.api import access_views as access
 from authz.api import lease_views as lease_api
 from authz.api import session_views as session_api
 from authz.api import signatures as signature_api
+from authz.api import toxic as toxic_api
 from authz.api import views as api
 from authz.views import catalogues, policies, roles
 
@@ -42,6 +43,8 @@ urlpatterns = [
     path("api/v1/", include("authz.api.urls")),
     path("api/v1/signatures", signature_api.Signatures.as_view(), name="api_signatures"),
     path("api/v1/signatures/<str:slug>", signature_api.OneSignature.as_view()),
+    path("api/v1/toxic", toxic_api.ToxicCombinations.as_view(), name="api_toxic"),
+    path("api/v1/toxic/<str:slug>", toxic_api.OneToxicCombination.as_view()),
     path("", include("authz.oauth.urls")),
     path("", include("authz.views.urls")),
     path("sessions/<session:name>/", session_pages.run, name="run"),

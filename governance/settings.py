@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+from governance.kernel.business_days import check_calendar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -240,6 +243,22 @@ MUSTER_CEILINGS = {
     "spend_cap_minor": env.int("MUSTER_CEILING_SPEND_DAY", default=50_000),
     "spend_cap_month_minor": env.int("MUSTER_CEILING_SPEND_MONTH", default=1_000_000),
 }
+# Where providers may be without the data protection officer's word: the EEA, if nothing is said.
+MUSTER_APPROVED_COUNTRIES = frozenset(
+    env.str(
+        "MUSTER_APPROVED_COUNTRIES",
+        default="AT,BE,BG,CY,CZ,DE,DK,EE,ES,FI,FR,GR,HR,HU,IE,IS,IT,LI,LT,LU,LV,MT,NL,NO,PL,PT,"
+        "RO,SE,SI,SK",
+    ).split(",")
+)
+# Whose holidays count, and when a day ends, where a person says nothing else: DK, DE-BY.
+MUSTER_CALENDAR = env.str("MUSTER_CALENDAR", default="")
+MUSTER_ZONE = env.str("MUSTER_ZONE", default="UTC")
+try:
+    check_calendar(MUSTER_CALENDAR)
+    ZoneInfo(MUSTER_ZONE)
+except (ValueError, ZoneInfoNotFoundError) as error:
+    raise ImproperlyConfigured(f"MUSTER_CALENDAR or MUSTER_ZONE: {error}") from error
 # After how long what was reserved and never reported on counts as spent.
 MUSTER_RESERVATION_MINUTES = env.int("MUSTER_RESERVATION_MINUTES", default=60)
 MUSTER_SESSION_HOURS = env.int("MUSTER_SESSION_HOURS", default=24)
@@ -438,11 +457,14 @@ MUSTER_SWEEPS = {
     "notices": 20.0,
     "previews": 6 * 3600.0,
     "probes": 3600.0,
+    "provisioning": 15.0,
     "reservations": 30.0,
     "rotation": 3600.0,
+    "reviews": 20.0,
     "runs": 6 * 3600.0,
     "stopped": 15.0,
     "suspensions": 15.0,
+    "toxic": 60.0,
     "vault": 60.0,
 }
 # Every periodic job of the installation stands here and nowhere else.

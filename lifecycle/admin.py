@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 
 from lifecycle.anomalies import selectors
 from lifecycle.models import Anomaly
+from lifecycle.reviews import admin as _reviews  # noqa: F401  (registers its pages)
 from registry.admin import LookedAt
 from registry.enums import GroupName
 from registry.models import Person

@@ -23,7 +23,7 @@ from registry.enums import (
 from registry.models import Agent, Person, System, Tool
 
 # Words that stand in the place of a slug in addresses.
-RESERVED = {"register", "verdict"}
+RESERVED = {"register", "verdict", "import", "templates"}
 
 PROCESSING = (
     "lawful_basis",

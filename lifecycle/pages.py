@@ -28,13 +28,15 @@ from lifecycle.inbox.entries import queue_of
 from lifecycle.models import ProbeRun
 from lifecycle.probes import reporting
 from lifecycle.probes import selectors as probes
+from lifecycle.reviews import page as review_page
+from lifecycle.reviews.waiting import REVIEW
+from lifecycle.templates import selectors as templates
 from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry.enums import AgentState
 from registry.models import Agent, AllowlistEntry, Person
 from registry.pictures import picture_of
-from registry.reach import reach_of, reaches_of
-from registry.waiting import REVIEW
+from registry.reach import Reach, reach_of, reaches_of
 
 RECENT = 8
 DAY = timedelta(hours=24)
@@ -217,6 +219,8 @@ def decisions_by_hour(slugs: Sequence[str], now: datetime) -> tuple[Bucket, ...]
 def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
     """Everything on the page of one agent, as `person` may see it."""
     reach = reach_of(agent)
+    template = templates.page_of(agent, reach)
+    covering = template["covering"]
     entries = list(agent.allowlist.select_related("tool__system"))
     roles = list(agent.roles.all())
     tools = [entry.tool for entry in entries]
@@ -226,7 +230,16 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "reach": reach,
         "tier": str(reach.tier),
         "picture": picture_of(agent.slug, reach),
-        "verdict": verdict_of(reach, tools=tools, roles=roles, today=timezone.localdate()),
+        "verdict": verdict_of(
+            reach,
+            owner=agent.owner,
+            agent=agent,
+            tools=tools,
+            roles=roles,
+            today=timezone.localdate(),
+            template=covering,
+        ),
+        **template,
         "entries": entries,
         "roles": roles,
         "credentials": credentials.listed(agent),
@@ -236,9 +249,10 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "recent": recent_decisions(agent, person),
         "runs": session_pages.latest_runs(agent, person),
         "carried": session_pages.carried_by(agent),
-        "may": controls(agent, person, str(reach.tier)),
+        "may": controls(agent, person, reach),
         "processing": processing_of(agent),
         **probe_of(agent),
+        "review": review_page.progress_of(agent, person),
         "clearance": agent.clearances.select_related("by").first(),
         "snippets": first_call(agent, client.client_id if client else "", first(entries)),
         "gauges": gauges_of(agent, person),
@@ -262,15 +276,15 @@ def first(entries: Sequence[AllowlistEntry]) -> AllowlistEntry | None:
     return entries[0] if entries else None
 
 
-def controls(agent: Agent, person: Person, tier: str) -> dict[str, str]:
+def controls(agent: Agent, person: Person, reach: Reach) -> dict[str, str]:
     """For each thing that one can do with an agent: '' or the sentence why this person may not."""
     can = permissions.can
     return {
         "change": can(permissions.check_can_change_agent, agent, person),
-        "attest": can(permissions.check_can_attest_agent, agent, tier, person),
+        "attest": can(permissions.check_can_attest_agent, agent, reach, person),
         "send": can(permissions.check_can_submit_agent, agent, person),
         "suspend": can(permissions.check_can_suspend_agent, agent, person),
-        "resume": can(permissions.check_can_resume_agent, agent, tier, person),
+        "resume": can(permissions.check_can_resume_agent, agent, reach, person),
     }
 
 

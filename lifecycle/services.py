@@ -10,10 +10,11 @@ from django.db import transaction
 
 from authz import services as authorization
 from authz.models import Role
+from lifecycle.templates import attesting
 from registry import services as register
 from registry.identity import clients
 from registry.identity.clients import Issued
-from registry.models import Agent, Client, Person, Tool, UnregisteredCaller
+from registry.models import Agent, Person, Tool, UnregisteredCaller
 
 __all__ = [
     "Issued",
@@ -45,19 +46,25 @@ def register_agent(
     adopt: UnregisteredCaller | None = None,
     name: str = "",
     relying: Relying | None = None,
+    owner: Person | None = None,
 ) -> Agent:
-    """Draft an agent of `by`'s own, with its tools and roles, in one step.
+    """Draft an agent with its tools and roles, in one step: `by`'s own, unless they name an owner.
 
     `facts` are fields of the row. With `adopt` the draft is what an unregistered caller becomes.
     """
     name = name or slug.replace("-", " ").capitalize()
     if adopt:
         agent = register.adopt_caller(
-            caller_id=adopt.pk, slug=slug, owner=by, by=by, name=name, purpose=facts["purpose"]
+            caller_id=adopt.pk,
+            slug=slug,
+            owner=owner or by,
+            by=by,
+            name=name,
+            purpose=facts["purpose"],
         )
         register.update_agent(agent_id=agent.pk, by=by, **facts)
     else:
-        agent = register.draft_agent(slug=slug, name=name, owner=by, by=by, **facts)
+        agent = register.draft_agent(slug=slug, name=name, owner=owner or by, by=by, **facts)
     for tool in tools:
         register.set_allowlist_entry(agent_id=agent.pk, tool=tool, by=by)
     authorization.set_agent_roles(agent_id=agent.pk, roles=roles, by=by)
@@ -104,19 +111,15 @@ def _set_relying(agent_id: int, relying: Relying | None, by: Person) -> None:
 
 @transaction.atomic
 def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Issued:
-    """The owner's word for what is public or internal: live, with its secret, in one step."""
-    agent = register.attest_agent(agent_id=agent_id, by=by, reach_digest=reach_digest)
+    """The owner's word, or their template's: live, with its secret, in one step."""
+    agent = attesting.attest(agent_id=agent_id, by=by, reach_digest=reach_digest)
     return new_secret(agent_id=agent.pk, by=by)
 
 
 @transaction.atomic
 def new_secret(*, agent_id: int, by: Person) -> Issued:
     """A secret for an active agent: its first, or one that ends what the last one opened."""
-    agent = Agent.objects.select_related("owner").get(pk=agent_id)
-    client = Client.objects.filter(agent=agent).first()
-    if client is None:
-        return clients.issue_client(agent=agent, by=by)
-    return clients.rotate_secret(client=client, by=by)
+    return clients.new_secret(agent=Agent.objects.get(pk=agent_id), by=by)
 
 
 def clear_and_activate(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:

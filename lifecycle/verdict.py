@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from authz.models import Role
-from registry.enums import Employment, GroupName
-from registry.models import Person, Tool
+from lifecycle.reviews.rules import OWNER
+from lifecycle.reviews.selectors import PlannedStep, planned
+from lifecycle.toxic.findings import Found, of_draft
+from registry.models import Agent, Person, Tool
 from registry.reach import Reach
 
 _ROLES = {
     "owner": "You, its owner",
     "security": "Security",
     "dpo": "Data protection officer",
-    "source_owner": "Owners of the sources",
+    "source_owner": "Owner of {}",
 }
+_MOST_NAMES = 4
 
 
 @dataclass(frozen=True)
 class Signer:
-    """Who must say yes, and by when (None: at once)."""
+    """Who must say yes, why, and by when (None: at once)."""
 
     role: str
     names: str
     by: date | None
+    why: str = ""
 
 
 @dataclass(frozen=True)
 class Combined:
-    """A toxic combination that the reach completes."""
+    """A toxic combination that the row completes, alone or with other agents of its owner.
+
+    `signed` says that it adds signatures; what comes together across agents asks its owner for
+    an answer where `blocks`, and is only told otherwise.
+    """
 
     title: str
     tier: str
     reason: str
+    agents: tuple[str, ...] = ()
+    blocks: bool = True
+    signed: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,72 +65,87 @@ class LiveVerdict:
     helpful_roles: tuple[str, ...]
     review_due: date
     renewal_due: date
+    template: str = ""
+    seen: str = ""
 
 
 def verdict_of(
-    reach: Reach, *, tools: Sequence[Tool], roles: Sequence[Role], today: date
+    reach: Reach,
+    *,
+    owner: Person,
+    tools: Sequence[Tool],
+    roles: Sequence[Role],
+    today: date,
+    agent: Agent | None = None,
+    template: str = "",
 ) -> LiveVerdict:
-    """What `reach` means for who signs, and whether `roles` grant the `tools`."""
-    alone = tuple(reach.signers) == ("owner",)
-    due = None if alone else add_business_days(today, reach.review_within_days)
+    """What `reach` means for who signs, and whether `roles` grant the `tools`.
+
+    `agent` is the row itself where it is on the register. `template` is the name of the template
+    whose approval covers the reach, if one does: then the owner's word is enough, unless the
+    agents of the owner complete something toxic together.
+    """
+    found = of_draft(owner, reach, agent)
+    steps = planned(reach, owner, today)
+    if template and not any(each.blocks for each in found):
+        steps = [PlannedStep(OWNER, (owner,), None, (f"It is made from {template}.",))]
+    alone = [step.role for step in steps] == [OWNER]
     ungranted = _ungranted(tools, roles)
+    signers = tuple(_signer(step) for step in steps)
     return LiveVerdict(
         tools=bool(tools),
-        title="Goes live when you attest" if alone else _title(len(reach.signers)),
-        why=_why(reach, alone=alone),
+        title="Goes live now, on your word" if alone else _title(signers),
+        why=" ".join(dict.fromkeys(why for step in steps for why in step.why)),
         alone=alone,
         tier=str(reach.tier),
-        signers=tuple(_signer(role, reach, due) for role in reach.signers),
-        combinations=tuple(
-            Combined(
-                "Toxic together: " + " + ".join(sorted(each.categories)).replace("_", " "),
-                str(each.tier),
-                each.reason,
-            )
-            for each in reach.combinations
-        ),
+        signers=signers,
+        combinations=tuple(map(_combined, found)),
         ungranted=ungranted,
         helpful_roles=_helpful(ungranted),
         review_due=reach.review_due(today),
         renewal_due=reach.renewal_due(today),
+        template=template,
+        seen=fingerprint(reach, [signer.role for signer in signers]),
     )
 
 
-def add_business_days(start: date, days: int) -> date:
-    """The day `days` working days after `start`. Weekends are skipped; holidays not yet."""
-    day = start
-    while days > 0:
-        day += timedelta(days=1)
-        days -= day.weekday() < 5
-    return day
-
-
-def _title(signers: int) -> str:
-    return "One person signs first" if signers == 1 else f"{signers} sign before it is live"
-
-
-def _why(reach: Reach, *, alone: bool) -> str:
-    highest = sorted(
-        {place.system for place in (*reach.reads, *reach.writes) if place.tier == reach.tier}
-    )
-    named = ", ".join(highest) or "what it combines"
-    if alone:
-        return f"{str(reach.tier).capitalize()}, because the highest that it touches is {named}."
+def _title(signers: Sequence[Signer]) -> str:
     return (
-        f"{str(reach.tier).capitalize()}, {reach.review_within_days} business days, because it "
-        f"touches {named}. It is not live before everyone has signed."
+        "One person signs first" if len(signers) == 1 else f"{len(signers)} sign before it is live"
     )
 
 
-def _signer(role: str, reach: Reach, due: date | None) -> Signer:
-    groups = {"security": GroupName.SECURITY, "dpo": GroupName.DPO}
-    names = ""
-    if role in groups:
-        people = Person.objects.filter(groups__name=groups[role], employment=Employment.EMPLOYED)
-        names = " or ".join(people.order_by("name").values_list("name", flat=True)[:4]) or (
-            "nobody yet: ask a platform admin"
-        )
-    return Signer(_ROLES.get(role, role), names, due)
+def _signer(step: PlannedStep) -> Signer:
+    shown = [person.name for person in step.people[:_MOST_NAMES]]
+    names = step.note or " or ".join(shown)
+    return Signer(
+        _ROLES[step.role].format(step.system),
+        "" if step.role == OWNER else names,
+        step.due,
+        " ".join(step.why),
+    )
+
+
+def _combined(found: Found) -> Combined:
+    parts = " + ".join(sorted((*found.categories, *found.effects)))
+    with_ = tuple(sorted(each for each in found.agents if each)) if len(found.agents) > 1 else ()
+    return Combined(
+        "Toxic together: " + parts.replace("_", " ").replace("-", " "),
+        found.tier,
+        found.reason,
+        with_,
+        found.blocks,
+        found.blocks and not with_,
+    )
+
+
+def fingerprint(reach: Reach, signers: Sequence[str]) -> str:
+    """Stands for what was shown: other places, tiers or signers give another one."""
+    shown = [
+        [each.direction, each.system, each.resource, each.match, each.tier, *each.tools]
+        for each in (*reach.reads, *reach.writes)
+    ]
+    return hashlib.sha256(json.dumps([shown, reach.tier, *signers]).encode()).hexdigest()[:32]
 
 
 def _ungranted(tools: Sequence[Tool], roles: Sequence[Role]) -> tuple[str, ...]:

@@ -1,10 +1,9 @@
-"""The owner's side: what needs me, my agents, registering one, one agent."""
+"""The owner's side: what needs me, my agents, one agent. Registering is in `registering`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -12,19 +11,15 @@ from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance.kernel.errors import GovernanceError, Invalid
 from lifecycle import pages, services
-from lifecycle.forms import AgentFilter, AgentForm, CredentialForm, NarrowForm, ReasonForm
-from lifecycle.verdict import verdict_of
-from registry import permissions
+from lifecycle.forms import AgentFilter, CredentialForm, NarrowForm, ReasonForm
+from lifecycle.provisioning.views import live_page
 from registry import services as register_services
-from registry.models import Agent, UnregisteredCaller
+from registry.models import Agent
 from registry.people import signed_in
-from registry.pictures import picture_of
-from registry.reach import reach_of_draft
 
 PAGE = 50
 
@@ -66,64 +61,8 @@ def agents(request: HttpRequest) -> HttpResponse:
     return render(request, "lifecycle/agents.html", context)
 
 
-@login_required
-@require_http_methods(["GET", "POST"])
-def register(request: HttpRequest) -> HttpResponse:
-    """One page on which an agent comes onto the register."""
-    person = signed_in(request)
-    adopt = _adopted(request)
-    initial = {"slug": pages.slug_from(adopt.claimed)} if adopt else {}
-    form = AgentForm(request.POST or None, owner=person, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        try:
-            agent = services.register_agent(
-                by=person,
-                slug=form.cleaned_data["slug"],
-                facts=form.facts(),
-                tools=form.chosen_tools(),
-                roles=list(form.cleaned_data["roles"]),
-                relying=form.relying(),
-                adopt=adopt,
-            )
-            return redirect("agent", slug=agent.slug)
-        except GovernanceError as error:
-            _show(form, error)
-    return _form_page(request, form, adopt=adopt)
-
-
-def _adopted(request: HttpRequest) -> UnregisteredCaller | None:
-    asked = request.POST.get("adopt") or request.GET.get("adopt") or ""
-    if not asked.isdecimal():
-        return None
-    return UnregisteredCaller.objects.filter(pk=int(asked)).first()
-
-
-@login_required
-@require_http_methods(["GET", "POST"])
-def change(request: HttpRequest, slug: str) -> HttpResponse:
-    """The same page for an agent that is on the register."""
-    person = signed_in(request)
-    agent = _agent(request, slug)
-    permissions.check_can_change_agent(agent, person)
-    form = AgentForm(request.POST or None, owner=agent.owner, instance=agent)
-    if request.method == "POST" and form.is_valid():
-        try:
-            saved = services.change_agent(
-                agent_id=agent.pk,
-                by=person,
-                facts=form.facts(),
-                tools=form.chosen_tools(),
-                roles=list(form.cleaned_data["roles"]),
-                relying=form.relying(),
-            )
-            _tell_saved(request, saved)
-            return redirect("agent", slug=slug)
-        except GovernanceError as error:
-            _show(form, error)
-    return _form_page(request, form, agent=Agent.objects.get(pk=agent.pk))
-
-
-def _tell_saved(request: HttpRequest, proposed: int) -> None:
+def tell_saved(request: HttpRequest, proposed: int) -> None:
+    """Say whether a change took effect, or waits for a second person."""
     if proposed:
         messages.warning(
             request, f"Saved. {proposed} widening change(s) wait for a second person to agree."
@@ -132,63 +71,8 @@ def _tell_saved(request: HttpRequest, proposed: int) -> None:
         messages.success(request, "Saved.")
 
 
-def _show(form: AgentForm, error: GovernanceError) -> None:
-    """An error of a service beside the fields that it names, or above the form."""
-    told = False
-    for name, sentences in error.fields.items():
-        field = name.removesuffix("_minor")
-        for sentence in sentences:
-            form.add_error(field if field in form.fields else None, sentence)
-            told = True
-    if not told:
-        form.add_error(None, error.message)
-
-
-def _form_page(
-    request: HttpRequest,
-    form: AgentForm,
-    *,
-    agent: Agent | None = None,
-    adopt: UnregisteredCaller | None = None,
-) -> HttpResponse:
-    context: dict[str, Any] = {
-        "form": form,
-        "agent": agent,
-        "adopt": adopt,
-        "systems": form.systems(),
-    }
-    context |= _verdict(form)
-    more = {
-        *("builder", "repository", "runs_at", "model", "model_provider"),
-        *("prompt_digest", "code_reference", "relying_people", "relying_agents"),
-    }
-    context["open_more"] = bool(more & set(form.errors))
-    return render(request, "lifecycle/register.html", context)
-
-
-@login_required
-@require_POST
-def verdict(request: HttpRequest) -> HttpResponse:
-    """What follows from the form as it stands; a fragment, changes nothing."""
-    form = AgentForm(request.POST, owner=signed_in(request))
-    return render(request, "lifecycle/_verdict.html", _verdict(form))
-
-
-def _verdict(form: AgentForm) -> dict[str, Any]:
-    tools, roles = form.chosen_tools(), form.chosen_roles()
-    narrowings = form.narrowings()
-    reach = reach_of_draft(
-        entries=[(tool, narrowings.get(tool.pk, {})) for tool in tools],
-        model_provider=form.chosen_provider(),
-    )
-    name = form.data.get("slug") or form.instance.slug
-    return {
-        "verdict": verdict_of(reach, tools=tools, roles=roles, today=timezone.localdate()),
-        "picture": picture_of(name, reach),
-    }
-
-
-def _agent(request: HttpRequest, slug: str) -> Agent:
+def visible_agent(request: HttpRequest, slug: str) -> Agent:
+    """The agent of this name, if the person who asks sees it; else 404."""
     visible = Agent.objects.visible_to(signed_in(request)).select_related(
         "owner", "backup_owner", "model_provider"
     )
@@ -199,7 +83,7 @@ def _agent(request: HttpRequest, slug: str) -> Agent:
 @require_GET
 def agent(request: HttpRequest, slug: str) -> HttpResponse:
     """What this agent is, what it can do, and how to stop it."""
-    found = _agent(request, slug)
+    found = visible_agent(request, slug)
     context = pages.agent_page(found, signed_in(request))
     context |= {"suspend_form": ReasonForm(), "credential_form": CredentialForm()}
     return render(request, "lifecycle/agent.html", context)
@@ -209,7 +93,7 @@ def agent(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def history(request: HttpRequest, slug: str) -> HttpResponse:
     """Every change of the row, who made it and when."""
-    found = _agent(request, slug)
+    found = visible_agent(request, slug)
     context = {"agent": found, "changes": pages.history_of(found)}
     return render(request, "lifecycle/history.html", context)
 
@@ -218,7 +102,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def narrow(request: HttpRequest, slug: str, tool: str) -> HttpResponse:
     """One allowlist entry: the parameters, rates and quotas that it allows."""
-    found = _agent(request, slug)
+    found = visible_agent(request, slug)
     entry = get_object_or_404(found.allowlist.select_related("tool__system"), tool__name=tool)
     initial = {
         "narrowing": json.dumps(entry.narrowing, indent=2) if entry.narrowing else "",
@@ -233,7 +117,7 @@ def narrow(request: HttpRequest, slug: str, tool: str) -> HttpResponse:
             saved = register_services.set_allowlist_entry(
                 agent_id=found.pk, tool=entry.tool, by=signed_in(request), **form.cleaned_data
             )
-            _tell_saved(request, len(saved.proposed))
+            tell_saved(request, len(saved.proposed))
             return redirect("agent", slug=slug)
         except GovernanceError as error:
             form.add_error(None, _sentence(error))
@@ -245,7 +129,7 @@ def narrow(request: HttpRequest, slug: str, tool: str) -> HttpResponse:
 @require_POST
 def add_credential(request: HttpRequest, slug: str) -> HttpResponse:
     """Name where a credential lies."""
-    found = _agent(request, slug)
+    found = visible_agent(request, slug)
     form = CredentialForm(request.POST)
     if not form.is_valid():
         messages.error(request, " ".join(str(each[0]) for each in form.errors.values()))
@@ -264,7 +148,7 @@ def add_credential(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def attest(request: HttpRequest, slug: str) -> HttpResponse:
     """The owner's word, after which a public or internal agent is live. Shows its secret once."""
-    found = _agent(request, slug)
+    found = visible_agent(request, slug)
     try:
         issued = services.attest_agent(
             agent_id=found.pk,
@@ -274,40 +158,27 @@ def attest(request: HttpRequest, slug: str) -> HttpResponse:
     except GovernanceError as error:
         messages.error(request, _sentence(error))
         return redirect("agent", slug=slug)
-    return _secret_page(request, found, issued)
+    return live_page(request, found, issued)
 
 
 @login_required
 @require_POST
 def new_secret(request: HttpRequest, slug: str) -> HttpResponse:
     """A new secret, shown once; tokens made with the old one end at once."""
-    found = _agent(request, slug)
+    found = visible_agent(request, slug)
     try:
         issued = services.new_secret(agent_id=found.pk, by=signed_in(request))
     except GovernanceError as error:
         messages.error(request, _sentence(error))
         return redirect("agent", slug=slug)
-    return _secret_page(request, found, issued)
-
-
-def _secret_page(request: HttpRequest, agent: Agent, issued: Any) -> HttpResponse:
-    """The one page that shows the secret. Nothing keeps it: no redirect, no cache, no log."""
-    entry = agent.allowlist.select_related("tool__system").first()
-    context = {
-        "agent": Agent.objects.get(pk=agent.pk),
-        "issued": issued,
-        "snippets": pages.first_call(agent, issued.client_id, entry, issued.secret),
-    }
-    response = render(request, "lifecycle/live.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    return live_page(request, found, issued)
 
 
 @login_required
 @require_POST
 def send_for_review(request: HttpRequest, slug: str) -> HttpResponse:
     """Confidential and above: security looks at it first."""
-    found = _agent(request, slug)
+    found = visible_agent(request, slug)
     return _act(
         request,
         slug,
@@ -320,7 +191,7 @@ def send_for_review(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
     """Back to a draft."""
-    found = _agent(request, slug)
+    found = visible_agent(request, slug)
     return _act(
         request,
         slug,
@@ -333,7 +204,7 @@ def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def suspend(request: HttpRequest, slug: str) -> HttpResponse:
     """The kill switch: from the next decision on everything is denied."""
-    found = _agent(request, slug)
+    found = visible_agent(request, slug)
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         return _act(
@@ -351,7 +222,7 @@ def suspend(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def resume(request: HttpRequest, slug: str) -> HttpResponse:
     """Start a suspended agent again."""
-    found = _agent(request, slug)
+    found = visible_agent(request, slug)
     return _act(
         request,
         slug,

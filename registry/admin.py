@@ -153,6 +153,7 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at ru
             "department",
             "manager",
             "zone",
+            "calendar",
             "attributes",
             "employment",
             "last_day",
@@ -423,7 +424,7 @@ class AgentAdmin(LookedAt):
             "entries": agent.allowlist.select_related("tool__system"),
             "roles": agent.roles.all(),
             "why_not_approve": permissions.can(
-                permissions.check_can_activate_agent, agent, reach.tier, by
+                permissions.check_can_activate_agent, agent, reach, by
             )
             or _not_in_review(agent),
             "why_not_suspend": permissions.can(permissions.check_can_suspend_agent, agent, by),

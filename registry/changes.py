@@ -131,7 +131,7 @@ def agree(*, change_id: int, by: Person, answer: str = "") -> ProposedChange:
 
     The others get `AlreadyDecided`. What applying it refuses undoes the agreement too.
     """
-    change = _waiting(change_id)
+    change = waiting(change_id)
     check_can_agree(change, by)
     change = _decide(change, ChangeState.AGREED, by, answer)
     _record(change, "change_agreed", by)
@@ -142,7 +142,7 @@ def agree(*, change_id: int, by: Person, answer: str = "") -> ProposedChange:
 @transaction.atomic
 def reject(*, change_id: int, by: Person, answer: str) -> ProposedChange:
     """Refuse the change, with the reason that its proposer reads."""
-    change = _waiting(change_id)
+    change = waiting(change_id)
     check_can_agree(change, by)
     change = _decide(change, ChangeState.REJECTED, by, answer)
     _record(change, "change_rejected", by)
@@ -153,7 +153,7 @@ def reject(*, change_id: int, by: Person, answer: str) -> ProposedChange:
 @transaction.atomic
 def withdraw(*, change_id: int, by: Person) -> ProposedChange:
     """Take one's own proposal back."""
-    change = _waiting(change_id)
+    change = waiting(change_id)
     if change.proposed_by_id != by.pk:
         raise NotAllowed(f"Only {change.proposed_by}, who proposed this, may withdraw it.")
     change = _decide(change, ChangeState.WITHDRAWN, by, "")
@@ -167,7 +167,8 @@ def _drop(change: ProposedChange, by: Person) -> None:
         dropped(change, by)
 
 
-def _waiting(change_id: int) -> ProposedChange:
+def waiting(change_id: int) -> ProposedChange:
+    """The change, if it still waits for a second person."""
     change = ProposedChange.objects.select_related("proposed_by").filter(pk=change_id).first()
     if change is None:
         raise NotFound("There is no such change.")

@@ -63,6 +63,18 @@ class ToolEffect(TextChoices):
     EXTERNAL_COMMUNICATION = "external_communication", "external communication"
 
 
+class CombinedEffect(TextChoices):
+    """What an agent can do that counts in a toxic combination, beside the data that it reads."""
+
+    PRIVATE_DATA = "private_data", "private data: reads confidential or higher"
+    UNTRUSTED_CONTENT = "untrusted_content", "untrusted content: reads what may be hostile"
+    WRITE = "write", "write"
+    DESTRUCTIVE = "destructive", "destructive"
+    FINANCIAL = "financial", "financial"
+    PERMISSION_GRANT = "permission_grant", "permission grant"
+    EXTERNAL_COMMUNICATION = "external_communication", "external communication"
+
+
 class OnTaint(TextChoices):
     """What becomes of a call outside the plan once the run has read untrusted input."""
 

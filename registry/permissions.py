@@ -13,16 +13,17 @@ from typing import Any
 from django.db.models import Q
 
 from governance.kernel.errors import NotAllowed
-from registry import ceilings, rules
+from registry import absences, ceilings, rules, signing
 from registry.enums import GroupName
 from registry.models import Agent, Clearance, Person, System
+from registry.reach import Reach
 
 OPERATORS = frozenset({GroupName.SECURITY, GroupName.PLATFORM_ADMIN})
 # Groups that agree, clear or operate: they sign in with a second factor outside the demo.
 APPROVERS = frozenset(
     {GroupName.SECURITY, GroupName.DPO, GroupName.SOURCE_OWNER, GroupName.PLATFORM_ADMIN}
 )
-OWN_FIELDS = frozenset({"name", "chat_handle", "zone"})
+OWN_FIELDS = frozenset({"name", "chat_handle", "zone", "calendar"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,14 @@ def _in(by: Actor, *groups: str) -> bool:
 # People, systems, tools, gateways
 
 
+def check_can_declare_absence(person: Person, by: Person) -> None:
+    """Hand on one's own duty; operators for those who cannot any more."""
+    _require(
+        _is(by, person) or _in(by, *OPERATORS),
+        f"Only {person}, security and platform admins may say who stands in for {person}.",
+    )
+
+
 def check_can_change_people(by: Person) -> None:
     """Create people, say that they leave, put them in groups."""
     _require(in_group(by, *OPERATORS), "Only security and platform admins may change people.")
@@ -92,7 +101,7 @@ def check_can_change_person(person: Person, by: Person, fields: frozenset[str]) 
     """Operators change everyone; others how they themselves are called and reached."""
     _require(
         in_group(by, *OPERATORS) or (_is(by, person) and fields <= OWN_FIELDS),
-        "You may change your own name, chat handle and time zone. "
+        "You may change your own name, chat handle, time zone and calendar. "
         "Security and platform admins may change the rest.",
     )
 
@@ -176,56 +185,113 @@ def check_can_submit_agent(agent: Agent, by: Person) -> None:
     check_can_change_agent(agent, by)
 
 
-def check_can_attest_agent(agent: Agent, tier: str, by: Person) -> None:
-    """The owner's own word, up to internal."""
-    _require(
-        rules.owner_attests(tier),
-        f"{agent.slug} is {tier}: security must clear it, the owner's word is not enough.",
-    )
+def check_can_attest_agent(agent: Agent, reach: Reach, by: Person) -> None:
+    """The owner's own word, up to internal and where nothing else asks for another's."""
     over = ceilings.above(agent)
+    _require(
+        rules.owner_attests(reach.tier) and not reach.combinations,
+        f"{agent.slug} is {reach.tier}: security must clear it, the owner's word is not enough.",
+    )
     _require(
         not over,
         f"{agent.slug} asks for {', '.join(over)}: security must clear it, the owner's word "
         "is not enough above the ceilings of this installation.",
     )
+    _require(
+        reach.signers == (signing.OWNER,),
+        f"{' '.join(why for step in reach.steps for why in step.why)} So "
+        f"{signing.whom(reach.steps)} must clear {agent.slug}, the owner's word is not enough.",
+    )
     _require(_is(by, agent.owner), f"Only its owner {agent.owner} may attest {agent.slug}.")
 
 
-def check_can_clear_agent(agent: Agent, basis: str, tier: str, by: Person) -> None:
-    """Say that an agent may run with what it reaches. Nobody does so for their own."""
-    if basis == Clearance.Basis.ATTESTATION:
-        check_can_attest_agent(agent, tier, by)
-        return
-    group = GroupName.DPO if basis == Clearance.Basis.DPO else GroupName.SECURITY
-    word = "the data protection officer" if group == GroupName.DPO else "security"
-    _require(_in(by, group), f"Only {word} may clear {agent.slug} on this basis.")
+def check_can_use_template(agent: Agent, by: Person) -> None:
+    """Have an approved template clear an agent: its owner, who answers for what it became."""
     _require(
-        not _answers_for(agent, by),
+        _is(by, agent.owner), f"Only its owner {agent.owner} may have {agent.slug} cleared so."
+    )
+
+
+GROUPS_THAT_CLEAR = {
+    Clearance.Basis.SECURITY: (GroupName.SECURITY, "security"),
+    Clearance.Basis.DPO: (GroupName.DPO, "the data protection officer"),
+}
+
+
+def check_can_clear_agent(
+    agent: Agent, basis: str, reach: Reach, by: Person, system: System | None = None
+) -> None:
+    """Say that an agent may run with what it reaches."""
+    if basis == Clearance.Basis.ATTESTATION:
+        check_can_attest_agent(agent, reach, by)
+    else:
+        check_can_sign_agent(agent, basis, by, system)
+
+
+def check_can_sign_agent(
+    agent: Agent, basis: str, by: Person, system: System | None = None
+) -> None:
+    """Give the word of security, the DPO or the owner of a source. Nobody does for their own."""
+    if basis == Clearance.Basis.SOURCE_OWNER:
+        _check_clears_source(agent, system, by)
+    else:
+        group, word = GROUPS_THAT_CLEAR[Clearance.Basis(basis)]
+        _require(_in(by, group), f"Only {word} may clear {agent.slug} on this basis.")
+    _require(
+        not answers_for(agent, by),
         f"You own {agent.slug}, or stand in for its owner, so someone else must clear it.",
     )
 
 
-def _answers_for(agent: Agent, by: Actor) -> bool:
+def _check_clears_source(agent: Agent, system: System | None, by: Person) -> None:
+    """The owner of the source or who stands in; without one, a second person in security."""
+    if system is None:
+        raise NotAllowed("Say which system you give your word for.")
+    owner = system.owner
+    if owner is None or not owner.may_act or answers_for(agent, owner):
+        _require(
+            _in(by, GroupName.SECURITY),
+            f"{system.slug} has no owner who may sign for {agent.slug}, so only a second person "
+            "in security may.",
+        )
+        return
+    deputy = absences.stand_in_of(owner, {agent.owner_id, agent.backup_owner_id or 0})
+    _require(
+        _is(by, owner) or _is(by, deputy),
+        f"Only {owner}, who owns {system.slug}{f', and {deputy}, who stands in,' if deputy else ''}"
+        " may say yes for it.",
+    )
+
+
+def answers_for(agent: Agent, by: Actor) -> bool:
+    """Whether this person owns the agent or stands in for its owner."""
     return _is(by, agent.owner) or _is(by, agent.backup_owner)
 
 
-def check_can_activate_agent(agent: Agent, tier: str, by: Person) -> None:
-    """Let a cleared agent run."""
-    if rules.owner_attests(tier) and _is(by, agent.owner):
+def check_can_activate_agent(agent: Agent, reach: Reach, by: Person) -> None:
+    """Let a cleared agent run: its owner where they attest, security, or who signed it."""
+    attests = rules.owner_attests(reach.tier)
+    if attests and _is(by, agent.owner):
         return
     _require(
-        _in(by, GroupName.SECURITY) and not _answers_for(agent, by),
-        f"{agent.slug} is {tier}: "
-        + (f"its owner {agent.owner} or " if rules.owner_attests(tier) else "")
+        (_in(by, GroupName.SECURITY) or _signed(agent, reach, by)) and not answers_for(agent, by),
+        f"{agent.slug} is {reach.tier}: "
+        + (f"its owner {agent.owner} or " if attests else "")
         + "someone in security who does not own it may activate it.",
     )
+
+
+def _signed(agent: Agent, reach: Reach, by: Person) -> bool:
+    if not by.may_act:
+        return False
+    return agent.clearances.filter(by=by, reach_digest=reach.digest, voided="").exists()
 
 
 def check_can_suspend_agent(agent: Agent, by: Actor) -> None:
     """Stop an agent at once: who answers for it or for what it reaches, operators, Muster."""
     _require(
         isinstance(by, Automatic)
-        or _answers_for(agent, by)
+        or answers_for(agent, by)
         or _in(by, *OPERATORS)
         or _owns_what_it_reaches(agent, by),
         f"Only its owner {agent.owner}, the backup owner, owners of its systems, security and "
@@ -242,11 +308,13 @@ def _owns_what_it_reaches(agent: Agent, by: Person) -> bool:
     return entries.exists()
 
 
-def check_can_resume_agent(agent: Agent, tier: str, by: Person) -> None:
+def check_can_resume_agent(agent: Agent, reach: Reach, by: Person) -> None:
     """Let a suspended agent run again: security, or the owner who suspended it themself."""
-    own = _is(by, agent.owner) and _is(by, agent.state_changed_by) and rules.owner_attests(tier)
+    own = (
+        _is(by, agent.owner) and _is(by, agent.state_changed_by) and rules.owner_attests(reach.tier)
+    )
     _require(
-        own or (_in(by, GroupName.SECURITY) and not _answers_for(agent, by)),
+        own or (_in(by, GroupName.SECURITY) and not answers_for(agent, by)),
         f"Someone in security who does not own {agent.slug} may resume it; "
         "its owner may where they suspended it and it is at most internal.",
     )

@@ -8,38 +8,61 @@ it, unless its parameters are narrowed to names that are known.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 import rfc8785
 
-from governance.kernel import tiers
-from registry.enums import Direction, Tier
+from governance.kernel import clock, tiers
+from registry import ceilings
+from registry.enums import CombinedEffect, Direction, Tier, ToolEffect, Trust
 from registry.models import Agent, AllowlistEntry, Resource, System, Tool
 from registry.rules import MONTHS_TO_RENEWAL, months_after, owner_attests
+from registry.signing import ABOUT_HEALTH, ABOUT_PEOPLE, Step, has_words, roles_of, steps_for
 
 # What `reach_of` reads of an agent; a list that prefetches it asks nothing more per row.
 PREFETCH = (
     "allowlist__tool__system__resources",
     "allowlist__tool__accesses__system__resources",
+    "allowlist__tool__system__agreements",
+    "allowlist__tool__accesses__system__agreements",
+    "model_provider__resources",
+    "model_provider__agreements",
 )
-# A category with one of these words is data about people: looked at every quarter.
-ABOUT_PEOPLE = frozenset({"customer", "customers", "personal", "pii", "phi", "patient", "health"})
-DAYS_TO_REVIEW = {Tier.PUBLIC: 0, Tier.INTERNAL: 0, Tier.CONFIDENTIAL: 2, Tier.RESTRICTED: 5}
 
 Narrowing = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """Data categories that are dangerous together, and the tier that they imply."""
+    """Data categories, and what is done, that are dangerous together; the tier that they imply.
+
+    One that is `only_listed` is shown and asks for an answer; it raises no tier and needs no
+    signature.
+    """
 
     slug: str
     categories: frozenset[str]
     tier: Tier
     reason: str = ""
+    effects: frozenset[str] = frozenset()
+    only_listed: bool = False
+
+    @property
+    def members(self) -> frozenset[str]:
+        """Everything that it takes; a category and an effect never have the same name here."""
+        return members_of(self.categories, self.effects)
+
+    def is_completed_by(self, members: Set[str]) -> bool:
+        """Whether all of it is among `members`."""
+        return self.members <= members
+
+
+def members_of(categories: Iterable[str], effects: Iterable[str]) -> frozenset[str]:
+    """Categories and effects as one set; an effect is written `effect:<name>`."""
+    return frozenset(categories) | {f"effect:{effect}" for effect in effects}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +79,9 @@ class Place:
     environment: str
     trust: str
     tools: tuple[str, ...] = ()
+    # Who runs the system, where that is someone else, and what is in force with them.
+    provider: str = ""
+    agreements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +100,19 @@ class Reach:
     model_provider: str
     model_country: str
     digest: str
+    # Where the model runs: what is read flows there.
+    home: Place | None = None
+    # In words, the limits that lie above the ceilings of the installation.
+    over_ceiling: tuple[str, ...] = ()
+    # What the tools do, and what is read: `registry.enums.CombinedEffect`.
+    effects: tuple[str, ...] = ()
+    # Completed combinations that are only listed.
+    listed: tuple[Combination, ...] = ()
+
+    @property
+    def members(self) -> frozenset[str]:
+        """What of a toxic combination it has."""
+        return members_of(self.categories, self.effects)
 
     @property
     def review_tier(self) -> Tier:
@@ -81,24 +120,24 @@ class Reach:
         return self.tier
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """Whose word the row needs before it runs, in how many business days, and why."""
+        return steps_for(self)
+
+    @property
     def signers(self) -> tuple[str, ...]:
-        """Whose word the row needs before it runs."""
-        if self.combinations:
-            return ("security", "dpo", "source_owner")
-        if owner_attests(self.tier):
-            return ("owner",)
-        return ("security", "dpo") if self.tier == Tier.RESTRICTED else ("security",)
+        """The roles of those steps."""
+        return roles_of(self.steps)
 
     @property
     def review_within_days(self) -> int:
         """Business days in which they answer; 0 is the same day."""
-        return 5 if self.combinations else DAYS_TO_REVIEW[self.tier]
+        return max(step.days for step in self.steps)
 
     @property
     def is_about_people(self) -> bool:
         """Whether data of customers or other people is touched."""
-        words = (name.replace("_", "-").replace(".", "-").split("-") for name in self.categories)
-        return any(ABOUT_PEOPLE.intersection(each) for each in words)
+        return has_words(self.categories, ABOUT_PEOPLE | ABOUT_HEALTH)
 
     def review_due(self, today: date) -> date:
         """Quarterly for data about people and from confidential up, else yearly."""
@@ -139,7 +178,7 @@ def reach_of(agent: Agent, combinations: Sequence[Combination] | None = None) ->
     reach = reach_of_draft(
         entries=entries, model_provider=agent.model_provider, combinations=combinations
     )
-    return replace(reach, digest=_digest(agent, reach))
+    return replace(reach, digest=_digest(agent, reach), over_ceiling=tuple(ceilings.above(agent)))
 
 
 def reach_of_draft(
@@ -149,13 +188,18 @@ def reach_of_draft(
     combinations: Sequence[Combination] | None = None,
 ) -> Reach:
     """What an agent with these tools would reach; it has no digest that could be cleared."""
+    entries = list(entries)
     places = _places(entries)
     reads = tuple(place for place in places if place.direction == Direction.READS)
     writes = tuple(place for place in places if place.direction == Direction.WRITES)
     categories = tuple(sorted({name for place in places for name in place.categories}))
+    effects = effects_of((tool.effect for tool, _ in entries), reads)
+    members = members_of(categories, effects)
     active = catalogue() if combinations is None else combinations
-    completed = tuple(one for one in active if one.categories <= set(categories))
+    found = [one for one in active if one.is_completed_by(members)]
+    completed = tuple(one for one in found if not one.only_listed)
     read_tier, write_tier = _highest(reads), _highest(writes)
+    home = place_in(model_provider, "", Direction.WRITES) if model_provider else None
     own_tier = max(read_tier, write_tier, key=lambda tier: tier.rank)
     return Reach(
         reads=reads,
@@ -165,12 +209,26 @@ def reach_of_draft(
         write_tier=write_tier,
         own_tier=own_tier,
         tier=Tier(tiers.highest([own_tier, *(one.tier for one in completed)])),
-        sinks=_sinks(read_tier, writes, model_provider),
+        sinks=_sinks(read_tier, writes, home),
         combinations=completed,
         model_provider=model_provider.slug if model_provider else "",
         model_country=model_provider.country if model_provider else "",
         digest="",
+        home=home,
+        effects=effects,
+        listed=tuple(one for one in found if one.only_listed),
     )
+
+
+def effects_of(done: Iterable[str], reads: Iterable[Place]) -> tuple[str, ...]:
+    """What counts in a combination beside categories: what tools do, and what is read."""
+    found = {str(CombinedEffect(effect)) for effect in done if effect != ToolEffect.READ}
+    for place in reads:
+        if place.tier.rank >= Tier.CONFIDENTIAL.rank:
+            found.add(str(CombinedEffect.PRIVATE_DATA))
+        if place.trust != Trust.TRUSTED:
+            found.add(str(CombinedEffect.UNTRUSTED_CONTENT))
+    return tuple(sorted(found))
 
 
 def place_in(system: System, name: str, direction: Direction) -> Place:
@@ -202,6 +260,22 @@ def _place(system: System, direction: Direction, facts: Mapping[str, Any]) -> Pl
         country=system.country,
         environment=system.environment,
         trust=system.trust,
+        provider=system.provider,
+        agreements=_in_force(system) if system.provider else (),
+    )
+
+
+def _in_force(system: System) -> tuple[str, ...]:
+    """The kinds of agreements with whoever runs the system that hold today."""
+    today = clock.now().date()
+    return tuple(
+        sorted(
+            {
+                each.kind
+                for each in system.agreements.all()
+                if each.signed_on <= today and (each.expires_on is None or each.expires_on >= today)
+            }
+        )
     )
 
 
@@ -260,11 +334,9 @@ def _highest(places: Sequence[Place]) -> Tier:
     return Tier(tiers.highest(place.tier for place in places))
 
 
-def _sinks(
-    read_tier: Tier, writes: Sequence[Place], model_provider: System | None
-) -> tuple[Place, ...]:
+def _sinks(read_tier: Tier, writes: Sequence[Place], home: Place | None) -> tuple[Place, ...]:
     """Where data would sink: writes below the tier that is read, the model's home among them."""
-    homes = [place_in(model_provider, "", Direction.WRITES)] if model_provider else []
+    homes = [home] if home else []
     return tuple(place for place in (*writes, *homes) if place.tier.rank < read_tier.rank)
 
 

@@ -22,7 +22,7 @@ from registry.enums import (
     ToolEffect,
     Trust,
 )
-from registry.models import Agent, Clearance, CredentialReference, Person
+from registry.models import Agent, CredentialReference, Person
 
 S = AgentState
 AGENT_TRANSITIONS: dict[AgentState, frozenset[AgentState]] = {
@@ -92,13 +92,6 @@ def must_not_be_forgotten(credential: CredentialReference) -> str:
     if credential.state in (CredentialState.STORING, CredentialState.ACTIVE):
         return f"Muster keeps {credential.reference}. Revoke it first."
     return ""
-
-
-def suffices(basis: str, tier: str) -> bool:
-    """Whether a clearance on this basis is enough for a row of this tier."""
-    if basis == Clearance.Basis.ATTESTATION:
-        return owner_attests(tier)
-    return basis in {Clearance.Basis.SECURITY, Clearance.Basis.BOOTSTRAP}
 
 
 def owner_attests(tier: str) -> bool:

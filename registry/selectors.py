@@ -131,9 +131,14 @@ def open_changes(person: Person) -> QuerySet[ProposedChange]:
     return waiting.select_related("proposed_by")
 
 
+def words_for(agent: Agent, digest: str) -> QuerySet[Clearance]:
+    """The words that `agent` has for exactly this reach, newest first."""
+    return agent.clearances.select_related("by", "system").filter(reach_digest=digest, voided="")
+
+
 def current_clearance(agent: Agent, digest: str) -> Clearance | None:
-    """The newest clearance of `agent` for exactly this reach."""
-    return agent.clearances.select_related("by").filter(reach_digest=digest).first()
+    """The newest of them."""
+    return words_for(agent, digest).first()
 
 
 def pids_to_people(pids: Iterable[str]) -> dict[str, Person]:

@@ -26,5 +26,12 @@ change_proposed = Signal()
 # A change was agreed to, rejected or withdrawn. Arguments: change (ProposedChange), by.
 change_decided = Signal()
 
+# Someone gave their word for an agent. Arguments: agent, clearance, change (the ProposedChange
+# that it is for, or None).
+agent_cleared = Signal()
+
 # A credential was revoked: nobody gets it any more. Arguments: credential, by, reason.
 credential_revoked = Signal()
+
+# A system, a resource of it or a tool of it was written. Arguments: systems (slugs), by.
+catalogue_changed = Signal()

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
+from governance.kernel.business_days import UnknownCalendar, check_calendar
 from registry import gates as gate_rules
 
 SLUG = r"^[a-z0-9]+(?:[-_.][a-z0-9]+)*\Z"
@@ -39,6 +40,14 @@ def zone(value: str) -> None:
     """Refuse what is no IANA time zone."""
     if value not in _zones():
         raise ValidationError("Use the IANA name of a time zone, such as Europe/Copenhagen.")
+
+
+def calendar(value: str) -> None:
+    """Refuse what names no holidays."""
+    try:
+        check_calendar(value)
+    except UnknownCalendar as error:
+        raise ValidationError(str(error)) from error
 
 
 @cache

@@ -11,7 +11,7 @@ from authz.engine import plans
 from authz.errors import BadRequest
 from authz.models import FlowSession
 from authz.services import sessions
-from authz.services.sessions import reading_before
+from authz.services.sessions import label_of, reading_before
 from authz.timekeeper import now
 from authz.wire import read_inputs
 
@@ -102,7 +102,7 @@ def told(session: FlowSession) -> dict[str, Json]:
         "session_id": session.id,
         "agent": session.agent.slug,
         "clean": session.is_clean,
-        "label": reading.tier,
+        "label": label_of(session, reading),
         "tainted": reading.untrusted,
         "categories": sorted(reading.categories),
         "plan": session.plan,

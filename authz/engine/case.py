@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from authz.engine import combining
 from authz.engine.reading import NOTHING, Reading, carried, reading_in, reading_of
 from authz.engine.targets import (
     READS,
@@ -164,16 +165,44 @@ class Case:
     @found_once
     def label(self) -> str:
         """The tier of all that, raised by each toxic combination that it completes."""
-        return highest([self.after.tier, *(tier for _, tier in self.completed)])
+        if not self.raising:
+            return self.after.tier
+        return highest([self.after.tier, combining.tier_of(self.raising)])
 
     @found_once
-    def completed(self) -> tuple[tuple[str, str], ...]:
-        """Slug and tier of the toxic combinations among the categories that were read."""
-        return tuple(
-            (str(one["slug"]), str(one["tier"]))
-            for one in self.world.toxic
-            if self.after.categories.issuperset(one["categories"])
-        )
+    def raising(self) -> tuple[Facts, ...]:
+        """The toxic combinations that this run has come to, with this call."""
+        return self._raising(self.after, str((self.tool or {}).get("effect", "")))
+
+    @found_once
+    def reported_raised(self) -> Reading:
+        """What was reported, at the tier that it came to."""
+        return combining.raised(self.reported, self._raising(self.before))
+
+    @found_once
+    def read_raised(self) -> Reading:
+        """What this call reads, at the tier that it comes to."""
+        return combining.raised(reading_of(self.reads), self.raising)
+
+    def _raising(self, reading: Reading, effect: str = "") -> tuple[Facts, ...]:
+        if reading is NOTHING:
+            return ()
+        may = self._may if effect else frozenset()
+        found = combining.completed(self.world.toxic, reading, effect, may)
+        answered = self.agent.get("output_tiers") if self.agent else None
+        return (*found, *combining.touched(answered, reading)) if answered else found
+
+    @property
+    def _may(self) -> frozenset[str]:
+        """The effects of all tools of the row, where a combination asks for more than one."""
+        if not any(len(one.get("effects") or ()) > 1 for one in self.world.toxic):
+            return frozenset()
+        tools = self.world.tools
+        return frozenset(tools[name]["effect"] for name in self._listed() if name in tools)
+
+    def _listed(self) -> Facts:
+        listed: Facts = (self.agent or {}).get("allowlist") or {}
+        return listed
 
 
 def document(part: Slice | None) -> Document | None:

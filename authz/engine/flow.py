@@ -56,5 +56,5 @@ def _sinks(case: Case, place: Touched) -> Step:
         label=case.label,
         destination=place.tier,
         system=place.system,
-        combinations=[slug for slug, _ in case.completed],
+        combinations=[str(one["slug"]) for one in case.raising],
     )

@@ -184,6 +184,7 @@ class Decision:
     any of it came from outside the trust boundary. `reads` is the highest tier that the call
     reads, `writes` the lowest that it writes ("" for none). `reported` and `read` are what
     raises its session: what the caller said, in any case, and what the call reads, if it goes on.
+    `combinations` are the toxic ones that raised the label.
     """
 
     effect: Effect
@@ -206,3 +207,4 @@ class Decision:
     reported: Reading = NOTHING
     read: Reading = NOTHING
     observe: Observed | None = None
+    combinations: tuple[str, ...] = ()

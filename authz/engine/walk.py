@@ -17,7 +17,7 @@ from authz.engine.identity import identity
 from authz.engine.policy import policy
 from authz.engine.quota import quota
 from authz.engine.rate import rate
-from authz.engine.reading import NOTHING, Reading, reading_of
+from authz.engine.reading import NOTHING, Reading
 from authz.engine.spend import spend
 from authz.engine.taint import taint
 from authz.engine.types import (
@@ -130,6 +130,7 @@ def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
         writes=run.writes,
         reported=run.reported,
         read=run.read,
+        combinations=run.combinations,
         observe=observe,
     )
 
@@ -187,6 +188,7 @@ class _Run:
     writes: str = ""
     reported: Reading = NOTHING
     read: Reading = NOTHING
+    combinations: tuple[str, ...] = ()
 
 
 def _run(case: Case, steps: Sequence[Step], observe: Observed | None) -> _Run:
@@ -200,8 +202,9 @@ def _run(case: Case, steps: Sequence[Step], observe: Observed | None) -> _Run:
             tainted=case.after.untrusted,
             reads=max((place.tier for place in case.reads), key=rank, default=""),
             writes=min((place.tier for place in case.writes), key=rank, default=""),
-            reported=case.reported,
-            read=reading_of(case.reads),
+            reported=case.reported_raised,
+            read=case.read_raised,
+            combinations=tuple(dict.fromkeys(str(one["slug"]) for one in case.raising)),
         )
     except _INTERRUPTIONS:
         raise

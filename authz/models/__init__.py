@@ -20,7 +20,7 @@ from authz.models.relationships import Relationship
 from authz.models.roles import Role
 from authz.models.sessions import Carried, FlowSession
 from authz.models.signatures import Signature
-from authz.models.toxic import ToxicCombination
+from authz.models.toxic import OutputTier, ToxicCombination
 
 __all__ = [
     "AccessRequest",
@@ -38,6 +38,7 @@ __all__ = [
     "Meter",
     "ModelPrice",
     "Movement",
+    "OutputTier",
     "Page",
     "Policy",
     "Preview",

@@ -24,10 +24,12 @@ from authz.services.prices import set_meter, set_model_price, set_rate
 from authz.services.relationships import remove_relationship, save_relationship
 from authz.services.roles import change_role, save_role, set_agent_roles
 from authz.services.signatures import SignatureFields, remove_signature, save_signature
+from authz.services.toxic import ToxicFields, remove_toxic, save_toxic
 
 __all__ = [
     "PolicyDraft",
     "SignatureFields",
+    "ToxicFields",
     "agree_policy",
     "ask_preview",
     "bootstrap_policies",
@@ -43,6 +45,7 @@ __all__ = [
     "reject_policy",
     "remove_relationship",
     "remove_signature",
+    "remove_toxic",
     "restart_preview",
     "retire_policy",
     "run_preview",
@@ -50,6 +53,7 @@ __all__ = [
     "save_relationship",
     "save_role",
     "save_signature",
+    "save_toxic",
     "set_agent_roles",
     "set_meter",
     "set_model_price",

@@ -15,11 +15,13 @@ from authz import permissions
 from authz.models import Role
 from authz.services.policies import check_name
 from authz.services.recording import record
+from authz.signals import role_changed
 from governance.kernel.errors import Invalid
 from registry import changes
 from registry.enums import AgentState
 from registry.models import Agent, Person, ProposedChange, Tool
 from registry.services.saving import Saved, check_alone, found, keep, locked
+from registry.signals import row_changed
 
 GRANTS_KIND = "role.grants"
 HOLDING_KIND = "agent.roles"
@@ -106,6 +108,7 @@ def _changed(
             resource=f"role:{role.slug}",
             told={"added": _plain(at_once), "removed": _plain(removed)},
         )
+        role_changed.send(sender=Role, role=role, by=by)
     return Saved(
         role,
         created=created,
@@ -191,6 +194,7 @@ def apply_grants(change: ProposedChange, by: Person) -> None:
         resource=f"role:{role.slug}",
         told={"added": _plain(added), "removed": {}, "proposed_by": change.proposed_by.pid},
     )
+    role_changed.send(sender=Role, role=role, by=by)
 
 
 def interested_in_grants(change: ProposedChange) -> set[str]:
@@ -228,6 +232,11 @@ def set_agent_roles(
     )
 
 
+def facts_for_review(agent: Agent) -> dict[str, list[str]]:
+    """What whoever signs an agent reads besides its row."""
+    return {"roles": sorted(_roles_of(agent))}
+
+
 def _roles_of(agent: Agent) -> set[str]:
     return set(Role.objects.filter(agents=agent).values_list("slug", flat=True))
 
@@ -244,6 +253,7 @@ def _hold(agent: Agent, *, added: set[str], removed: set[str], by: Person) -> No
             agent=agent.slug,
             told={"added": sorted(added), "removed": sorted(removed)},
         )
+        row_changed.send(sender=Agent, agent=agent, changed=("roles",), by=by)
 
 
 def _propose_holding(agent: Agent, waiting: set[str], by: Person) -> ProposedChange:

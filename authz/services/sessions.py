@@ -20,7 +20,7 @@ from audit import services as audit
 from audit.enums import Kind
 from authz import slices, timekeeper
 from authz.asks import Ask, Caller
-from authz.engine import extracts
+from authz.engine import combining, extracts
 from authz.engine.reading import NOTHING, Reading, carried, reading_of
 from authz.engine.targets import place_in
 from authz.engine.types import Document, Input
@@ -36,6 +36,7 @@ from authz.models import FlowSession
 from authz.runs import until_of
 from governance.kernel import clock
 from governance.kernel.errors import Conflict
+from governance.kernel.tiers import highest
 from registry import guard
 from registry.errors import AgentNotActive
 from registry.models import Agent, Gateway
@@ -119,8 +120,13 @@ def reading_before(session: FlowSession, now: datetime) -> Reading:
     own = Reading(session.tier, session.untrusted, frozenset(session.categories))
     if session.is_clean:
         return own
-    (facts,) = slices.read([f"agent:{session.agent.slug}"])
-    return own | carried((facts.document or {}).get("carried") or {}, now)
+    return own | carried_by(session.agent.slug, now)
+
+
+def carried_by(agent: str, now: datetime) -> Reading:
+    """What an agent carries from run to run."""
+    (facts,) = slices.read([f"agent:{agent}"])
+    return carried((facts.document or {}).get("carried") or {}, now)
 
 
 @transaction.atomic
@@ -151,16 +157,38 @@ def reading_of_inputs(inputs: Sequence[Input], world: Document) -> Reading:
 
 def raise_session(session: FlowSession, reading: Reading, now: datetime) -> None:
     """Raise a session and what its agent carries; whatever is there already stays."""
-    raise_run(session.agent.slug, session.id, reading, now)
+    _raise_run(session.agent.slug, session, reading, now)
     session.refresh_from_db()
+
+
+def label_of(session: FlowSession, reading: Reading) -> str:
+    """The tier that this reading comes to in the session, combinations included."""
+    if not reading.categories:
+        return reading.tier
+    return highest([reading.tier, combining.tier_of(raising_of(session.agent.slug, reading))])
+
+
+def raising_of(agent: str, reading: Reading) -> tuple[Mapping[str, Json], ...]:
+    """The toxic combinations that a run of this agent with this reading has come to."""
+    world, known = (part.document or {} for part in slices.read([slices.WORLD, f"agent:{agent}"]))
+    answered = combining.touched(known.get("output_tiers") or (), reading)
+    return (*combining.completed(world.get("toxic") or (), reading), *answered)
 
 
 def raise_run(agent: str, session_id: str, reading: Reading, now: datetime) -> None:
     """As `raise_session`, for a run by names; "" for no session that was opened."""
+    rows = FlowSession.objects.select_related("agent").filter(pk=session_id, agent__slug=agent)
+    _raise_run(agent, rows.first() if session_id else None, reading, now)
+
+
+def _raise_run(agent: str, session: FlowSession | None, reading: Reading, now: datetime) -> None:
     if reading == NOTHING:
         return
     _one_at_a_time(agent)
-    _raise(agent, session_id, {**reading.document(), "until": until_of(reading, now)})
+    before = reading_before(session, now) if session else carried_by(agent, now)
+    combined = combining.raised(reading, raising_of(agent, before | reading))
+    told = {**combined.document(), "until": until_of(combined, now)}
+    _raise(agent, session.id if session else "", told)
 
 
 def raise_as_judged(flow: Mapping[str, Json]) -> None:

@@ -29,6 +29,8 @@ def _run(word: str, rest: list[str]) -> int:
         "demo": lambda rest: up.up(_wanted([*rest, "--demo"])),
         "test": testing.run,
         "bench": bench.run,
+        # Django has a command of this name, which looks at its own settings.
+        "check": lambda rest: command.run(["check_agent", *rest]),
         "lock": requirements.run,
         "key": _print_key,
         "compose-init": compose.prepare,

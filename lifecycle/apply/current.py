@@ -19,6 +19,7 @@ from authz.models import (
     Relationship,
     Role,
     Signature,
+    ToxicCombination,
 )
 from authz.services.prices import plain_number
 from lifecycle.apply.kinds import KINDS, PERSON_WORDS
@@ -73,6 +74,7 @@ def _person(person: Person) -> Fields:
         "manager": person.manager.email.lower() if person.manager else None,
         "department": person.department,
         "zone": person.zone,
+        "calendar": person.calendar,
         "attributes": person.attributes,
         "external_ids": sorted(
             ({"source": one.source, "id": one.external_id} for one in person.identities.all()),
@@ -217,7 +219,9 @@ PLAIN_OF_AGENTS = (
 
 
 def _agents() -> Iterable[Fields]:
-    agents = Agent.objects.select_related("owner", "backup_owner", "model_provider")
+    agents = Agent.objects.select_related(
+        "owner", "backup_owner", "model_provider", "from_template__template"
+    )
     prefetched = agents.prefetch_related(
         "allowlist__tool",
         "credentials__system",
@@ -229,8 +233,11 @@ def _agents() -> Iterable[Fields]:
 
 
 def _agent(agent: Agent) -> Fields:
+    origin = getattr(agent, "from_template", None)
     fields: Fields = {
         "slug": agent.slug,
+        "template": origin.template.slug if origin else None,
+        "choices": origin.choices if origin else {},
         **{name: getattr(agent, name) for name in PLAIN_OF_AGENTS},
         "state": agent.state,
         "owner": agent.owner.email.lower(),
@@ -321,6 +328,14 @@ def _signatures() -> Iterable[Fields]:
         }
 
 
+def _toxic() -> Iterable[Fields]:
+    for one in ToxicCombination.objects.order_by("slug"):
+        yield {name: getattr(one, name) for name in KINDS["toxic_combinations"].fields} | {
+            "categories": sorted(one.categories),
+            "effects": sorted(one.effects),
+        }
+
+
 def _currencies() -> Iterable[Fields]:
     for rate in CurrencyRate.objects.order_by("currency"):
         yield {"currency": rate.currency, "worth": plain_number(rate.worth)}
@@ -353,6 +368,7 @@ _READERS: dict[str, Callable[[], Iterable[Fields]]] = {
     "policies": _policies,
     "relationships": _relationships,
     "signatures": _signatures,
+    "toxic_combinations": _toxic,
     "currencies": _currencies,
     "model_prices": _model_prices,
     "meters": _meters,

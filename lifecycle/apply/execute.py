@@ -43,6 +43,7 @@ PHASES: tuple[tuple[str, Carry], ...] = (
     ("agents", clients.issue_for_agent),
     ("gateways", clients.issue_for_gateway),
     ("signatures", authorization.save_signature),
+    ("toxic_combinations", authorization.save_toxic),
     ("currencies", prices.save_rate),
     ("model_prices", prices.save_model_price),
     ("meters", prices.save_meter),

@@ -9,6 +9,9 @@ from lifecycle.apply.current import read_register
 from lifecycle.apply.kinds import KINDS, VERSION
 from lifecycle.apply.writing import write_yaml
 
+# What only an agent that came from a template says.
+OF_TEMPLATES = frozenset({"template", "choices"})
+
 
 def export_text(kinds: Iterable[str] = tuple(KINDS)) -> str:
     """The register, or some kinds of it, as the YAML that `apply` reads."""
@@ -27,6 +30,7 @@ def _item(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: [_said(entry) for entry in value] if name in terse else value
         for name, value in fields.items()
+        if value or name not in OF_TEMPLATES
     }
 
 

@@ -194,6 +194,20 @@ def json(node: Node, reading: Reading) -> Json:
     return node.plain()
 
 
+def choices(node: Node, reading: Reading) -> dict[str, Json]:
+    """What was chosen for each place of a template: a text, or a list of texts."""
+    found: dict[str, Json] = {}
+    if node.entries is None:
+        reading.refuse(node.place, "A mapping is wanted here, from a choice to what was chosen.")
+    for name, value in (node.entries or {}).items():
+        found[name] = text(value, reading) if value.items is None else many(text)(value, reading)
+    return found
+
+
+def optional_text(node: Node, reading: Reading) -> str | None:
+    return None if node.is_null else text(node, reading)
+
+
 def mapping(fields: Mapping[str, Reader], required: Iterable[str] = ()) -> Reader:
     """A mapping of known keys; what it holds, no defaults."""
 

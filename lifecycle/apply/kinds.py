@@ -17,10 +17,17 @@ from authz.models import (
     Relationship,
     Role,
     Signature,
+    ToxicCombination,
 )
 from lifecycle.apply import fields as f
 from lifecycle.apply.nodes import Node
-from registry.enums import AgentState, AttributeSource, GroupName, ToolEffect
+from registry.enums import (
+    AgentState,
+    AttributeSource,
+    CombinedEffect,
+    GroupName,
+    ToolEffect,
+)
 from registry.models import (
     Agent,
     Agreement,
@@ -80,6 +87,7 @@ PEOPLE = Kind(
         "manager": f.to("people", optional=True),
         "department": f.column(Person, "department"),
         "zone": f.column(Person, "zone"),
+        "calendar": f.column(Person, "calendar"),
         "attributes": f.json,
         "external_ids": f.keyed(
             {
@@ -268,6 +276,8 @@ AGENTS = Kind(
         "name": f.column(Agent, "name"),
         "kind": f.column(Agent, "kind"),
         "purpose": f.column(Agent, "purpose"),
+        "template": f.optional_text,
+        "choices": f.choices,
         "owner": f.to("people"),
         "backup_owner": f.to("people", optional=True),
         "builder": f.column(Agent, "builder"),
@@ -366,6 +376,22 @@ SIGNATURES = Kind(
     },
 )
 
+TOXIC = Kind(
+    "toxic_combinations",
+    key=("slug",),
+    required=("implied_tier", "reason"),
+    fields={
+        "slug": f.column(ToxicCombination, "slug"),
+        "categories": f.columns(ToxicCombination, "categories"),
+        "effects": f.many(f.one_of(CombinedEffect.values)),
+        "implied_tier": f.column(ToxicCombination, "implied_tier"),
+        "reason": f.column(ToxicCombination, "reason"),
+        "reference": f.column(ToxicCombination, "reference"),
+        "only_listed": f.column(ToxicCombination, "only_listed"),
+        "is_active": f.column(ToxicCombination, "is_active"),
+    },
+)
+
 CURRENCIES = Kind(
     "currencies",
     key=("currency",),
@@ -409,6 +435,7 @@ KINDS: dict[str, Kind] = {
         POLICIES,
         RELATIONSHIPS,
         SIGNATURES,
+        TOXIC,
         CURRENCIES,
         MODEL_PRICES,
         METERS,

@@ -9,13 +9,16 @@ from uuid import UUID
 
 from authz.services import holds as authorization
 from governance.kernel.errors import Invalid, NotFound
-from lifecycle import services
 from lifecycle.inbox import holds as held
 from lifecycle.inbox.entries import split
+from lifecycle.models import ReviewStep
+from lifecycle.reviews import page as review_page
+from lifecycle.reviews import services as reviewing
+from lifecycle.reviews import waiting as reviews
+from lifecycle.reviews.errors import StepAnswered
 from registry import changes
-from registry import services as register
 from registry import waiting as waits
-from registry.models import Agent, Person
+from registry.models import Person
 
 MOST_REASON = 500
 
@@ -52,8 +55,21 @@ def answer(*, key: str, word: str, reply: Reply) -> str:
 
 def _agree(name: str, reply: Reply) -> str:
     said = reply.given.get("reason", "")[:MOST_REASON]
+    if (step := _step_of_change(_number(name), reply.by)) is not None:
+        review = reviewing.approve_step(
+            step_id=step.pk, by=reply.by, reason=said, digest=reply.given.get("digest", "")
+        )
+        if review.is_open:
+            return f"Signed as {step.title}. It takes effect when everyone has signed."
+        return "Signed. It is in effect from now on."
     changes.agree(change_id=_number(name), by=reply.by, answer=said)
     return "Agreed. It is in effect from now on."
+
+
+def _step_of_change(change_id: int, by: Person) -> ReviewStep | None:
+    """The step of the change's review that this person may answer, if it has a review."""
+    review = review_page.review_of_change(change_id)
+    return next(iter(reviews.mine(review, by)), None) if review else None
 
 
 def _reject(name: str, reply: Reply) -> str:
@@ -67,13 +83,33 @@ def _withdraw(name: str, reply: Reply) -> str:
 
 
 def _clear(name: str, reply: Reply) -> str:
-    digest = reply.given.get("reach_digest", "")
-    agent = services.clear_and_activate(agent_id=_agent(name).pk, by=reply.by, reach_digest=digest)
-    return f"{agent.slug} is live. Its owner gives it a secret on its page."
+    step = _step(name, reply)
+    review = reviewing.approve_step(
+        step_id=step.pk,
+        by=reply.by,
+        reason=reply.given.get("reason", "")[:MOST_REASON],
+        digest=reply.given.get("digest", ""),
+    )
+    if review.is_open:
+        return f"Signed as {step.title}. {name} is live when everyone has signed."
+    return f"{name} is live. Its owner gives it a secret on its page."
+
+
+def _step(name: str, reply: Reply) -> ReviewStep:
+    """The step that was named, else the first that is this person's; else the refusal."""
+    review = reviews.open_for(reply.by).filter(agent__slug=name).first()
+    if review is None:
+        raise NotFound()
+    waiting = reviews.waiting_steps(review)
+    asked = [each for each in waiting if str(each.pk) == reply.given.get("step")]
+    found = asked or reviews.mine(review, reply.by) or waiting
+    if not found:
+        raise StepAnswered("Everyone has signed. Nothing is left to answer.")
+    return found[0]
 
 
 def _send_back(name: str, reply: Reply) -> str:
-    register.send_back_agent(agent_id=_agent(name).pk, by=reply.by, reason=reply.reason)
+    reviewing.ask_for_change(step_id=_step(name, reply).pk, by=reply.by, reason=reply.reason)
     return f"{name} is a draft again. Its owner reads your reason."
 
 
@@ -127,19 +163,12 @@ def _number(name: str) -> int:
     return int(name)
 
 
-def _agent(slug: str) -> Agent:
-    found = Agent.objects.filter(slug=slug).first()
-    if found is None:
-        raise NotFound()
-    return found
-
-
 _ANSWERS: dict[tuple[str, str], Callable[[str, Reply], str]] = {
     (waits.CHANGE, "approve"): _agree,
     (waits.CHANGE, "reject"): _reject,
     (waits.CHANGE, "withdraw"): _withdraw,
-    (waits.REVIEW, "approve"): _clear,
-    (waits.REVIEW, "reject"): _send_back,
+    (reviews.REVIEW, "approve"): _clear,
+    (reviews.REVIEW, "reject"): _send_back,
     (held.HOLD, "approve"): _approve_hold,
     (held.HOLD, "reject"): _reject_hold,
     (held.BATCH, "approve"): _release_batch,

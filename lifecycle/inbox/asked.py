@@ -1,7 +1,6 @@
 """Telling those who may decide that something waits for them.
 
-Alike holds are told of once a day, not each; an agent in review once for each time it was sent. A
-row that is attested passes through review within one transaction, which no sweep sees.
+Alike holds are told of once a day, not each. Reviews have a clock: `lifecycle.reviews.clock`.
 """
 
 from __future__ import annotations
@@ -15,17 +14,14 @@ from authz.enums import HoldState
 from authz.models import Hold
 from lifecycle.models import Notice
 from lifecycle.notices import Severity, notify
-from registry.enums import AgentState
-from registry.models import Agent, Person
-from registry.selectors import security_people
+from registry.models import Person
 
 HOLD = "hold"
-REVIEW = "review"
 
 
 def due(now: datetime) -> list[str]:
     """What waits and nobody was told of yet, by the event that a notice of it bears."""
-    events = [*_holds(now), *_reviews()]
+    events = list(_holds(now))
     told = set(Notice.objects.filter(event__in=events).values_list("event", flat=True))
     return [event for event in events if event not in told]
 
@@ -36,17 +32,9 @@ def _holds(now: datetime) -> Iterator[str]:
         yield f"{HOLD}:{row['agent']}:{row['shape']}:{row['first'].astimezone(UTC):%Y-%m-%d}"
 
 
-def _reviews() -> Iterator[str]:
-    asking = Agent.objects.filter(state=AgentState.IN_REVIEW).order_by("state_changed_at")
-    for slug, at in asking.values_list("slug", "state_changed_at"):
-        yield f"{REVIEW}:{slug}:{at.astimezone(UTC).isoformat() if at else ''}"
-
-
 def tell(key: str | int, now: datetime) -> bool:
     """Tell everyone who may decide. Whoever was told of it hears nothing more."""
-    event = str(key)
-    tell_of = {HOLD: _tell_of_hold, REVIEW: _tell_of_review}[event.partition(":")[0]]
-    return tell_of(event, now)
+    return _tell_of_hold(str(key), now)
 
 
 def _tell_of_hold(event: str, now: datetime) -> bool:
@@ -59,17 +47,6 @@ def _tell_of_hold(event: str, now: datetime) -> bool:
     until = f"{hold.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     context = {"agent": hold.agent, "tool": hold.tool, "until": until}
     return _tell(people, "hold.waits", context, event)
-
-
-def _tell_of_review(event: str, now: datetime) -> bool:
-    slug = event.split(":")[1]
-    agents = Agent.objects.select_related("owner").filter(slug=slug, state=AgentState.IN_REVIEW)
-    agent = agents.first()
-    if agent is None:
-        return False
-    context = {"agent": agent.slug, "owner": str(agent.owner)}
-    people = security_people().exclude(pk=agent.owner_id)
-    return _tell(people, "agent.in_review", context, event)
 
 
 def _tell(people: Iterable[Person], code: str, context: dict[str, str], event: str) -> bool:

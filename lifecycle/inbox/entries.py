@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
 from lifecycle.inbox import holds
+from lifecycle.reviews import waiting as reviews
 from lifecycle.rotation import waiting as rotation
 from registry import waiting as register
 from registry.models import Person
@@ -17,6 +18,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 # Each app that has something that can wait for a person.
 SOURCES: tuple[Callable[[Person], list[Waiting]], ...] = (
     holds.waiting_for,
+    reviews.waiting_for,
     register.waiting_for,
     rotation.waiting_for,
 )

@@ -14,6 +14,8 @@ from governance.kernel.waiting import Waiting
 from lifecycle.inbox import holds
 from lifecycle.inbox.editing import fields_of
 from lifecycle.inbox.entries import split
+from lifecycle.reviews import page as review_page
+from lifecycle.reviews import waiting as reviews
 from lifecycle.rotation import services as rotations
 from lifecycle.rotation import waiting as rotation
 from registry import changes
@@ -41,6 +43,7 @@ def _change(name: str, person: Person) -> dict[str, Any]:
         raise NotFound()
     return {
         "change": found,
+        "asked": review_page.of_change(found, person),
         "differences": differences(found),
         "own": found.proposed_by_id == person.pk,
         "why_not": changes.can_agree(found, person),
@@ -51,7 +54,8 @@ def _change(name: str, person: Person) -> dict[str, Any]:
 
 def differences(change: ProposedChange) -> list[tuple[str, str, str]]:
     """What differs, field by field, as text."""
-    keys = sorted({*change.before, *change.after})
+    # Who must sign stands beside it, and is no part of the change.
+    keys = sorted({*change.before, *change.after} - {"signs", "reach"})
     return [
         (key, _text(change.before.get(key)), _text(change.after.get(key)))
         for key in keys
@@ -79,18 +83,10 @@ def page_of(change: ProposedChange) -> tuple[str, str] | None:
 
 
 def _review(name: str, person: Person) -> dict[str, Any]:
-    agent = register.reviewable(person).filter(slug=name).prefetch_related(*PREFETCH).first()
-    if agent is None:
+    review = reviews.open_for(person).filter(agent__slug=name).first()
+    if review is None:
         raise NotFound()
-    reach = reach_of(agent)
-    entries = list(agent.allowlist.select_related("tool__system"))
-    return {
-        "agent": agent,
-        "reach": reach,
-        "entries": entries,
-        "picture": picture_of(agent.slug, reach),
-        "why_not": register.why_not_review(agent, person),
-    }
+    return review_page.page_of(review, person)
 
 
 def clipped(words: str) -> tuple[str, bool]:
@@ -144,5 +140,5 @@ _SHOWN: dict[str, Callable[[str, Person], dict[str, Any]]] = {
     holds.BATCH: _batch,
     rotation.ROTATION: _rotation,
     register.CHANGE: _change,
-    register.REVIEW: _review,
+    reviews.REVIEW: _review,
 }

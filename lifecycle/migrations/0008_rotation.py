@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("lifecycle", "0003_anomalies"),
+        ("lifecycle", "0007_provisioning"),
         ("registry", "0009_identity_providers"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

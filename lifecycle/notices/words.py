@@ -37,10 +37,26 @@ _words: dict[str, Words] = {
         "/agents/{agent}/",
     ),
     "agent.resumed": Words("{agent} runs again", "{by} started {agent} again.", "/agents/{agent}/"),
-    "agent.in_review": Words(
-        "{agent} asks to go live",
-        "{owner} sent {agent} for review. It is not live before someone in security has signed.",
+    "review.asked": Words(
+        "{agent} waits for your signature",
+        "{owner} asks: {what}. You sign it as {role}, by {due}.",
         "/inbox/",
+    ),
+    "review.due": Words(
+        "{agent} waits for you until {due}",
+        "You sign {agent} as {role}: {what}. Nobody has answered yet.",
+        "/inbox/",
+    ),
+    "review.overdue": Words(
+        "A review of {agent} is overdue",
+        "{who} should have signed {agent} as {role} by {due}: {what}. Ask them, or sign yourself.",
+        "/inbox/",
+    ),
+    "review.ended": Words("{agent}: {outcome}", "{what}: {outcome}. {reason}", "/agents/{agent}/"),
+    "review.voided": Words(
+        "What was signed for {agent} counts no more",
+        "{because} It must be signed again.",
+        "/agents/{agent}/",
     ),
     "change.proposed": Words(
         "A change waits for a second person",
@@ -80,6 +96,12 @@ _words: dict[str, Words] = {
         "A key of {agent} could not be rotated",
         "{key}: {why} Muster tries it again.",
         "/rotation/",
+    ),
+    "toxic.found": Words(
+        "{agents}: toxic together",
+        "{agents} can put together {combination}, which counts as {tier}.{live} Split it, have it "
+        "reviewed, or have what it puts out count as {tier}.",
+        "/toxic/{finding}/",
     ),
     "limit.reached": Words(
         "{agent} has reached a limit",

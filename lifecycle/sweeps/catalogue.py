@@ -22,10 +22,13 @@ from lifecycle.notices import limits as paging
 from lifecycle.notices import services as notices
 from lifecycle.probes import selectors as probes
 from lifecycle.probes import services as probing
+from lifecycle.provisioning import sweep as provisioning
+from lifecycle.reviews import clock as review_clock
 from lifecycle.rotation import services as rotation
 from lifecycle.sweeps.registry import Key, Sweep, register
 from lifecycle.switch import selectors as switch
 from lifecycle.switch.services import handle_order
+from lifecycle.toxic import checking as toxic
 from registry.identity import providers
 
 
@@ -167,12 +170,30 @@ SWEEPS = (
     Sweep(
         "previews", "Deletes previews of changes that are too old.", _old_previews, _forget_preview
     ),
+    Sweep(
+        "reviews",
+        "Tells who signs a review, reminds them, and escalates what is overdue.",
+        review_clock.due,
+        review_clock.handle,
+    ),
     Sweep("probes", "Attacks live rows whose last test no longer stands.", _live_rows, _probe),
+    Sweep(
+        "provisioning",
+        "Goes on with agents on their way to being live, where that stopped.",
+        provisioning.due,
+        provisioning.pick_up,
+    ),
     Sweep(
         "suspensions",
         "Stops what an order to suspend many has not stopped yet.",
         switch.due_of_orders,
         handle_order,
+    ),
+    Sweep(
+        "toxic",
+        "Looks whether agents complete a toxic combination, after each change.",
+        toxic.due,
+        toxic.check_owner,
     ),
     Sweep("counted", "Deletes what no limit counts any more.", _whenever, _forget_counted),
     Sweep(

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
+from governance.kernel.database_clock import database_now
 from lifecycle.models import SweepRun
 from lifecycle.sweeps.registry import Key, Sweep, find
 
@@ -30,14 +31,6 @@ KILLED = "It ended without a word: its worker was stopped."
 
 class Overtaken(Exception):
     """This run was taken for dead, and another one has begun."""
-
-
-def database_now() -> datetime:
-    """The instant by which everything in a run is due or not: the database's, not ours."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        now: datetime = cursor.fetchone()[0]
-    return now
 
 
 def run_sweep(name: str) -> SweepRun | None:

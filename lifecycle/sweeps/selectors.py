@@ -7,9 +7,9 @@ from datetime import datetime
 
 from django.db.models import Max
 
+from governance.kernel.database_clock import database_now
 from lifecycle.models import SweepRun
 from lifecycle.sweeps.registry import Sweep, registered
-from lifecycle.sweeps.run import database_now
 
 # A sweep is late when none of its runs ended within so many intervals.
 INTERVALS = 2

@@ -57,9 +57,7 @@ def _rows(agents: list[Agent], person: Person) -> list[dict[str, Any]]:
         {
             "agent": agent,
             "tier": str(reach.tier),
-            "why_not": permissions.can(
-                permissions.check_can_resume_agent, agent, str(reach.tier), person
-            ),
+            "why_not": permissions.can(permissions.check_can_resume_agent, agent, reach, person),
         }
         for agent, reach in reaches_of(agents)
     ]

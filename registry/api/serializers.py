@@ -64,6 +64,7 @@ class PersonOut(serializers.ModelSerializer[Person]):
             "manager",
             "department",
             "zone",
+            "calendar",
             "attributes",
             "groups",
         ]
@@ -74,6 +75,7 @@ class PersonIn(serializers.Serializer[Any]):
     chat_handle = serializers.CharField(max_length=80, **_TEXT)
     department = serializers.CharField(max_length=100, **_TEXT)
     zone = serializers.CharField(max_length=50, required=False)
+    calendar = serializers.CharField(max_length=10, required=False, allow_blank=True)
     manager = PersonRef(required=False, allow_null=True)
     attributes = serializers.DictField(required=False)
 

@@ -350,12 +350,7 @@ class Secret(APIView):
     def post(self, request: Request, slug: str) -> Response:
         """A new client secret, shown once; tokens made with an older one end at once."""
         agent = _visible_agent(request, slug)
-        client = getattr(agent, "client", None)
-        by = person_of(request)
-        if client is None:
-            issued = clients.issue_client(agent=agent, by=by)
-        else:
-            issued = clients.rotate_secret(client=client, by=by)
+        issued = clients.new_secret(agent=agent, by=person_of(request))
         body = shapes.SecretOut({"client_id": issued.client_id, "client_secret": issued.secret})
         return Response(body.data, headers={"Cache-Control": "no-store"})
 

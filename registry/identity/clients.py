@@ -129,6 +129,21 @@ def issue_client(
         return _give_secret(client, did="client_issued", by=by)
 
 
+def make_client(*, agent: Agent, by: Actor) -> Client:
+    """The client of an active agent, with no secret and no key yet. Made twice, it is made once.
+
+    It is part of going live, which the caller has checked. Raises `NotActive`.
+    """
+    with transaction.atomic():
+        row = _lock(agent)
+        _check_active(row)
+        if found := Client.objects.filter(agent=agent).first():
+            return found
+        client = _client_of(row)
+        _record(client, did="client_made", by=by)
+        return client
+
+
 def rotate_secret(*, client: Client, by: Person) -> Issued:
     """Replace the secret; the old one and every token issued before end at once."""
     with transaction.atomic():
@@ -136,6 +151,17 @@ def rotate_secret(*, client: Client, by: Person) -> Issued:
         _check_who(row, by)
         _check_active(row)
         return _give_secret(_client_of(row), did="secret_rotated", by=by)
+
+
+def new_secret(*, agent: Agent, by: Person) -> Issued:
+    """A secret for an active agent: its first, or one that ends what the last one opened."""
+    with transaction.atomic():
+        row = _lock(agent)
+        _check_who(row, by)
+        _check_active(row)
+        client = _client_of(row)
+        did = "secret_rotated" if client.secret_digest else "client_issued"
+        return _give_secret(client, did=did, by=by)
 
 
 def set_jwks(*, client: Client, jwks: dict[str, Any], by: Person) -> Client:

@@ -11,7 +11,7 @@ SQL = Path(__file__).parent / "sql"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0005_limits"),
+        ("registry", "0006_reviews"),
     ]
 
     operations = [

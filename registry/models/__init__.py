@@ -1,5 +1,6 @@
 """The register."""
 
+from registry.models.absences import Absence
 from registry.models.agents import (
     Agent,
     AllowlistEntry,
@@ -24,6 +25,7 @@ from registry.models.systems import (
 from registry.models.tools import Tool, ToolAccess
 
 __all__ = [
+    "Absence",
     "Agent",
     "Agreement",
     "AllowlistEntry",

@@ -236,24 +236,52 @@ class Reliance(models.Model):
 
 
 class Clearance(models.Model):
-    """Someone's word that an agent may run with exactly this reach."""
+    """Someone's word that an agent may run with exactly this reach.
+
+    Before an agent is live it counts only while the whole row is as it was read (`row_digest`).
+    """
 
     class Basis(models.TextChoices):
         ATTESTATION = "attestation", "attested by its owner"
         SECURITY = "security", "cleared by security"
         DPO = "dpo", "cleared by the data protection officer"
+        SOURCE_OWNER = "source_owner", "cleared by the owner of a source"
+        TEMPLATE = "template", "made from an approved template"
         BOOTSTRAP = "bootstrap", "loaded before the first policy was active"
 
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="clearances")
     reach_digest = models.CharField(max_length=64)
+    row_digest = models.CharField(max_length=64, blank=True)
     tier = models.CharField(max_length=12, choices=Tier.choices)
     basis = models.CharField(max_length=12, choices=Basis.choices)
+    system = models.ForeignKey(
+        System,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="clearances",
+        help_text="Whose owner's word it is.",
+    )
     by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="clearances")
+    stands_in_for = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    reason = models.TextField(blank=True, validators=[validators.plain_text])
     at = models.DateTimeField()
+    voided = models.CharField(
+        max_length=300, blank=True, help_text="Why it does not count any more."
+    )
 
     class Meta:
         ordering = ["-at"]
         indexes = [models.Index(fields=["agent", "reach_digest"], name="clearance_by_reach")]
+        constraints = [
+            models.CheckConstraint(
+                name="clearance_of_a_source_names_it",
+                condition=Q(basis="source_owner", system__isnull=False)
+                | (~Q(basis="source_owner") & Q(system__isnull=True)),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.basis} of {self.agent.slug} by {self.by}"

@@ -81,6 +81,12 @@ class Person(AbstractBaseUser, PermissionsMixin):
         validators=[validators.zone],
         help_text="IANA name, Europe/Copenhagen",
     )
+    calendar = models.CharField(
+        max_length=10,
+        blank=True,
+        validators=[validators.calendar],
+        help_text="Whose holidays count: DK, DE-BY. Empty means the installation's.",
+    )
     attributes = models.JSONField(
         default=dict,
         blank=True,

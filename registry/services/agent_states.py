@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
-from governance.kernel import clock
-from governance.kernel.errors import Conflict, Invalid, NotAllowed
-from registry import changes, permissions, rules, selectors
+from governance.kernel import clock, tiers
+from governance.kernel.errors import Invalid, NotAllowed
+from registry import changes, clearing, permissions, rules, selectors, signing
 from registry.enums import AgentState, CredentialHolder
 from registry.errors import ChangeOutdated, Incomplete, NotCleared, ReachChanged, WrongState
-from registry.models import Agent, Clearance, Person, ProposedChange
+from registry.models import Agent, Clearance, Person, ProposedChange, System
 from registry.models.credentials import OVER
 from registry.permissions import Actor
 from registry.reach import Reach
-from registry.services.agents import fresh_reach, today_of, write_clearance
+from registry.row import row_digest
+from registry.services.agents import (
+    check_may_sign,
+    check_signed_nothing,
+    fresh_reach,
+    require_signed,
+    today_of,
+    words_for,
+    write_clearance,
+)
 from registry.services.saving import Saved, check_alone, keep, locked, record
 from registry.signals import agent_state_changed, agent_transferred
 
@@ -86,9 +97,9 @@ def withdraw_from_review(*, agent_id: int, by: Person) -> Agent:
 
 @transaction.atomic
 def send_back_agent(*, agent_id: int, by: Person, reason: str) -> Agent:
-    """Security's no, with what must change: the row is its owner's draft again."""
+    """The no of anyone who must sign, with what must change: it is its owner's draft again."""
     agent = _locked(agent_id)
-    permissions.check_can_clear_agent(agent, Clearance.Basis.SECURITY, fresh_reach(agent).tier, by)
+    _check_may_answer(agent, fresh_reach(agent), by)
     if not reason.strip():
         raise Invalid("Say what must change.", fields={"reason": ["Say what must change."]})
     _check_may_move(agent, AgentState.DRAFT)
@@ -96,23 +107,46 @@ def send_back_agent(*, agent_id: int, by: Person, reason: str) -> Agent:
     return agent
 
 
+def _check_may_answer(agent: Agent, reach: Reach, by: Person) -> None:
+    """Security, and whoever has a signature to give."""
+    bases: list[tuple[Clearance.Basis, System | None]] = [(Clearance.Basis.SECURITY, None)]
+    for step in reach.steps:
+        if step.role == signing.DPO:
+            bases.append((Clearance.Basis.DPO, None))
+        sources = System.objects.filter(slug__in=step.systems).select_related("owner")
+        bases.extend((Clearance.Basis.SOURCE_OWNER, system) for system in sources)
+    check = permissions.check_can_clear_agent
+    refusals = [permissions.can(check, agent, basis, reach, by, of) for basis, of in bases]
+    if all(refusals):
+        raise NotAllowed(refusals[0])
+
+
 @transaction.atomic
 def clear_agent(
-    *, agent_id: int, by: Person, basis: Clearance.Basis, reach_digest: str = ""
+    *,
+    agent_id: int,
+    by: Person,
+    basis: Clearance.Basis,
+    reach_digest: str = "",
+    system: System | None = None,
+    reason: str = "",
 ) -> Clearance:
     """Give one's word that the agent may run with what it reaches now.
 
     `reach_digest` is of the reach that was read; another one by now raises `ReachChanged`.
     """
     agent = _locked(agent_id)
-    if basis == Clearance.Basis.BOOTSTRAP:
-        raise NotAllowed("Loading a fresh installation is what clears on this basis.")
+    if basis in {Clearance.Basis.BOOTSTRAP, Clearance.Basis.TEMPLATE}:
+        raise NotAllowed("Nobody gives their word on this basis: it is for loading and templates.")
     reach = fresh_reach(agent)
-    permissions.check_can_clear_agent(agent, basis, reach.tier, by)
+    if basis == Clearance.Basis.ATTESTATION:
+        permissions.check_can_attest_agent(agent, reach, by)
+    else:
+        check_may_sign(agent, basis, by, _words(agent, reach), system=system)
     if agent.state not in CLEARABLE:
         raise WrongState(f"{agent.slug} is {agent.state_word}: submit it for review.")
     _check_seen(reach, reach_digest)
-    return write_clearance(agent, reach, basis, by)
+    return write_clearance(agent, reach, basis, by, system=system, reason=reason)
 
 
 def _check_seen(reach: Reach, digest: str) -> None:
@@ -120,12 +154,50 @@ def _check_seen(reach: Reach, digest: str) -> None:
         raise ReachChanged()
 
 
+def _words(agent: Agent, reach: Reach) -> list[Clearance]:
+    """The words that count: before an agent is live, only those for the row as it is."""
+    words = words_for(agent, reach)
+    if agent.state in rules.LIVE:
+        return words
+    digest = row_digest(agent, reach)
+    return [word for word in words if word.row_digest == digest]
+
+
+@transaction.atomic
+def void_clearances(*, agent_id: int, by: Actor, because: str, ids: Sequence[int] = ()) -> int:
+    """Have words count no more: all of a row that is not live yet, else those of `ids`.
+
+    What a live row runs on stays as it is. Returns how many there were.
+    """
+    agent = _locked(agent_id)
+    words = agent.clearances.filter(voided="")
+    if agent.state in rules.LIVE:
+        words = words.filter(pk__in=ids).exclude(reach_digest=fresh_reach(agent).digest)
+    count = words.update(voided=because[:300])
+    if count:
+        record(
+            "clearances_voided",
+            by=by,
+            agent=agent.slug,
+            resource=f"agent:{agent.slug}",
+            changes={"reason": ("", because)},
+            more={"words": count},
+        )
+    return count
+
+
+def still_unsigned(agent: Agent) -> tuple[signing.Step, ...]:
+    """Whose words an agent lacks before it may run with what it reaches now."""
+    reach = fresh_reach(agent)
+    return clearing.missing(agent, reach, _words(agent, reach))
+
+
 @transaction.atomic
 def activate_agent(*, agent_id: int, by: Person) -> Agent:
     """Let a cleared agent run. The clearance must be for exactly what it reaches now."""
     agent = _locked(agent_id)
     reach = fresh_reach(agent)
-    permissions.check_can_activate_agent(agent, reach.tier, by)
+    permissions.check_can_activate_agent(agent, reach, by)
     _activate(agent, reach, by)
     return agent
 
@@ -133,7 +205,7 @@ def activate_agent(*, agent_id: int, by: Person) -> Agent:
 def _activate(agent: Agent, reach: Reach, by: Person) -> None:
     _check_may_move(agent, AgentState.ACTIVE)
     _check_complete(agent)
-    _check_cleared(agent, reach)
+    require_signed(agent, reach, _words(agent, reach))
     agent.activated_at = agent.activated_at or clock.now()
     today = today_of(agent.owner)
     agent.review_due = reach.review_due(today)
@@ -141,26 +213,12 @@ def _activate(agent: Agent, reach: Reach, by: Person) -> None:
     _move(agent, AgentState.ACTIVE, by)
 
 
-def _check_cleared(agent: Agent, reach: Reach) -> None:
-    """Some word for exactly this reach is enough for its tier, and is not the owner's own."""
-    words = agent.clearances.select_related("by").filter(reach_digest=reach.digest)
-    if not any(_counts(agent, word, reach) for word in words):
-        raise NotCleared()
-
-
-def _counts(agent: Agent, word: Clearance, reach: Reach) -> bool:
-    own = word.by_id in {agent.owner_id, agent.backup_owner_id}
-    if word.basis == Clearance.Basis.SECURITY and own:
-        return False
-    return rules.suffices(word.basis, reach.tier)
-
-
 @transaction.atomic
 def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
     """The owner's one step for public and internal: submit, attest, activate."""
     agent = _locked(agent_id)
     reach = fresh_reach(agent)
-    permissions.check_can_attest_agent(agent, reach.tier, by)
+    permissions.check_can_attest_agent(agent, reach, by)
     _check_seen(reach, reach_digest)
     if agent.state == AgentState.DRAFT:
         agent = submit_for_review(agent_id=agent_id, by=by)
@@ -171,11 +229,46 @@ def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
 
 
 @transaction.atomic
-def approve_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
-    """Security's one step for an agent that is not theirs: clear and activate."""
+def clear_by_template(
+    *, agent_id: int, by: Person, approved_tier: str, template: str, reach_digest: str = ""
+) -> Agent:
+    """Submit, clear and activate a row made from a template, up to the tier it is approved for.
+
+    What asks for more than its tier does (a toxic combination, limits above the ceilings, a
+    provider without an agreement) needs its review. `template` is its slug and version.
+    """
+    agent = _locked(agent_id)
+    reach = fresh_reach(agent)
+    permissions.check_can_use_template(agent, by)
+    _check_seen(reach, reach_digest)
+    if tiers.rank(reach.tier) > tiers.rank(approved_tier) or not signing.by_tier_alone(reach):
+        raise NotCleared(
+            f"{template} is approved up to {approved_tier} and for nothing toxic. "
+            f"{agent.slug} needs the word of {signing.whom(reach.steps)}."
+        )
+    if agent.state == AgentState.DRAFT:
+        agent = submit_for_review(agent_id=agent_id, by=by)
+    _check_may_move(agent, AgentState.ACTIVE)
+    basis = Clearance.Basis.TEMPLATE
+    write_clearance(agent, reach, basis, by, reason=template, tier=approved_tier)
+    _activate(agent, reach, by)
+    return agent
+
+
+@transaction.atomic
+def approve_agent(*, agent_id: int, by: Person, reach_digest: str = "", reason: str = "") -> Agent:
+    """Security's word for an agent that is not theirs; it is live if nobody else must sign."""
     agent = _locked(agent_id)
     _check_may_move(agent, AgentState.ACTIVE)
-    clear_agent(agent_id=agent_id, by=by, basis=Clearance.Basis.SECURITY, reach_digest=reach_digest)
+    clear_agent(
+        agent_id=agent_id,
+        by=by,
+        basis=Clearance.Basis.SECURITY,
+        reach_digest=reach_digest,
+        reason=reason,
+    )
+    if still_unsigned(agent):
+        return agent
     return activate_agent(agent_id=agent_id, by=by)
 
 
@@ -191,6 +284,24 @@ def activate_alone(*, agent_id: int, by: Person) -> Agent:
     _check_may_move(agent, AgentState.ACTIVE)
     write_clearance(agent, reach, Clearance.Basis.BOOTSTRAP, by)
     _activate(agent, reach, by)
+    return agent
+
+
+@transaction.atomic
+def renew_within(*, agent_id: int, months: int, by: Actor) -> Agent:
+    """Have an agent renewed at the latest so many months from today; never later than it was."""
+    agent = _locked(agent_id)
+    due = rules.months_after(today_of(agent.owner), months)
+    if agent.renewal_due is None or due < agent.renewal_due:
+        before, agent.renewal_due = agent.renewal_due, due
+        keep(agent, by, ["renewal_due"])
+        record(
+            "agent_renewal_set",
+            by=by,
+            agent=agent.slug,
+            resource=f"agent:{agent.slug}",
+            changes={"renewal_due": (before, due)},
+        )
     return agent
 
 
@@ -211,9 +322,9 @@ def resume_agent(*, agent_id: int, by: Person) -> Agent:
     if agent.state != AgentState.SUSPENDED:
         raise WrongState(f"{agent.slug} is {agent.state_word}, not suspended.")
     reach = fresh_reach(agent)
-    permissions.check_can_resume_agent(agent, reach.tier, by)
+    permissions.check_can_resume_agent(agent, reach, by)
     _check_complete(agent)
-    _check_cleared(agent, reach)
+    require_signed(agent, reach)
     _move(agent, AgentState.ACTIVE, by)
     return agent
 
@@ -268,10 +379,7 @@ def _check_may_own(agent: Agent, to: Person) -> None:
         raise WrongState(f"{agent.slug} is {agent.state_word}: it keeps its owner.")
     if sentence := rules.cannot_answer(to):
         raise Invalid(sentence, fields={"owner": [sentence]})
-    digest = fresh_reach(agent).digest
-    words = agent.clearances.filter(reach_digest=digest, by=to)
-    if words.filter(basis__in=[Clearance.Basis.SECURITY, Clearance.Basis.DPO]).exists():
-        raise Conflict(f"{to} cleared {agent.slug}, so they cannot own it.")
+    check_signed_nothing(agent, to, "own it")
 
 
 def _transfer(agent: Agent, to: Person, by: Person) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Unpack
 from zoneinfo import ZoneInfo
@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 
 from governance.kernel import clock, json_schema
-from governance.kernel.errors import Conflict, Invalid
-from registry import changes, permissions, references, rules, selectors
-from registry.errors import ChangeOutdated, LooksLikeSecret, WrongState
+from governance.kernel.errors import Conflict, Invalid, NotAllowed
+from registry import absences, changes, clearing, permissions, references, rules, selectors, signing
+from registry.errors import ChangeOutdated, LooksLikeSecret, NotCleared, ReachChanged, WrongState
 from registry.models import (
     Agent,
     AllowlistEntry,
@@ -25,6 +25,7 @@ from registry.models import (
     Tool,
 )
 from registry.reach import Reach, reach_of
+from registry.row import row_digest
 from registry.services.fields import AgentDetails, AgentFields, EntryFields
 from registry.services.saving import (
     Changes,
@@ -39,7 +40,7 @@ from registry.services.saving import (
     remove,
 )
 from registry.services.tools import check_gates
-from registry.signals import reach_changed, row_changed
+from registry.signals import agent_cleared, reach_changed, row_changed
 
 FIELDS_KIND = "agent.fields"
 ENTRY_KIND = "agent.allowlist"
@@ -55,15 +56,15 @@ GUARDED = (
 
 
 class _MustWait(Exception):
-    """Undoes a change that needs a second person, so that it can be proposed instead."""
+    """Undoes a change that needs others' words, so that it can be proposed instead."""
 
-    def __init__(self, tier: str) -> None:
-        super().__init__(tier)
-        self.tier = tier
+    def __init__(self, reach: Reach) -> None:
+        super().__init__(reach.digest)
+        self.reach = reach
 
 
-# Whose word a live row's new reach has, given that reach; None carries the old word over.
-Word = Callable[[Reach], Clearance.Basis | None]
+# Gives the words that a live row's new reach needs; False carries the old ones over.
+Word = Callable[[Reach], bool]
 
 
 @transaction.atomic
@@ -91,6 +92,7 @@ def update_agent(
     """Fill in a row. What widens a live one is a review: see docs/reference/register.md."""
     check_alone(alone)
     agent = _editable(agent_id, by)
+    _check_backup(agent, fields.get("backup_owner"))
     guarded = {name: value for name, value in fields.items() if name in GUARDED}
     before = {name: plain(getattr(agent, name)) for name in guarded}
     after = {name: plain(value) for name, value in guarded.items()}
@@ -108,11 +110,26 @@ def update_agent(
         agent=agent.slug,
         summary=f"{agent.slug}: {' '.join(widens)}",
         before={"fields": before},
-        after={"fields": after, "tier": waits},
+        after={"fields": after, **_needs(waits)},
         by=by,
     )
     agent.refresh_from_db()
     return Saved(agent, changed=changed, proposed=(change,))
+
+
+def _check_backup(agent: Agent, to: Person | None) -> None:
+    """On a live row. Before, becoming one makes one's word count no more."""
+    if _is_live(agent) and to is not None and to.pk != agent.backup_owner_id:
+        check_signed_nothing(agent, to, "stand in for its owner")
+
+
+def check_signed_nothing(agent: Agent, person: Person, what: str) -> None:
+    """Whoever cleared an agent does not answer for it."""
+    if any(
+        word.by_id == person.pk and word.basis in clearing.OF_OTHERS
+        for word in words_for(agent, fresh_reach(agent))
+    ):
+        raise Conflict(f"{person} cleared {agent.slug}, so they cannot {what}.")
 
 
 def _change(agent: Agent, fields: Mapping[str, Any], by: Person) -> tuple[str, ...]:
@@ -138,17 +155,30 @@ def _write_fields(agent: Agent, fields: Mapping[str, Any], by: Person) -> Change
 
 
 def apply_fields(change: ProposedChange, by: Person) -> None:
-    """Let the widening fields of a live row take effect, cleared by who agrees."""
-    agent = locked(Agent, "agent", slug=change.target)
+    """Let the widening fields of a live row take effect, signed by all who must."""
+    _apply(change, by, _write_proposed_fields)
+
+
+def _apply(
+    change: ProposedChange, by: Person, write: Callable[[Agent, ProposedChange, Person], None]
+) -> None:
+    agent = locked(Agent, "agent", slug=change.agent)
+    _change_reach(
+        agent,
+        by,
+        lambda: write(agent, change, by),
+        lambda reach: _agreed(agent, reach, by, change),
+    )
+
+
+def _write_proposed_fields(agent: Agent, change: ProposedChange, by: Person) -> None:
     _check_editable(agent)
     was, wanted = change.before["fields"], dict(change.after["fields"])
     if any(plain(getattr(agent, name)) != value for name, value in was.items()):
         raise ChangeOutdated()
     if provider := wanted.get("model_provider"):
         wanted["model_provider"] = locked(System, "system", slug=provider)
-    _change_reach(
-        agent, by, lambda: _write_fields(agent, wanted, by), lambda reach: _agreed(agent, reach, by)
-    )
+    _write_fields(agent, wanted, by)
 
 
 @transaction.atomic
@@ -196,7 +226,7 @@ def set_allowlist_entry(
         agent=agent.slug,
         summary=f"{agent.slug}, {tool.name}: {' '.join(widens)}",
         before={"entry": before},
-        after={"tool": tool.name, "entry": dict(wanted), "tier": waits},
+        after={"tool": tool.name, "entry": dict(wanted), **_needs(waits)},
         by=by,
     )
     agent.refresh_from_db()
@@ -258,8 +288,11 @@ def _raise_version(agent: Agent, by: Person) -> None:
 
 
 def apply_entry(change: ProposedChange, by: Person) -> None:
-    """Let a live row call what was proposed, cleared by who agrees."""
-    agent = locked(Agent, "agent", slug=change.agent)
+    """Let a live row call what was proposed, signed by all who must."""
+    _apply(change, by, _write_proposed_entry)
+
+
+def _write_proposed_entry(agent: Agent, change: ProposedChange, by: Person) -> None:
     _check_editable(agent)
     tool = locked(Tool, "tool", name=change.after["tool"])
     if _entry(agent, tool) != change.before["entry"]:
@@ -267,12 +300,7 @@ def apply_entry(change: ProposedChange, by: Person) -> None:
     entry = change.after["entry"]
     _check_narrowing(tool, entry["narrowing"])
     check_gates(tool, entry.get("gates", {}))
-    _change_reach(
-        agent,
-        by,
-        lambda: _write_entry(agent, tool, entry, by),
-        lambda reach: _agreed(agent, reach, by),
-    )
+    _write_entry(agent, tool, entry, by)
 
 
 @transaction.atomic
@@ -420,8 +448,8 @@ def fresh_reach(agent: Agent) -> Reach:
     return reach_of(selectors.agents_for_reach().get(pk=agent.pk))
 
 
-def _no_new_word(reach: Reach) -> None:
-    return None
+def _no_new_word(reach: Reach) -> bool:
+    return False
 
 
 def _change_reach(
@@ -429,8 +457,8 @@ def _change_reach(
 ) -> None:
     """Act, and keep a live row cleared for what it reaches then.
 
-    A narrower reach keeps the word that was given for the wider one; a wider one gets the new
-    word, or `word` raises and everything is undone.
+    A narrower reach keeps the words that were given for the wider one; a wider one gets new
+    ones, or `word` raises and everything is undone.
     """
     if not _is_live(agent):
         act()
@@ -440,67 +468,236 @@ def _change_reach(
     after = fresh_reach(agent)
     if after.digest == before.digest:
         return
-    basis, had = word(after), selectors.current_clearance(agent, before.digest)
-    if basis:
-        write_clearance(agent, after, basis, by)
-    elif had:
-        write_clearance(agent, after, Clearance.Basis(had.basis), had.by)
+    if not word(after):
+        _carry(agent, before, after)
     _bring_dates_forward(agent, after, by)
     reach_changed.send(sender=Agent, agent=agent, before=before, after=after, by=by)
 
 
-def _widen(agent: Agent, by: Person, alone: bool, act: Callable[[], object]) -> str | None:
+def _carry(agent: Agent, before: Reach, after: Reach) -> None:
+    """Give every word for the reach before for the narrower one after, by who gave it."""
+    carried = set()
+    for word in words_for(agent, before):
+        key = (word.basis, word.by_id, word.system_id)
+        if key not in carried:
+            carried.add(key)
+            write_clearance(
+                agent, after, Clearance.Basis(word.basis), word.by, system=word.system,
+                reason=word.reason, tier=word.tier if word.basis == "template" else "",
+            )  # fmt: skip
+
+
+def words_for(agent: Agent, reach: Reach) -> list[Clearance]:
+    """The words that an agent has for this reach, newest first."""
+    return list(selectors.words_for(agent, reach.digest))
+
+
+def _widen(agent: Agent, by: Person, alone: bool, act: Callable[[], object]) -> Reach | None:
     """Widen a live row at once where one person's word is enough; else undo it.
 
-    Returns None where it is done, else the tier that the row would have.
+    Returns None where it is done, else what the row would reach.
     """
 
-    def word(reach: Reach) -> Clearance.Basis:
-        if alone:
-            return Clearance.Basis.BOOTSTRAP
-        if permissions.can(permissions.check_can_attest_agent, agent, reach.tier, by):
-            raise _MustWait(reach.tier)
-        return Clearance.Basis.ATTESTATION
+    def word(reach: Reach) -> bool:
+        if not alone and permissions.can(permissions.check_can_attest_agent, agent, reach, by):
+            raise _MustWait(reach)
+        basis = Clearance.Basis.BOOTSTRAP if alone else Clearance.Basis.ATTESTATION
+        write_clearance(agent, reach, basis, by)
+        return True
 
     try:
         with transaction.atomic():
             _change_reach(agent, by, act, word)
     except _MustWait as wait:
-        return str(wait.tier)
+        return wait.reach
     return None
 
 
-def _agreed(agent: Agent, reach: Reach, by: Person) -> Clearance.Basis:
-    """On what basis the second person clears the wider reach; raises where they may not."""
-    if not permissions.can(permissions.check_can_attest_agent, agent, reach.tier, by):
-        return Clearance.Basis.ATTESTATION
-    permissions.check_can_clear_agent(agent, Clearance.Basis.SECURITY, reach.tier, by)
-    return Clearance.Basis.SECURITY
+def _agreed(agent: Agent, reach: Reach, by: Person, change: ProposedChange) -> bool:
+    """Add the word of who agrees, and see that nobody's is missing; raises where one is."""
+    if not permissions.can(permissions.check_can_attest_agent, agent, reach, by):
+        write_clearance(agent, reach, Clearance.Basis.ATTESTATION, by, change=change)
+        return True
+    words = words_for(agent, reach)
+    if clearing.missing(agent, reach, words):
+        basis, system = _role_of(agent, reach.steps, words, by)
+        write_clearance(agent, reach, basis, by, system=system, change=change)
+    require_signed(agent, reach)
+    return True
+
+
+def _needs(reach: Reach) -> dict[str, Any]:
+    """What is kept with a proposal: the tier and reach that the row would have, and who signs."""
+    signs = [[step.role, *step.systems] for step in reach.steps]
+    return {"tier": str(reach.tier), "signs": signs, "reach": reach.digest}
+
+
+def require_signed(agent: Agent, reach: Reach, words: Sequence[Clearance] | None = None) -> None:
+    """Raise `NotCleared`, which says whose word is missing, unless the row has all it needs."""
+    given = words_for(agent, reach) if words is None else words
+    if left := clearing.missing(agent, reach, given):
+        raise NotCleared(f"{agent.slug} needs the word of {signing.whom(left)} first.")
+
+
+def _role_of(
+    agent: Agent, steps: Sequence[signing.Step], words: Sequence[Clearance], by: Person
+) -> tuple[Clearance.Basis, System | None]:
+    """As what a person signs who does not say it: the first step that is theirs."""
+    refusal = NotAllowed(f"Only security may clear {agent.slug}.")
+    owners_alone = signing.roles_of(steps) == (signing.OWNER,)
+    slots = [(step.role, slug) for step in steps for slug in step.systems or ("",)]
+    for role, slug in [(signing.SECURITY, "")] if owners_alone else slots:
+        system = System.objects.filter(slug=slug).first() if slug else None
+        basis = clearing.BASES[role]
+        try:
+            check_may_sign(agent, basis, by, words, system=system)
+        except NotAllowed as error:
+            refusal = error
+            continue
+        return basis, system
+    raise refusal
+
+
+def check_may_sign(
+    agent: Agent,
+    basis: Clearance.Basis,
+    by: Person,
+    words: Sequence[Clearance],
+    *,
+    system: System | None = None,
+) -> None:
+    """The right person, who has not signed in another role: two hats on one head count once."""
+    permissions.check_can_sign_agent(agent, basis, by, system)
+    others = {word.basis for word in words if word.by_id == by.pk} - {str(basis)}
+    if others & clearing.OF_OTHERS:
+        signed = Clearance.Basis(min(others)).label
+        raise NotAllowed(
+            f"{agent.slug} was {signed} by you. Two hats on one head count once, so someone "
+            "else must sign here."
+        )
+
+
+class _Tried(Exception):
+    """Undoes a change that was only tried."""
+
+    def __init__(self, reach: Reach) -> None:
+        super().__init__(reach.digest)
+        self.reach = reach
+
+
+def reach_after(change: ProposedChange) -> Reach:
+    """What a live row would reach if this change took effect now. Nothing is changed.
+
+    Raises `ChangeOutdated` where the change no longer fits the row.
+    """
+    write = {FIELDS_KIND: _write_proposed_fields, ENTRY_KIND: _write_proposed_entry}[change.kind]
+    try:
+        with transaction.atomic():
+            agent = locked(Agent, "agent", slug=change.agent)
+            write(agent, change, change.proposed_by)
+            raise _Tried(fresh_reach(agent))
+    except _Tried as tried:
+        return tried.reach
+
+
+@transaction.atomic
+def clear_change(
+    *,
+    change_id: int,
+    by: Person,
+    basis: Clearance.Basis,
+    system: System | None = None,
+    reason: str = "",
+    reach_digest: str = "",
+) -> Clearance:
+    """Give one's word for what a live row would reach with a proposed change.
+
+    `reach_digest` is of the reach that was read; another one by now raises `ReachChanged`.
+    """
+    change = changes.waiting(change_id)
+    agent = locked(Agent, "agent", slug=change.agent)
+    reach = reach_after(change)
+    if reach_digest and reach_digest != reach.digest:
+        raise ReachChanged()
+    if change.proposed_by_id == by.pk:
+        raise NotAllowed("You proposed this, so someone else must sign it.")
+    check_may_sign(agent, basis, by, words_for(agent, reach), system=system)
+    return write_clearance(agent, reach, basis, by, system=system, reason=reason, change=change)
 
 
 def check_who_agrees(change: ProposedChange, by: Person) -> None:
-    """Security, never for their own agent; up to internal the owner as well."""
+    """Whoever has a signature to give or gave one, never for their own agent.
+
+    Up to internal its owner as well. That everyone has signed is seen when it takes effect.
+    """
     agent = Agent.objects.select_related("owner", "backup_owner").get(slug=change.agent)
-    tier = change.after["tier"]
-    if permissions.can(permissions.check_can_attest_agent, agent, tier, by):
-        permissions.check_can_clear_agent(agent, Clearance.Basis.SECURITY, tier, by)
+    steps = steps_of(change)
+    if signing.roles_of(steps) == (signing.OWNER,) and by.pk == agent.owner_id:
+        return
+    words = list(selectors.words_for(agent, change.after.get("reach", "")))
+    if any(word.by_id == by.pk for word in words) and not permissions.answers_for(agent, by):
+        return
+    _role_of(agent, steps, words, by)
 
 
-def write_clearance(agent: Agent, reach: Reach, basis: Clearance.Basis, by: Person) -> Clearance:
+def steps_of(change: ProposedChange) -> tuple[signing.Step, ...]:
+    """Who had to sign a proposed change of a live row when it was proposed."""
+    signs = change.after.get("signs") or [[signing.SECURITY]]
+    return tuple(signing.Step(role, tuple(systems)) for role, *systems in signs)
+
+
+def write_clearance(
+    agent: Agent,
+    reach: Reach,
+    basis: Clearance.Basis,
+    by: Person,
+    *,
+    system: System | None = None,
+    reason: str = "",
+    tier: str = "",
+    change: ProposedChange | None = None,
+) -> Clearance:
     """Note whose word the row has for this reach; whether it may be given was checked."""
     clearance = Clearance(
-        agent=agent, reach_digest=reach.digest, tier=reach.tier, basis=basis, by=by, at=clock.now()
+        agent=agent,
+        reach_digest=reach.digest,
+        row_digest=row_digest(agent, reach),
+        tier=tier or reach.tier,
+        basis=basis,
+        system=system,
+        by=by,
+        stands_in_for=_absent(system, by),
+        reason=reason,
+        at=clock.now(),
     )
     clearance.save()
+    absent = clearance.stands_in_for
     record(
         "agent_cleared",
         by=by,
         agent=agent.slug,
         resource=f"agent:{agent.slug}",
         tier=reach.tier,
-        more={"basis": str(basis), "reach": reach.digest},
+        changes={"reason": ("", reason)} if reason else None,
+        more={
+            "basis": str(basis),
+            "reach": reach.digest,
+            "row": clearance.row_digest,
+            **({"system": system.slug} if system else {}),
+            **({"stands_in_for": absent.pid} if absent else {}),
+        },
     )
+    agent_cleared.send(sender=Agent, agent=agent, clearance=clearance, change=change)
     return clearance
+
+
+def _absent(system: System | None, by: Person) -> Person | None:
+    """The owner of the source whom `by` stands in for, if it is not theirs."""
+    owner = system.owner if system else None
+    if owner is None or owner.pk == by.pk:
+        return None
+    deputy = absences.stand_in_of(owner)
+    return owner if deputy is not None and deputy.pk == by.pk else None
 
 
 def _bring_dates_forward(agent: Agent, reach: Reach, by: Person) -> None:

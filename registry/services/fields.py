@@ -15,6 +15,7 @@ class PersonDetails(TypedDict, total=False):
     manager: Person | None
     department: str
     zone: str
+    calendar: str
     attributes: Json
 
 

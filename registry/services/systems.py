@@ -37,6 +37,7 @@ from registry.services.saving import (
     record,
     remove,
 )
+from registry.signals import catalogue_changed
 
 FIELDS_KIND = "system.fields"
 RESOURCE_KIND = "resource.save"
@@ -110,6 +111,7 @@ def _change_system(system: System, fields: Mapping[str, Any], by: Person) -> lis
     if "owner" in changed:
         _give_to_owner(system, owner)
     record("system_changed", by=by, resource=f"system:{system.slug}", changes=changed)
+    catalogue_changed.send(sender=System, systems=(system.slug,), by=by)
     return list(changed)
 
 
@@ -179,6 +181,7 @@ def _save_resource(
         return Saved(resource, proposed=(change,))
     keep(resource, by)
     _record_resource("resource_saved", resource, by, changed)
+    catalogue_changed.send(sender=Resource, systems=(system.slug,), by=by)
     return Saved(resource, created=created, changed=tuple(changed))
 
 
@@ -279,6 +282,7 @@ def remove_resource(
 def _remove_resource(resource: Resource, by: Person) -> None:
     _record_resource("resource_removed", resource, by, {"tier": (resource.tier, None)})
     remove(resource, by)
+    catalogue_changed.send(sender=Resource, systems=(resource.system.slug,), by=by)
 
 
 def apply_removal(change: ProposedChange, by: Person) -> None:

@@ -27,6 +27,7 @@ from registry.services.saving import (
     locked,
     record,
 )
+from registry.signals import catalogue_changed
 
 DEFINITION_KIND = "tool.definition"
 PARAMETERS = ("amount", "currency", "count", "recipient", "resource")
@@ -150,7 +151,13 @@ def _save(
         changes=told,
         more={"version": tool.version, "schema": _digest(tool.schema)},
     )
+    if before != after:
+        catalogue_changed.send(sender=Tool, systems=_systems_of(tool, after), by=by)
     return Saved(tool, created=before is None, changed=tuple(changed))
+
+
+def _systems_of(tool: Tool, after: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(sorted({tool.system.slug, *(access[0] for access in after["accesses"])}))
 
 
 def _digest(schema: Mapping[str, Any]) -> str:

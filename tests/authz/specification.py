@@ -111,7 +111,14 @@ def generate_world(choose: Choose) -> tuple[dict[str, Any], list[dict[str, Any]]
         ],
         "governed": [name for name in tools if choose([False, False, True])],
         "signatures": choose([[], [], generate_signatures(choose)]),
-        "toxic": [{"slug": "both", "categories": ["c1", "c2"], "tier": choose(TIERS)}],
+        "toxic": [
+            {
+                "slug": "both",
+                "categories": ["c1", "c2"],
+                "effects": choose([[], [], ["untrusted_content"], ["private_data"], ["financial"]]),
+                "tier": choose(TIERS),
+            }
+        ],
     }
     return world, policies
 
@@ -230,6 +237,9 @@ def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[
         "revoked": ["bad"],
         "domains": choose([[], ["ok.example"]]),
         "limits": {"rate_per_minute": 1, "rate_per_hour": 1, "currency": "EUR"},
+        "output_tiers": choose(
+            [[], [], [{"slug": "o", "categories": ["c1"], "effects": [], "tier": "restricted"}]]
+        ),
         "carried": {
             fact: choose(["2026-11-24T00:00:00Z", "2026-11-23T13:00:00Z"])
             for fact in ("tier:confidential", "tier:internal", "taint", "category:c1")
@@ -288,6 +298,7 @@ def _smooth(case: Case, choose: Choose) -> None:
         "pattern": "service",
         "owner_employment": "employed",
         "roles": ["r1", "r2"],
+        "output_tiers": [],
         "carried": {},
         "observe_until": None,
     }
@@ -765,19 +776,45 @@ def read_before(case: Case) -> Read:
 
 def label_of(case: Case) -> int:
     after = joined([read_before(case), *(read_at(case, *one) for one in places(case, "reads"))])
+    return max([after.tier, *(tier for tier, _ in combined(case, after, tool_of(case)["effect"]))])
+
+
+def combined(case: Case, read: Read, effect: str) -> list[tuple[int, Any]]:
+    """Tier of each combination that counts for a run that has read this."""
     (toxic,) = case.docs["world"]["toxic"]
-    complete = {"c1", "c2"} <= after.categories
-    return max(after.tier, TIERS.index(toxic["tier"]) if complete else 0)
+    has = {"private_data"} if read.tier >= TIERS.index("confidential") else set()
+    has |= {effect, *(["untrusted_content"] if read.hostile else [])}
+    counted = []
+    if {"c1", "c2"} <= read.categories and set(toxic["effects"]) <= has:
+        counted.append(toxic)
+    answered = agent_of(case)["output_tiers"]
+    counted += [part for part in answered if read.categories & set(part["categories"])]
+    return [(TIERS.index(one["tier"]), one) for one in counted]
+
+
+def as_combined(read: Read, counted: list[tuple[int, Any]]) -> Read:
+    """What is kept of a reading: at the tier of the combinations that it has a part of."""
+    has = {"private_data"} if read.tier >= TIERS.index("confidential") else set()
+    has |= {"untrusted_content"} if read.hostile else set()
+    tiers = [
+        tier
+        for tier, one in counted
+        if read.categories & set(one["categories"]) or has & set(one["effects"])
+    ]
+    return Read(max([read.tier, *tiers]), read.hostile, read.categories)
 
 
 def raised(case: Case, statuses: list[str], observed: bool) -> dict[str, Any]:
     """The label of the run, what was reported, what is read: for an agent that is who it says."""
     if not is_agent(case) or agent_of(case) is None or not (statuses[0] == "passed" or observed):
         return {"label": "", "reported": Read(0, False, frozenset()), "read": None}
+    said = as_combined(reported(case), combined(case, read_before(case), ""))
     if tool_of(case) is None:
-        return {"label": None, "reported": reported(case), "read": None}
-    read = joined([read_at(case, *one) for one in places(case, "reads")])
-    return {"label": TIERS[label_of(case)], "reported": reported(case), "read": read}
+        return {"label": None, "reported": said, "read": None}
+    here = [read_at(case, *one) for one in places(case, "reads")]
+    counted = combined(case, joined([read_before(case), *here]), tool_of(case)["effect"])
+    read = as_combined(joined(here), counted)
+    return {"label": TIERS[label_of(case)], "reported": said, "read": read}
 
 
 def check_flow(case: Case) -> Outcome:

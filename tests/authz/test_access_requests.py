@@ -16,8 +16,7 @@ from authz.enums import HoldState
 from authz.models import AccessRequest, Callback, Hold
 from authz.services import holds
 from registry.enums import GroupName
-from tests.authz.test_hold_services import age
-from tests.factories.authz import Desk, bearer, make_desk, make_person
+from tests.factories.authz import Desk, age, bearer, make_desk, make_person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

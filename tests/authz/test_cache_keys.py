@@ -148,7 +148,18 @@ STANDS: dict[str, tuple[str, list[Any]]] = {
     "signatures": ("world/signatures", [[], [ORDERS], [{**ORDERS, "tools": ["crm.close"]}]]),
     "toxic": (
         "world/toxic",
-        [[], [{"slug": "t", "categories": ["customer"], "tier": "restricted"}]],
+        [
+            [],
+            [{"slug": "t", "categories": ["customer"], "tier": "restricted"}],
+            [
+                {
+                    "slug": "t",
+                    "categories": ["customer"],
+                    "effects": ["financial"],
+                    "tier": "restricted",
+                }
+            ],
+        ],
     ),
     "system tier": ("world/systems/crm/tier", ["confidential", "public", "restricted"]),
     "system trust": ("world/systems/crm/trust", ["trusted", "untrusted"]),
@@ -196,6 +207,10 @@ STANDS: dict[str, tuple[str, list[Any]]] = {
     "client version": ("agents/desk/client_version", [2, 3]),
     "revoked": ("agents/desk/revoked", [["old"], ["new"]]),
     "carried": ("agents/desk/carried", [{}, {"tier:restricted": "2026-11-23T14:00:00Z"}]),
+    "output tiers": (
+        "agents/desk/output_tiers",
+        [[], [{"slug": "t", "categories": ["customer"], "effects": [], "tier": "restricted"}]],
+    ),
     "employment": ("people/p_ann/employment", ["employed", "left"]),
     "department": ("people/p_ann/department", ["desk", "other"]),
     "person roles": ("people/p_ann/roles", [["desk"], []]),

@@ -34,6 +34,7 @@ from registry.enums import AgentState, Employment, GroupName
 from registry.models import Person
 from tests.factories.authz import (
     Desk,
+    age,
     caller_of,
     make_agent,
     make_client,
@@ -333,20 +334,6 @@ def test_what_is_over_is_not_approved_even_before_the_sweep_comes() -> None:
 
     assert Hold.objects.get().state == HoldState.OPEN
     assert not Release.objects.exists()
-
-
-def age(hold: Hold, left: str = "-1 second") -> None:
-    """Let the time of a hold be over, or nearly, as only the clock does."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET ROLE NONE")
-        cursor.execute("ALTER TABLE authz_hold DISABLE TRIGGER guard")
-        cursor.execute(
-            "UPDATE authz_hold SET made_at = now() - interval '2 days',"
-            " expires_at = clock_timestamp() + %s::interval WHERE id = %s",
-            [left, hold.pk],
-        )
-        cursor.execute("ALTER TABLE authz_hold ENABLE TRIGGER guard")
-        cursor.execute("SET ROLE muster_web")
 
 
 def test_an_unknown_hold_is_none() -> None:

@@ -386,9 +386,10 @@ def test_catalogue_is_planted_once_and_keeps_what_people_did():
 
     plant_catalogue()
 
-    assert ToxicCombination.objects.count() == 5
+    assert ToxicCombination.objects.count() == 6
     assert sorted(combination.slug for combination in catalogue()) == [
         "behaviour-profile",
+        "lethal-trifecta",
         "linked-payments",
         "relationship-map",
         "salary-per-person",

@@ -19,8 +19,7 @@ from lifecycle.inbox import editing, entries, holds
 from lifecycle.models import Notice
 from registry.enums import GroupName
 from registry.models import Person
-from tests.authz.test_hold_services import age
-from tests.factories.authz import Desk, make_desk, make_person
+from tests.factories.authz import Desk, age, make_desk, make_person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,6 +10,8 @@ from lifecycle.apply.plan import Entry, Step, Verb
 from lifecycle.apply.steps.run import Run, set_difference, wait
 from lifecycle.models.probes import ProbeCause
 from lifecycle.probes.services import probe_agent
+from lifecycle.templates import services as templates
+from lifecycle.templates.selectors import covering
 from registry import permissions, services
 from registry.enums import AgentState
 from registry.errors import ChangeOpen, WrongState
@@ -23,13 +25,44 @@ S = AgentState
 def save_agent(run: Run, step: Step) -> None:
     """The row itself; a new one is a draft."""
     fields = _fields(run, step)
-    if step.verb == Verb.CREATE:
+    if step.differs("template") or step.differs("choices"):
+        _save_by_template(run, step, fields)
+    elif step.verb == Verb.CREATE:
         owner = run.person(step.item.fields["owner"])
         services.draft_agent(slug=step.item.label, owner=owner, by=run.by, **fields)
     elif fields:
         agent = run.agent(step.item.label)
         saved = services.update_agent(agent_id=agent.pk, by=run.by, alone=run.alone, **fields)
         wait(step, saved.proposed)
+
+
+def _save_by_template(run: Run, step: Step, fields: dict[str, Any]) -> None:
+    """A row from a template, as the form makes it; or other choices for one that came from it."""
+    wanted, choices = step.item.fields.get("template"), step.item.fields.get("choices")
+    origin = step.current.get("template")
+    if step.verb == Verb.CREATE:
+        templates.register_from_template(
+            by=run.by,
+            slug=step.item.label,
+            template=wanted or "",
+            choices=choices or {},
+            name=fields.pop("name"),
+            owner=run.person(step.item.fields["owner"]),
+            facts=fields,
+        )
+        return
+    agent = run.agent(step.item.label)
+    if "template" in step.item.fields and wanted is None:
+        templates.leave_template(agent_id=agent.pk, by=run.by)
+        return
+    if wanted and wanted != origin:
+        raise WrongState(
+            f"It came from {origin or 'no template'}. Only what is new starts from one."
+        )
+    given = step.current["choices"] if choices is None else choices
+    many = templates.change_from_template(agent_id=agent.pk, by=run.by, choices=given, facts=fields)
+    if many:
+        step.waits.append(f"a second person must agree to {many} change(s) of its template's row")
 
 
 def _fields(run: Run, step: Step) -> dict[str, Any]:
@@ -155,14 +188,21 @@ def _go_live(run: Run, step: Step, agent: Agent) -> None:
     if run.alone:
         services.activate_alone(agent_id=agent.pk, by=run.by)
         return
-    tier = reach_of(agent_by_slug(agent.slug)).tier
-    refusal = permissions.can(permissions.check_can_attest_agent, agent, tier, run.by)
+    refusal = _why_not_attest(run, agent)
     if step.item.orders.get("attest") and not refusal:
-        services.attest_agent(agent_id=agent.pk, by=run.by)
+        templates.attest(agent_id=agent.pk, by=run.by)
         return
     if agent.state == S.DRAFT:
         services.submit_for_review(agent_id=agent.pk, by=run.by)
     step.waits.append(f"in review: {refusal or 'its owner attests it by `attest: true`'}")
+
+
+def _why_not_attest(run: Run, agent: Agent) -> str:
+    """Why the owner's step is not enough; "" where it is, or where a template's approval covers."""
+    reach = reach_of(agent_by_slug(agent.slug))
+    if covering(agent, reach):
+        return permissions.can(permissions.check_can_use_template, agent, run.by)
+    return permissions.can(permissions.check_can_attest_agent, agent, reach, run.by)
 
 
 def probe_loaded(run: Run, step: Step) -> None:

@@ -14,6 +14,11 @@ from lifecycle.apply.kinds import PERSON_WORDS
 from lifecycle.apply.plan import Step, Verb
 from lifecycle.apply.steps.run import Run, set_difference, wait
 
+_TOXIC = (
+    *("categories", "effects", "implied_tier", "reason", "reference"),
+    *("only_listed", "is_active"),
+)
+
 
 def save_role(run: Run, step: Step) -> None:
     """The role, the tools that it grants and the people who hold it."""
@@ -55,6 +60,17 @@ def save_signature(run: Run, step: Step) -> None:
     else:
         fields: Any = step.changed(("pattern", "reason", "effects", "tools", "is_active"))
         saved = services.save_signature(slug=slug, by=run.by, alone=run.alone, **fields)
+    wait(step, saved.proposed)
+
+
+def save_toxic(run: Run, step: Step) -> None:
+    """A toxic combination; what would guard less comes when a second person agrees."""
+    slug = step.item.label
+    if step.verb == Verb.REMOVE:
+        saved = services.remove_toxic(slug=slug, by=run.by, alone=run.alone)
+    else:
+        fields: Any = step.changed(_TOXIC)
+        saved = services.save_toxic(slug=slug, by=run.by, alone=run.alone, **fields)
     wait(step, saved.proposed)
 
 

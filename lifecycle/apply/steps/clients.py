@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
+
 from lifecycle.apply.plan import Step
 from lifecycle.apply.steps.run import Run, set_difference
 from registry import guard
@@ -12,17 +14,21 @@ HOW = "no secret yet: apply again with --secrets FILE, or make one on its page"
 
 
 def issue_for_agent(run: Run, step: Step) -> None:
-    """A secret for an active agent that has no client."""
+    """A secret for an active agent that has neither secret nor keys."""
     agent = run.agent(step.item.label)
-    if guard.refusal(agent) is None and not Client.objects.filter(agent=agent).exists():
+    if guard.refusal(agent) is None and not _can_prove_itself(Client.objects.filter(agent=agent)):
         _issue(run, step, agent=agent)
 
 
 def issue_for_gateway(run: Run, step: Step) -> None:
     """A secret for an active gateway that has no client."""
     gateway = run.gateway(step.item.label)
-    if gateway.is_active and not Client.objects.filter(gateway=gateway).exists():
+    if gateway.is_active and not _can_prove_itself(Client.objects.filter(gateway=gateway)):
         _issue(run, step, gateway=gateway)
+
+
+def _can_prove_itself(clients: QuerySet[Client]) -> bool:
+    return clients.exclude(secret_digest="", jwks={}).exists()
 
 
 def _issue(

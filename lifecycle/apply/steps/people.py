@@ -9,7 +9,7 @@ from lifecycle.apply.steps.run import Run, wait
 from registry import permissions, services
 from registry.enums import Employment
 
-PLAIN = ("name", "chat_handle", "department", "zone", "attributes")
+PLAIN = ("name", "chat_handle", "department", "zone", "calendar", "attributes")
 
 
 def save_person(run: Run, step: Step) -> None:

@@ -1,0 +1,146 @@
+"""What an owner pastes so that their agent asks Muster: real ids, the real address, one real tool.
+
+The secret stands in them only on the one page that shows it; elsewhere its place is named.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from lifecycle.pages import example_of
+from registry.models import Agent, AllowlistEntry
+
+NO_SECRET = "<secret>"  # noqa: S105 - what stands in its place
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """One way in: `key` is its id on the page, `code` is pasted, `told` says where."""
+
+    key: str
+    label: str
+    told: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    agent: Agent
+    base: str
+    client_id: str
+    secret: str
+    entries: Sequence[AllowlistEntry]
+
+    @property
+    def tool(self) -> str:
+        return self.entries[0].tool.name if self.entries else "tool.name"
+
+    @property
+    def question(self) -> dict[str, Any]:
+        properties = example_of(self.entries[0].tool.schema) if self.entries else {}
+        return {
+            "subject": {"type": "agent", "id": self.agent.slug},
+            "action": {"name": self.tool, "properties": properties},
+            "resource": {"type": "tool", "id": self.tool},
+        }
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {
+            "MUSTER_URL": self.base,
+            "MUSTER_AGENT": self.agent.slug,
+            "MUSTER_CLIENT_ID": self.client_id,
+            "MUSTER_CLIENT_SECRET": self.secret,
+        }
+
+
+def snippets_of(agent: Agent, client_id: str, secret: str = "") -> list[Snippet]:
+    """Every way in, filled."""
+    filled = _Filled(
+        agent=agent,
+        base=str(settings.MUSTER_BASE_URL),
+        client_id=client_id or "<client id>",
+        secret=secret or NO_SECRET,
+        entries=list(agent.allowlist.select_related("tool__system").order_by("tool__name")),
+    )
+    return [
+        Snippet("curl", "curl", "Paste it into a shell.", _curl(filled)),
+        Snippet(
+            "python",
+            "Python",
+            "Save it as first_call.py beside the environment file; Python alone is enough.",
+            _python(filled),
+        ),
+        Snippet(
+            "mcp",
+            "MCP client",
+            "The identity that an MCP server asks Muster with. Put your own commands in.",
+            _mcp(filled),
+        ),
+        Snippet("env", "Environment file", "Save it as .env, readable by you alone.", _env(filled)),
+    ]
+
+
+def _curl(filled: _Filled) -> str:
+    return (
+        f"TOKEN=$(curl -s {filled.base}/oauth/token \\\n"
+        f"  -u '{filled.client_id}:{filled.secret}' \\\n"
+        "  -d grant_type=client_credentials | python3 -c "
+        "'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')\n"
+        f'curl -s {filled.base}/access/v1/evaluation -H "Authorization: Bearer $TOKEN" \\\n'
+        "  -H 'Content-Type: application/json' -d @- <<'EOF'\n"
+        f"{json.dumps(filled.question, indent=2)}\nEOF"
+    )
+
+
+_PYTHON = '''\
+import base64, json, os, urllib.parse, urllib.request
+
+BASE = os.environ.get("MUSTER_URL", {base!r})
+CLIENT = os.environ.get("MUSTER_CLIENT_ID", {client_id!r})
+SECRET = os.environ["MUSTER_CLIENT_SECRET"]
+
+
+def post(path, body, headers):
+    request = urllib.request.Request(BASE + path, data=body, headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+basic = base64.b64encode(f"{{CLIENT}}:{{SECRET}}".encode()).decode()
+form = urllib.parse.urlencode({{"grant_type": "client_credentials"}}).encode()
+token = post("/oauth/token", form, {{"Authorization": "Basic " + basic}})["access_token"]
+
+question = json.loads("""
+{question}
+""")
+answer = post(
+    "/access/v1/evaluation",
+    json.dumps(question).encode(),
+    {{"Authorization": "Bearer " + token, "Content-Type": "application/json"}},
+)
+print(json.dumps(answer, indent=2))
+'''
+
+
+def _python(filled: _Filled) -> str:
+    question = json.dumps(filled.question, indent=2).replace("\\", "\\\\").replace('"""', '\\"""')
+    return _PYTHON.format(base=filled.base, client_id=filled.client_id, question=question)
+
+
+def _mcp(filled: _Filled) -> str:
+    systems = sorted({entry.tool.system.slug for entry in filled.entries}) or ["your-server"]
+    servers = {
+        system: {"command": f"<what starts {system}>", "args": [], "env": filled.variables}
+        for system in systems
+    }
+    return json.dumps({"mcpServers": servers}, indent=2)
+
+
+def _env(filled: _Filled) -> str:
+    return "".join(f"{name}={value}\n" for name, value in filled.variables.items())

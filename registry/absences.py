@@ -1,0 +1,47 @@
+"""Who stands in for whom today. A stand-in has the duties of their own groups, never more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from governance.kernel import business_days
+from governance.kernel.database_clock import database_now
+from registry.enums import GroupName
+from registry.models import Absence, Person
+
+DUTIES = frozenset({GroupName.SECURITY, GroupName.DPO, GroupName.SOURCE_OWNER})
+
+
+def duties_of(person: Person) -> frozenset[str]:
+    """What a person signs as: by group, and as the owner of a system."""
+    held = {str(name) for name in DUTIES} & person.group_names
+    if GroupName.SOURCE_OWNER not in held and person.owned_systems.exists():
+        held.add(str(GroupName.SOURCE_OWNER))
+    return frozenset(held)
+
+
+def current_absence(person: Person) -> Absence | None:
+    """The absence of this person that holds today, on their own calendar."""
+    today = business_days.date_in(person.zone, database_now())
+    rows = person.absences.filter(first_day__lte=today, last_day__gte=today, ended_at__isnull=True)
+    return rows.select_related("stand_in").order_by("-made_at", "-pk").first()
+
+
+def stand_in_of(person: Person, barred: Collection[int] = ()) -> Person | None:
+    """Who signs for this person today as the owner of a source; None where they do so themself."""
+    absence = current_absence(person)
+    if absence is None or absence.stand_in_id in barred or not absence.stand_in.may_act:
+        return None
+    shared = duties_of(absence.stand_in)
+    return absence.stand_in if GroupName.SOURCE_OWNER in shared else None
+
+
+def sources_of(person: Person) -> list[str]:
+    """The systems that this person signs for today: their own, and of whom they stand in for."""
+    names = list(person.owned_systems.values_list("slug", flat=True))
+    for absence in Absence.objects.filter(stand_in=person, ended_at__isnull=True).select_related(
+        "person", "stand_in"
+    ):
+        if stand_in_of(absence.person) == person:
+            names += absence.person.owned_systems.values_list("slug", flat=True)
+    return names
