@@ -64,7 +64,11 @@ def lease(
 
 
 def _decided(
-    reference: str, caller: Caller, session: str, approval: str, written: Record
+    reference: str,
+    caller: Caller,
+    session: str,
+    approval: str,
+    written: Record = recorder.record,
 ) -> Answer:
     ask = Ask(
         kind=SubjectKind.AGENT,

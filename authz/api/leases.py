@@ -29,14 +29,10 @@ def reference_in(path: str) -> str:
 
 def give(reference: str, body: Json, caller: Caller) -> Reply:
     """201 with the value, or 403 with the decision that refused it."""
+    asked = _read(body)
+    session, approval = asked.get("session", ""), asked.get("approval", "")
     try:
-        asked = _read(body)
-        given = leases.lease(
-            reference=reference,
-            caller=caller,
-            session=asked.get("session", ""),
-            approval=asked.get("approval", ""),
-        )
+        given = leases.lease(reference=reference, caller=caller, session=session, approval=approval)
     except LeaseRefused as refusal:
         told = problem(status_code=403, code=refusal.code, detail=refusal.message)
         context = present.evaluation(refusal.answer, bare=False)["context"]

@@ -30,7 +30,7 @@ def run(*, by: Person | None = None, url: str = "", over: Sequence[Way] | None =
     wanted = ways.WAYS if over is None else over
     with stage.undone():
         made = stage.build()
-        chosen = [each for each in wanted if made.credential or each.act is not ways.lease]
+        chosen = tuple(each for each in wanted if made.credential or each.act is not ways.lease)
         broken = [each for each in _controls(made, chosen) if not each.is_given]
         tries = [found for subject in stage.states(made) for found in _tries(made, subject, chosen)]
     snapshot.drop([f"agent:{each.slug}" for each in (made.active, made.draft)])
