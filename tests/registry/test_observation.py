@@ -20,7 +20,7 @@ from lifecycle.observing import sweep
 from registry import changes, services
 from registry.enums import AgentState, GroupName, Tier
 from registry.errors import ChangeOutdated, TooSensitive, WrongState
-from registry.models import Agent, Person, ProposedChange
+from registry.models import Agent, Clearance, Person, ProposedChange
 from tests.factories.authz import make_desk
 from tests.factories.registry import make_agent, make_person, make_system, make_tool, security
 
@@ -187,6 +187,9 @@ def test_widening_to_restricted_ends_it_in_the_same_step() -> None:
     tool = make_tool(make_system(tier="restricted"))
     saved = services.set_allowlist_entry(agent_id=agent.pk, tool=tool, by=agent.owner)
 
+    services.clear_change(
+        change_id=saved.proposed[0].pk, by=make_person(GroupName.DPO), basis=Clearance.Basis.DPO
+    )
     changes.agree(change_id=saved.proposed[0].pk, by=security())
 
     agent.refresh_from_db()
