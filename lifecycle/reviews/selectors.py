@@ -235,6 +235,7 @@ def _time_to_live(closed: QuerySet[Review], tier: str) -> TimeToLive:
     hours = [
         (live - opened).total_seconds() / 3600
         for opened, live in rows.values_list("opened_at", "live_at")
+        if live
     ]
     return TimeToLive(tier, median(hours) if hours else None, len(hours))
 
