@@ -71,7 +71,8 @@ class ReviewAdmin(LookedAt):
         return self.has_view_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        rows = super().get_queryset(request)
+        # Not Django's own, which sorts before there is a due date to sort by.
+        rows = Review.objects.visible_to(signed_in(request))
         return (
             rows.select_related(
                 "agent__owner", "agent__backup_owner", "change__proposed_by", "opened_by"
