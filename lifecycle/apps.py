@@ -14,6 +14,7 @@ class LifecycleConfig(AppConfig):
         from lifecycle import receivers  # noqa: F401, PLC0415
         from lifecycle.observing import receivers as observing  # noqa: PLC0415
         from lifecycle.probes import receivers as probe_receivers  # noqa: PLC0415
+        from lifecycle.provisioning import identities  # noqa: PLC0415
         from lifecycle.provisioning import receivers as provisioning  # noqa: PLC0415
         from lifecycle.reviews import receivers as review_receivers  # noqa: PLC0415
         from lifecycle.sweeps import catalogue  # noqa: PLC0415
@@ -25,6 +26,7 @@ class LifecycleConfig(AppConfig):
         review_receivers.connect()
         probe_receivers.connect()
         provisioning.connect()
+        identities.register_steps()
         observing.connect()
         template_receivers.connect()
         toxic_receivers.connect()
