@@ -216,7 +216,9 @@ def metrics_for(person: Person) -> Metrics:
 def metrics(now: datetime, days: int = 30) -> Metrics:
     """Time to live by tier, what is overdue, and the approval rate."""
     since = now - timedelta(days=days)
-    closed = Review.objects.filter(closed_at__gte=since)
+    # What was loaded at the start, or made from a template, was asked of nobody.
+    asked = ReviewStep.objects.values("review")
+    closed = Review.objects.filter(closed_at__gte=since, pk__in=asked)
     ended = Counter(closed.values_list("state", flat=True))
     waiting = ReviewStep.objects.filter(state=StepState.WAITING, review__state=ReviewState.OPEN)
     refused = ended[ReviewState.CHANGES] + ended[ReviewState.REJECTED]
