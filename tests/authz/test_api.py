@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.factories.authz import bearer, make_client, make_desk, make_person, make_policy
+from tests.factories.authz import bearer, make_client, make_desk, make_person, make_policy, observed
 
 pytestmark = pytest.mark.django_db
 
@@ -245,7 +245,7 @@ def test_agent_may_not_ask_for_another(post):
 
 
 def test_observed_answer_says_go_on(post):
-    desk = make_desk(agent_fields={"observe_until": "2099-01-01T00:00Z"})
+    desk = make_desk(agent_fields=observed())
     desk.agent.clearances.create(
         reach_digest="", tier="internal", basis="security", by=make_person(), at="2026-01-01T00:00Z"
     )

@@ -23,9 +23,9 @@ from authz.models import FlowSession, Relationship
 from authz.resolve import Resolved, resolve
 from authz.services.sessions import open_session
 from governance.kernel import clock
-from registry.models import AllowlistEntry
+from registry.models import Agent, AllowlistEntry
 from tests.authz.test_cache_keys import forget
-from tests.factories.authz import REFUND_SCHEMA, Desk, make_desk, make_policy, name_person
+from tests.factories.authz import REFUND_SCHEMA, Desk, make_desk, make_policy, name_person, observed
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +46,11 @@ def listed(desk: Desk, narrowing: Any) -> None:
     AllowlistEntry.objects.filter(agent=desk.agent, tool=desk.tool).delete()
     if narrowing is not None:
         AllowlistEntry.objects.create(agent=desk.agent, tool=desk.tool, narrowing=narrowing)
+
+
+def observing(desk: Desk, observe: bool) -> None:
+    fields = observed() if observe else dict.fromkeys(observed())
+    Agent.objects.filter(pk=desk.agent.pk).update(**fields)
 
 
 def granted(desk: Desk, granted: bool) -> None:
@@ -80,7 +85,7 @@ CHANGES: dict[str, tuple[Change, list[Any]]] = {
     "pattern": (field("agent", "pattern"), ["service", "impersonation"]),
     "prompt": (field("agent", "prompt_digest"), ["", "abc"]),
     "code": (field("agent", "code_reference"), ["", "v1"]),
-    "observe": (field("agent", "observe_until"), [None, clock.now() + timedelta(days=5)]),
+    "observe": (observing, [False, True]),
     "employment": (field("owner", "employment"), ["leaving", "left"]),
     "zone": (field("owner", "zone"), ["UTC", "Asia/Tokyo"]),
     "version": (field("client", "version"), [1, 2]),

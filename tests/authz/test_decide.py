@@ -20,6 +20,7 @@ from tests.factories.authz import (
     make_person,
     make_policy,
     name_person,
+    observed,
 )
 
 pytestmark = pytest.mark.django_db
@@ -286,7 +287,7 @@ def test_decide_hides_personal_resource_ids(mark, records_after):
 
 
 def test_decide_observed(mark, records_after):
-    desk = make_desk(agent_fields={"observe_until": "2099-01-01T00:00Z"})
+    desk = make_desk(agent_fields=observed())
     type(desk.agent).objects.filter(pk=desk.agent.pk).update(state="active")
     desk.agent.clearances.create(
         reach_digest="", tier="internal", basis="security", by=make_person(), at="2026-01-01T00:00Z"

@@ -20,7 +20,7 @@ from authz.models import Hold, HoldVote, Release
 from governance.kernel import clock
 from registry.enums import GroupName
 from registry.models import AllowlistEntry
-from tests.factories.authz import Desk, make_agent, make_client, make_desk, make_person
+from tests.factories.authz import Desk, make_agent, make_client, make_desk, make_person, observed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,10 +110,7 @@ def test_other_values_make_another_hold() -> None:
 
 
 def test_in_observe_mode_nothing_waits() -> None:
-    desk = make_desk(
-        tool_fields={"gates": GATES},
-        agent_fields={"observe_until": clock.now() + timedelta(days=1)},
-    )
+    desk = make_desk(tool_fields={"gates": GATES}, agent_fields=observed())
 
     answer = held(desk)
 

@@ -99,10 +99,10 @@ def who(desk, kind="agent", **changed):
     } | changed
 
 
-def _clear(agent, by):
+def _clear(agent):
     """Without a tier that is below restricted, no row is ever told to go on."""
     agent.clearances.create(
-        reach_digest="", tier="internal", basis="security", by=by, at="2026-01-01T00:00Z"
+        reach_digest="", tier="internal", basis="security", by=make_person(), at="2026-01-01T00:00Z"
     )
 
 
@@ -294,7 +294,7 @@ def test_users_without_consent_are_not_found(post):
 
 def test_users_of_an_observing_agent_are_found(post):
     desk = make_open_desk(agent_fields=observed())
-    _clear(desk.agent, make_person())
+    _clear(desk.agent)
     body = who(desk, "user", context={"agent": desk.agent.slug})
 
     told = post(SUBJECT, body, desk.gateway_client).json()
@@ -306,7 +306,7 @@ def test_users_of_an_observing_agent_are_found(post):
 
 def test_an_observing_agent_is_told_to_go_on_here_too(post):
     desk = make_open_desk(agent_fields=observed())
-    _clear(desk.agent, make_person())
+    _clear(desk.agent)
     desk.role.agents.clear()
     desk.agent.allowlist.all().delete()
     other = make_tool(desk.system, schema=OPEN, resource_parameter="")
@@ -351,7 +351,7 @@ def test_an_observing_agent_is_told_to_go_on_here_too(post):
 def test_nothing_is_found_of_what_is_unknown(post, path, changed):
     """Not even for a row that is told to go on whatever it does."""
     desk = make_open_desk(agent_fields=observed())
-    _clear(desk.agent, make_person())
+    _clear(desk.agent)
     kind = ResourceType.objects.create(slug="account", attributes={})
     ResourceType.objects.create(slug="empty", attributes={})
     ResourceEntity.objects.create(type=kind, entity_id="a")
@@ -898,7 +898,7 @@ def _agent(choose, owner, tools):
         pattern=choose(["service", "service", "hybrid", "impersonation"]),
         **choose([dict, dict, dict, observed, lambda: observed("2020-01-01T00:00Z")])(),
     )
-    _clear(agent, owner)
+    _clear(agent)
     for tool in tools:
         if choose([True, True, False]):
             narrowing = choose([{}, {}, {"properties": {"s": {"enum": ["a", "c"]}}}])

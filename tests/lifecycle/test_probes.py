@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -29,7 +28,7 @@ from registry.enums import AgentState
 from registry.models import Agent, System, Tool
 from registry.permissions import Automatic
 from registry.selectors import current_clearance
-from tests.factories.authz import make_policy
+from tests.factories.authz import make_policy, observed
 from tests.factories.probes import (
     fetching_tool,
     mailing_tool,
@@ -253,7 +252,7 @@ def test_draft_without_limits_can_be_attacked() -> None:
 def test_state_and_observe_mode_hide_nothing() -> None:
     """A row is attacked as if it were live and enforced."""
     agent = make_row(paying_tool())
-    Agent.objects.filter(pk=agent.pk).update(observe_until=clock.now() + timedelta(days=1))
+    Agent.objects.filter(pk=agent.pk).update(**observed())
 
     run = probe(agent)
 

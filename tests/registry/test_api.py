@@ -284,6 +284,7 @@ OF_OTHER_APPS = {
     *("previews", "simulations", "coverage", "limits", "probes", "anomalies"),
     *("reviews", "absences"),
     *("campaigns", "candidates", "registrations", "provisioning", "observe", "check", "templates"),
+    *("toxic", "toxic-findings"),
 }
 
 
