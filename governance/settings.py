@@ -409,6 +409,7 @@ SPECTACULAR_SETTINGS = {
         "CallbackEvent": "authz.access_tasks.EVENTS",
         "PreviewState": "authz.api.whatif_serializers.PREVIEW_STATES",
         "ToolEffect": "registry.enums.ToolEffect",
+        "TemplateState": "lifecycle.models.templates.TemplateState",
         "Tier": "registry.enums.Tier",
         "Trust": "registry.enums.Trust",
         "ReportedTrust": "authz.wire.TRUSTS",

@@ -282,6 +282,7 @@ ADDRESSES = [
 OF_OTHER_APPS = {
     *("decisions", "sessions", "policies", "roles", "relationships", "signatures", "holds"),
     *("previews", "simulations", "coverage", "limits", "probes", "anomalies"),
+    "templates",
 }
 
 
