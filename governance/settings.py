@@ -419,6 +419,7 @@ SPECTACULAR_SETTINGS = {
         "AgentState": "registry.enums.AgentState",
         "CombinedEffect": "registry.enums.CombinedEffect",
         "ToolEffect": "registry.enums.ToolEffect",
+        "TemplateState": "lifecycle.models.templates.TemplateState",
         "Tier": "registry.enums.Tier",
         "Trust": "registry.enums.Trust",
         "ReportedTrust": "authz.wire.TRUSTS",
