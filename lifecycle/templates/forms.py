@@ -12,7 +12,7 @@ from lifecycle.forms import AgentForm
 from lifecycle.models import FromTemplate, Template
 from lifecycle.templates import selectors
 from lifecycle.templates.content import ASKED, Slot
-from lifecycle.templates.plan import Plan, address_of
+from lifecycle.templates.plan import Plan
 from registry.models import Agent, Person, System
 from registry.selectors import tools_for_reach
 
@@ -165,7 +165,7 @@ def _suggested(slot: Slot, fitting: list[selectors.Fitting]) -> list[str]:
         return []
     found: set[str] = set()
     for each in fitting:
-        rule = each.tool.schema.get("properties", {}).get(address_of(each.tool), {})
+        rule = each.tool.schema.get("properties", {}).get(each.tool.recipient_parameter, {})
         listed = rule.get("enum", []) if isinstance(rule, dict) else []
         found |= {value for value in listed if isinstance(value, str)}
         found |= {

@@ -163,17 +163,12 @@ def narrowing_of(slot: Slot, tool: Tool, place: str, owner: Person) -> dict[str,
     if not slot.to:
         return {}
     wanted = [owner.email, owner.chat_handle] if slot.to == OWNER else [place]
-    parameter = address_of(tool)
+    parameter = tool.recipient_parameter
     for value in filter(None, wanted if parameter else []):
         held = {"properties": {parameter: {"const": value}}, "required": [parameter]}
         if json_schema.satisfiable(tool.schema, held) and _takes(tool, parameter, value):
             return held
     return None
-
-
-def address_of(tool: Tool) -> str:
-    """The parameter that says where a call of `tool` writes; "" if none does."""
-    return tool.recipient_parameter or tool.resource_parameter
 
 
 def _takes(tool: Tool, parameter: str, value: str) -> bool:

@@ -17,7 +17,6 @@ from lifecycle.templates.plan import (
     Choices,
     Granting,
     Plan,
-    address_of,
     cleaned,
     narrowing_of,
     plan_of,
@@ -98,7 +97,7 @@ def fitting(slot: Slot, owner: Person, tools: Sequence[Tool], roles: Granting) -
 def _can_be_held(slot: Slot, tool: Tool, owner: Person) -> bool:
     if slot.to == OWNER:
         return narrowing_of(slot, tool, "", owner) is not None
-    return slot.to != ASKED or bool(address_of(tool))
+    return slot.to != ASKED or bool(tool.recipient_parameter)
 
 
 def _why_not(tool: Tool, granted: frozenset[str]) -> str:

@@ -43,6 +43,7 @@ def make_fitted(tier: str = "internal") -> Fitted:
         effect="write",
         schema=CHANNEL,
         resource_parameter="channel",
+        recipient_parameter="channel",
     )
     writes = make_tool(make_system(slug="lake", tier=tier), name="lake.write", effect="write")
     role = Role.objects.create(slug="desk")
