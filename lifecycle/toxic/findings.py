@@ -103,7 +103,9 @@ def found_across(
         if having:
             names = {party.agent for party in having}
             theirs = [each for each in reached if each[0] in names]
-            together = rules.is_connected(parties, one.members)
+            # Whoever has all of it alone is a finding of its own, and connects nobody here.
+            others = [party for party in parties if not party.members >= one.members]
+            together = rules.is_connected(others, one.members)
             found.append(_found(one, FindingScope.OWNER, theirs, connected=together))
     return found
 

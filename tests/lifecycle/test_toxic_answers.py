@@ -16,16 +16,17 @@ from lifecycle.toxic import answering, checking
 from lifecycle.toxic.errors import AlreadyAnswered, CannotSplit
 from registry import changes, services
 from registry.enums import AgentState
-from registry.models import Agent, ProposedChange
+from registry.models import Agent, Client, ProposedChange
 from registry.reach import reach_of
 from registry.selectors import agent_by_slug
-from tests.factories.authz import bearer, make_client
+from tests.factories.authz import bearer
 from tests.factories.registry import (
     make_draft,
     make_person,
     make_system,
     make_tool,
     security,
+    sign_everything,
 )
 
 pytestmark = pytest.mark.django_db
@@ -229,7 +230,7 @@ def test_a_draft_is_sent_for_review() -> None:
 def test_a_live_one_goes_on_by_the_word_of_security_or_asks_again() -> None:
     agent = who_earns()
     services.submit_for_review(agent_id=agent.pk, by=agent.owner)
-    services.approve_agent(agent_id=agent.pk, by=security())
+    sign_everything(agent)
     row = finding_of(agent)
     answering.elevate(finding_id=row.pk, by=agent.owner, reason="Payroll needs it.")
     change = ProposedChange.objects.get(kind="toxic.elevate")
@@ -354,8 +355,7 @@ def ask(client, agent: Agent, tool: str, parameters) -> tuple[bool, str]:
         "action": {"name": tool, "properties": given},
         "resource": {"type": "tool", "id": tool},
     }
-    of = getattr(agent, "_made_client", None) or make_client(agent=agent)
-    agent._made_client = of
+    of = Client.objects.get(agent=agent)
     answer = client.post(
         "/access/v1/evaluation",
         data=body,
