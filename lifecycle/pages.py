@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
@@ -35,7 +33,7 @@ from lifecycle.toxic import selectors as toxic
 from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry.enums import AgentState
-from registry.models import Agent, AllowlistEntry, Person
+from registry.models import Agent, Person
 from registry.pictures import picture_of
 from registry.reach import Reach, reach_of, reaches_of
 
@@ -255,7 +253,6 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         **probe_of(agent),
         "review": review_page.progress_of(agent, person),
         "clearance": agent.clearances.select_related("by").first(),
-        "snippets": first_call(agent, client.client_id if client else "", first(entries)),
         "gauges": gauges_of(agent, person),
         "toxic_findings": toxic.findings_of(agent, person),
         "limits_missing": None
@@ -271,11 +268,6 @@ def probe_of(agent: Agent) -> dict[str, Any]:
         "probe_title": reporting.title_of(run) if run else "",
         "probe_verdict": reporting.verdict_of(run) if run else "",
     }
-
-
-def first(entries: Sequence[AllowlistEntry]) -> AllowlistEntry | None:
-    """The first entry, if there is one."""
-    return entries[0] if entries else None
 
 
 def controls(
@@ -322,54 +314,6 @@ def recent_decisions(agent: Agent, person: Person) -> list[dict[str, Any]]:
         {"record": record, "walk": parse_body(record).get("judged", {}).get("walk", [])}
         for record in page.records
     ]
-
-
-def first_call(
-    agent: Agent, client_id: str, entry: AllowlistEntry | None, secret: str = ""
-) -> list[dict[str, str]]:
-    """Commands to paste: a token, then a question about a tool of the row."""
-    base = settings.MUSTER_BASE_URL
-    question = {
-        "subject": {"type": "agent", "id": agent.slug},
-        "action": {
-            "name": entry.tool.name if entry else "tool.name",
-            "properties": example_of(entry.tool.schema) if entry else {},
-        },
-        "resource": {"type": "tool", "id": entry.tool.name if entry else "tool.name"},
-    }
-    token = (
-        f"TOKEN=$(curl -s {base}/oauth/token \\\n"
-        f"  -u '{client_id or '<client id>'}:{secret or '<secret>'}' \\\n"
-        "  -d grant_type=client_credentials | python3 -c "
-        "'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')"
-    )
-    ask = (
-        f'curl -s {base}/access/v1/evaluation -H "Authorization: Bearer $TOKEN" \\\n'
-        f"  -H 'Content-Type: application/json' -d '{json.dumps(question, indent=2)}'"
-    )
-    return [
-        {"key": "snippet-token", "label": "Get a token", "code": token},
-        {"key": "snippet-ask", "label": "Ask before a call", "code": ask},
-    ]
-
-
-def example_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """Parameters that show the shape of a tool: those it requires, with a value of their type."""
-    properties = schema.get("properties", {})
-    return {name: _example(properties.get(name, {})) for name in schema.get("required", [])}
-
-
-def _example(spec: Any) -> Any:
-    if not isinstance(spec, dict):
-        return "…"
-    for key in ("default", "const"):
-        if key in spec:
-            return spec[key]
-    if spec.get("enum"):
-        return spec["enum"][0]
-    if spec.get("type") in {"integer", "number"}:
-        return spec.get("minimum", 1)
-    return {"boolean": True, "array": [], "object": {}}.get(str(spec.get("type")), "…")
 
 
 def history_of(agent: Agent) -> list[dict[str, Any]]:

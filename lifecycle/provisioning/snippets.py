@@ -12,7 +12,6 @@ from typing import Any
 
 from django.conf import settings
 
-from lifecycle.pages import example_of
 from registry.models import Agent, AllowlistEntry
 
 NO_SECRET = "<secret>"  # noqa: S105 - what stands in its place
@@ -42,7 +41,7 @@ class _Filled:
 
     @property
     def question(self) -> dict[str, Any]:
-        properties = example_of(self.entries[0].tool.schema) if self.entries else {}
+        properties = _example_of(self.entries[0].tool.schema) if self.entries else {}
         return {
             "subject": {"type": "agent", "id": self.agent.slug},
             "action": {"name": self.tool, "properties": properties},
@@ -86,6 +85,10 @@ def snippets_of(agent: Agent, client_id: str, secret: str = "") -> list[Snippet]
     ]
 
 
+def _json(filled: _Filled) -> str:
+    return json.dumps(filled.question, indent=2, ensure_ascii=False)
+
+
 def _curl(filled: _Filled) -> str:
     return (
         f"TOKEN=$(curl -s {filled.base}/oauth/token \\\n"
@@ -94,7 +97,7 @@ def _curl(filled: _Filled) -> str:
         "'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')\n"
         f'curl -s {filled.base}/access/v1/evaluation -H "Authorization: Bearer $TOKEN" \\\n'
         "  -H 'Content-Type: application/json' -d @- <<'EOF'\n"
-        f"{json.dumps(filled.question, indent=2)}\nEOF"
+        f"{_json(filled)}\nEOF"
     )
 
 
@@ -129,7 +132,7 @@ print(json.dumps(answer, indent=2))
 
 
 def _python(filled: _Filled) -> str:
-    question = json.dumps(filled.question, indent=2).replace("\\", "\\\\").replace('"""', '\\"""')
+    question = _json(filled).replace("\\", "\\\\").replace('"""', '\\"""')
     return _PYTHON.format(base=filled.base, client_id=filled.client_id, question=question)
 
 
@@ -144,3 +147,22 @@ def _mcp(filled: _Filled) -> str:
 
 def _env(filled: _Filled) -> str:
     return "".join(f"{name}={value}\n" for name, value in filled.variables.items())
+
+
+def _example_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that show the shape of a tool: those it requires, with a value of their type."""
+    properties = schema.get("properties", {})
+    return {name: _example(properties.get(name, {})) for name in schema.get("required", [])}
+
+
+def _example(spec: Any) -> Any:
+    if not isinstance(spec, dict):
+        return "…"
+    for key in ("default", "const"):
+        if key in spec:
+            return spec[key]
+    if spec.get("enum"):
+        return spec["enum"][0]
+    if spec.get("type") in {"integer", "number"}:
+        return spec.get("minimum", 1)
+    return {"boolean": True, "array": [], "object": {}}.get(str(spec.get("type")), "…")

@@ -50,7 +50,7 @@ class Mine(admin.SimpleListFilter):
 class ReviewAdmin(LookedAt):
     """The queue, soonest due first; a page shows one and takes the answer."""
 
-    list_display = ["due", "asks", "owner", "tier", "kind", "signed", "state", "opened_at"]
+    list_display = ["due", "asks", "owner", "tier", "kind", "signed", "state"]
     list_display_links = ["asks"]
     list_filter = [Mine, "kind", "tier"]
     search_fields = ["agent__slug", "agent__owner__name"]
