@@ -246,7 +246,12 @@ def test_what_was_signed_before_the_combination_was_so_is_not_reviewed_for_it() 
     sign_everything(agent)
     authorization.save_toxic(slug="salary-per-person", by=security(), reference="Once more.")
 
-    assert finding_of(agent).state == "open"
+    row = finding_of(agent)
+    assert row.state == "open"
+    answering.elevate(finding_id=row.pk, by=agent.owner, reason="Payroll needs it.")
+    change = ProposedChange.objects.get(kind="agent.stay")
+    with pytest.raises(NotCleared):
+        changes.agree(change_id=change.pk, by=security())
 
 
 def live_with_a_new_combination() -> Agent:
