@@ -69,6 +69,10 @@ def finding(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "lifecycle/toxic/finding.html", _page(row, person))
 
 
+# Answers that ask for a reason.
+_ASKING = ("split", "elevate", "aggregate", "lower")
+
+
 def _page(row: ToxicFinding, person: Person) -> dict[str, Any]:
     made = row.splits.select_related("first", "second", "agent").filter(undone_at=None).first()
     why_not = can(permissions.check_can_answer, row, person)
@@ -80,7 +84,8 @@ def _page(row: ToxicFinding, person: Person) -> dict[str, Any]:
             (agent, can(check_can_suspend_agent, agent, person))
             for agent in selectors.live_agents(row)
         ],
-        "form": AnswerForm(),
+        # Not `form`: that is what a control belongs to. Each has ids of its own.
+        **{f"{word}_form": AnswerForm(auto_id=f"{word}-%s") for word in _ASKING},
         "split": made,
         "why_not": why_not,
         "why_not_split": why_not or _why_not_split(row),

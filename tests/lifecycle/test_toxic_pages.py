@@ -78,6 +78,9 @@ def test_a_finding_shows_where_it_comes_from(page) -> None:
     for place in row.places:
         assert f"{place['system']} ({place['agent']})" in text
     assert "Together they count as restricted." in text
+    # Every button is a button: what names its form is no form itself.
+    assert ' form="' not in text
+    assert text.count('id="split-reason"') == text.count('id="elevate-reason"') == 1
 
 
 def test_the_list_is_filtered(page) -> None:
@@ -189,7 +192,7 @@ def test_security_adds_and_changes_one_on_the_site(page) -> None:
         "is_active": "on",
     }
 
-    page("/toxic/catalogue/new/", guard)
+    assert ' form="' not in page("/toxic/catalogue/new/", guard).content.decode()
     page("/toxic/catalogue/new/", guard, 302, **given)
     page("/toxic/catalogue/new/", guard, 400, **given)
     page("/toxic/catalogue/who-is-ill/change/", guard)
