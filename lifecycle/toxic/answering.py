@@ -16,11 +16,11 @@ from governance.kernel.errors import Conflict, Invalid, NotFound
 from lifecycle.models import ToxicFinding, ToxicSplit
 from lifecycle.models.toxic import FindingAnswer, FindingScope, FindingState
 from lifecycle.toxic import permissions, splitting
-from lifecycle.toxic.checking import record_finding
 from lifecycle.toxic.errors import AlreadyAnswered, CannotSplit
+from lifecycle.toxic.recording import record_finding
 from registry import changes
 from registry import services as register
-from registry.enums import AgentState
+from registry.enums import AgentState, ChangeState
 from registry.models import Agent, Person, ProposedChange
 from registry.permissions import Automatic
 
@@ -118,32 +118,61 @@ def ask_to_lower(*, finding_id: int, by: Person, reason: str) -> list[ProposedCh
 
 @transaction.atomic
 def elevate(*, finding_id: int, by: Person, reason: str) -> ToxicFinding:
-    """Have it reviewed: a draft is sent for review, of what is live security looks at this."""
+    """Have it reviewed: a draft is sent for review, what is live is signed as it is.
+
+    Of several agents together security says whether they may go on.
+    """
     row = _open(finding_id, by, reason)
-    if row.agent is not None and row.agent.state == AgentState.DRAFT:
-        register.submit_for_review(agent_id=row.agent.pk, by=by)
-    elif row.agent is None or row.agent.state != AgentState.IN_REVIEW:
+    if row.agent is None:
         _propose_elevation(row, by, reason)
+    elif row.agent.state == AgentState.DRAFT:
+        register.submit_for_review(agent_id=row.agent.pk, by=by)
+    elif row.agent.state != AgentState.IN_REVIEW:
+        _propose_staying(row, row.agent, by, reason)
     _answer(row, FindingAnswer.ELEVATE, by, reason)
     return row
+
+
+def _propose_staying(row: ToxicFinding, agent: Agent, by: Person, reason: str) -> None:
+    register.propose_staying(
+        agent_id=agent.pk,
+        by=by,
+        because=f"{row.combination} comes together",
+        about={"finding": row.pk, **_about(row)},
+        reason=reason.strip()[:500],
+    )
 
 
 def _propose_elevation(row: ToxicFinding, by: Person, reason: str) -> None:
     changes.propose(
         kind=ELEVATE_KIND,
         target=str(row.pk),
-        agent=row.agent.slug if row.agent else "",
         summary=f"{', '.join(row.agents)}: go on although {row.combination} comes together"[:300],
         before={},
-        after={
-            "combination": row.combination,
-            "tier": row.tier,
-            "agents": list(row.agents),
-            "digest": row.digest,
-        },
+        after=_about(row),
         by=by,
         reason=reason.strip()[:500],
     )
+
+
+def _about(row: ToxicFinding) -> dict[str, Any]:
+    return {
+        "combination": row.combination,
+        "counts as": row.tier,
+        "agents": list(row.agents),
+        "digest": row.digest,
+    }
+
+
+def staying_decided(change: ProposedChange, by: Person) -> None:
+    """What became of the question whether a live agent may stay as it is."""
+    row = _finding(change.after.get("finding", 0))
+    if row is None:
+        return
+    if change.state == ChangeState.AGREED:
+        record_finding("toxic_reviewed", row, by.pid, proposed_by=change.proposed_by.pid)
+    elif row.answer == FindingAnswer.ELEVATE:
+        _reopen(row, by, "toxic_review_refused")
 
 
 def apply_elevation(change: ProposedChange, by: Person) -> None:
@@ -171,8 +200,12 @@ def _answering(slugs: list[str]) -> set[str]:
 
 
 def _of_change(change: ProposedChange) -> ToxicFinding | None:
+    return _finding(int(change.target))
+
+
+def _finding(pk: int) -> ToxicFinding | None:
     rows = ToxicFinding.objects.select_for_update(of=("self",)).select_related("agent", "owner")
-    return rows.filter(pk=int(change.target)).first()
+    return rows.filter(pk=pk).first()
 
 
 # Split

@@ -18,21 +18,20 @@ import rfc8785
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from audit import services as audit
-from audit.enums import Kind
 from authz.models import OutputTier, ToxicCombination
 from governance.kernel import clock
 from lifecycle import tasks
 from lifecycle.models import ToxicCheck, ToxicDue, ToxicFinding, ToxicSplit
 from lifecycle.models.toxic import FindingAnswer, FindingScope, FindingState
 from lifecycle.notices import Severity, notify
+from lifecycle.toxic import reviewing
 from lifecycle.toxic.findings import ENDED, Found, found_across, found_in, junctions
+from lifecycle.toxic.recording import ACTOR, record_finding
 from registry.enums import AgentState
 from registry.models import Agent, Person
 from registry.reach import Reach, catalogue, reaches_of
 from registry.selectors import agents_for_reach, answering_for, security_people
 
-ACTOR = "system:toxic"
 SWEEP = "toxic"
 
 Key = tuple[str, str, str]
@@ -126,10 +125,15 @@ def look_at(owner: Person) -> list[ToxicFinding]:
     for key, row in known.items():
         if key not in found and row.state != FindingState.GONE:
             _close(row)
-    told = [row for row in opened if row is not None]
+    reviewing.note_reviewed(owner, reached)
+    told = [row for row in opened if row is not None and not _is_answered(row)]
     for row in told:
         _tell(row, owner, by_slug)
     return told
+
+
+def _is_answered(row: ToxicFinding) -> bool:
+    return ToxicFinding.objects.filter(pk=row.pk, state=FindingState.ANSWERED).exists()
 
 
 def _all(reached: Sequence[tuple[Agent, Reach]]) -> list[Found]:
@@ -240,25 +244,6 @@ def _close(row: ToxicFinding) -> None:
     row.state, row.gone_at = FindingState.GONE, clock.now()
     row.save(update_fields=["state", "gone_at"])
     record_finding("toxic_gone", row, ACTOR)
-
-
-def record_finding(did: str, row: ToxicFinding, actor: str, **more: Any) -> None:
-    """Record what became of a finding, in the transaction in which it did."""
-    audit.record(
-        kind=Kind.SYSTEM,
-        actor=actor,
-        agent=row.agent.slug if row.agent else "",
-        resource=f"toxic:{row.combination}",
-        tier=row.tier,
-        asked={
-            "did": did,
-            "finding": row.pk,
-            "scope": row.scope,
-            "agents": list(row.agents),
-            "connected": row.connected,
-            **more,
-        },
-    )
 
 
 def _tell(row: ToxicFinding, owner: Person, agents: dict[str, Agent]) -> None:

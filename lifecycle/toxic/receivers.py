@@ -12,6 +12,7 @@ from lifecycle.toxic import answering, checking, gate
 from registry import changes
 from registry.enums import AgentState
 from registry.models import Agent, Clearance, Person, ProposedChange
+from registry.services.agents import STAY_KIND
 from registry.signals import (
     agent_state_changed,
     agent_transferred,
@@ -78,7 +79,9 @@ def on_catalogue(combination: ToxicCombination, by: Person, **_: Any) -> None:
     checking.ask_for_everything(combination, by)
 
 
-def on_decided(change: ProposedChange, **_: Any) -> None:
-    """What an agent puts out may count as less from now on: its findings ask again."""
+def on_decided(change: ProposedChange, by: Person, **_: Any) -> None:
+    """A live agent may stay as it is or not; what one puts out may count as less from now on."""
+    if change.kind == STAY_KIND:
+        answering.staying_decided(change, by)
     if change.kind == OUTPUT_KIND:
         checking.ask_for(Agent.objects.filter(slug=change.agent).values_list("owner_id", flat=True))

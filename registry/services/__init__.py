@@ -27,6 +27,7 @@ from registry.services.agents import (
     clear_change,
     draft_agent,
     fresh_reach,
+    propose_staying,
     reach_after,
     remove_allowlist_entry,
     remove_credential_reference,
@@ -114,6 +115,7 @@ __all__ = [
     "link_caller",
     "note_caller",
     "propose_observation",
+    "propose_staying",
     "reach_after",
     "register_changes",
     "remove_allowlist_entry",
@@ -161,6 +163,7 @@ def register_changes() -> None:
     changes.register(tools.DEFINITION_KIND, tools.apply_definition)
     changes.register(agents.FIELDS_KIND, agents.apply_fields, who=agents.check_who_agrees)
     changes.register(agents.ENTRY_KIND, agents.apply_entry, who=agents.check_who_agrees)
+    changes.register(agents.STAY_KIND, agents.apply_staying, who=agents.check_who_agrees)
     changes.register(
         observation.OBSERVE_KIND,
         observation.apply_observation,

@@ -44,6 +44,7 @@ from registry.signals import agent_cleared, reach_changed, row_changed
 
 FIELDS_KIND = "agent.fields"
 ENTRY_KIND = "agent.allowlist"
+STAY_KIND = "agent.stay"
 # What a live row may not change without a review when it widens.
 GUARDED = (
     *rules.LIMITS,
@@ -590,7 +591,11 @@ def reach_after(change: ProposedChange) -> Reach:
 
     Raises `ChangeOutdated` where the change no longer fits the row.
     """
-    write = {FIELDS_KIND: _write_proposed_fields, ENTRY_KIND: _write_proposed_entry}[change.kind]
+    write = {
+        FIELDS_KIND: _write_proposed_fields,
+        ENTRY_KIND: _write_proposed_entry,
+        STAY_KIND: _write_nothing,
+    }[change.kind]
     try:
         with transaction.atomic():
             agent = locked(Agent, "agent", slug=change.agent)
@@ -598,6 +603,44 @@ def reach_after(change: ProposedChange) -> Reach:
             raise _Tried(fresh_reach(agent))
     except _Tried as tried:
         return tried.reach
+
+
+@transaction.atomic
+def propose_staying(
+    *, agent_id: int, by: Person, because: str, about: Mapping[str, Any], reason: str
+) -> ProposedChange:
+    """Ask whether a live row may stay as it is, of all who must sign what it reaches.
+
+    `because` names what has them asked; `about` is shown to them. Nothing changes by it.
+    """
+    agent = _editable(agent_id, by)
+    return changes.propose(
+        kind=STAY_KIND,
+        target=f"{agent.slug}/{because}",
+        agent=agent.slug,
+        summary=f"{agent.slug}: stay as it is although {because}"[:300],
+        before={},
+        after={**about, **_needs(fresh_reach(agent))},
+        by=by,
+        reason=reason,
+    )
+
+
+def _write_nothing(agent: Agent, change: ProposedChange, by: Person) -> None:
+    _check_editable(agent)
+
+
+def apply_staying(change: ProposedChange, by: Person) -> None:
+    """See that everyone signed what it reaches since they were asked; who agrees signs as well."""
+    agent = locked(Agent, "agent", slug=change.agent)
+    reach = fresh_reach(agent)
+    if reach.digest != change.after["reach"]:
+        raise ChangeOutdated()
+    words = [word for word in words_for(agent, reach) if word.at >= change.proposed_at]
+    if clearing.missing(agent, reach, words):
+        basis, system = _role_of(agent, reach.steps, words, by)
+        words.append(write_clearance(agent, reach, basis, by, system=system, change=change))
+    require_signed(agent, reach, words)
 
 
 @transaction.atomic

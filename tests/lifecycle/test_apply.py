@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from audit.errors import AuditUnavailable
-from authz.models import Policy, Relationship, Role, Signature
+from authz.models import Policy, Relationship, Role, Signature, ToxicCombination
 from governance.kernel.errors import Invalid
 from lifecycle.apply.execute import Outcome
 from lifecycle.apply.export import export_text
@@ -537,3 +537,29 @@ def test_signatures_are_added_and_change_and_go_by_two(
     ]
     assert (row.effects, row.reason, row.is_active) == (["financial", "write"], "Bait.", True)
     assert Signature.objects.filter(slug="chat-template").exists()
+
+
+def test_toxic_combinations_are_added_at_once_and_guard_less_by_two(
+    loaded: Outcome, apply_text: Callable[..., Outcome]
+) -> None:
+    new = "{slug: ill, categories: [sick-leave, hr], implied_tier: restricted, reason: Who is ill.}"
+    less = new.replace("restricted", "internal").replace("Who is ill.", "Said better.")
+    gone = "{slug: supply-chain, absent: true}"
+
+    added = apply_text(f"muster: 1\ntoxic_combinations: [{new}]", by_email=ADMIN)
+    again = apply_text(f"muster: 1\ntoxic_combinations: [{new}]", by_email=ADMIN)
+    waits = apply_text(f"muster: 1\ntoxic_combinations: [{less}, {gone}]", by_email=ADMIN)
+
+    row = ToxicCombination.objects.get(slug="ill")
+    assert [step.verb for step in added.steps] == ["create"]
+    assert again.is_empty
+    assert [step.waits for step in waits.steps] == [
+        ["a second person must agree: Toxic combination ill: guards less"],
+        ["a second person must agree: Toxic combination supply-chain: removed"],
+    ]
+    assert (row.categories, row.implied_tier, row.reason) == (
+        ["hr", "sick-leave"],
+        "restricted",
+        "Said better.",
+    )
+    assert ToxicCombination.objects.get(slug="supply-chain").is_active is True

@@ -5,18 +5,20 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from authz import services as authorization
 from authz.models import OutputTier, Policy, Role
 from governance.kernel import clock
 from governance.kernel.errors import Invalid, NotAllowed, NotFound
-from lifecycle.models import Notice, ToxicCheck, ToxicDue, ToxicFinding, ToxicSplit
+from lifecycle.models import Notice, Review, ToxicCheck, ToxicDue, ToxicFinding, ToxicSplit
+from lifecycle.reviews import services as reviews
 from lifecycle.toxic import answering, checking
 from lifecycle.toxic.errors import AlreadyAnswered, CannotSplit
 from registry import changes, services
 from registry.enums import AgentState
-from registry.models import Agent, Client, ProposedChange
+from registry.errors import NotCleared
+from registry.models import Agent, Client, Person, ProposedChange
 from registry.reach import reach_of
 from registry.selectors import agent_by_slug
 from tests.factories.authz import bearer
@@ -227,20 +229,85 @@ def test_a_draft_is_sent_for_review() -> None:
     assert agent.state == AgentState.IN_REVIEW
 
 
-def test_a_live_one_goes_on_by_the_word_of_security_or_asks_again() -> None:
+def test_what_went_live_with_every_signature_waits_for_no_answer() -> None:
     agent = who_earns()
     services.submit_for_review(agent_id=agent.pk, by=agent.owner)
     sign_everything(agent)
+
     row = finding_of(agent)
+
+    assert (row.state, row.answer) == ("answered", "elevate")
+    assert row.answered_by_id in agent.clearances.values_list("by", flat=True)
+
+
+def test_what_was_signed_before_the_combination_was_so_is_not_reviewed_for_it() -> None:
+    agent = who_earns()
+    services.submit_for_review(agent_id=agent.pk, by=agent.owner)
+    sign_everything(agent)
+    authorization.save_toxic(slug="salary-per-person", by=security(), reference="Once more.")
+
+    row = finding_of(agent)
+    assert row.state == "open"
     answering.elevate(finding_id=row.pk, by=agent.owner, reason="Payroll needs it.")
-    change = ProposedChange.objects.get(kind="toxic.elevate")
+    change = ProposedChange.objects.get(kind="agent.stay")
+    with pytest.raises(NotCleared):
+        changes.agree(change_id=change.pk, by=security())
+
+
+def live_with_a_new_combination() -> Agent:
+    """Live by its owner's word, before anybody knew that this is toxic together."""
+    owner = make_person()
+    agent = make_draft(owner, make_tool(make_system(categories=["weather"])))
+    moods = make_tool(make_system(categories=["moods"], owner=make_person("source_owner")))
+    services.set_allowlist_entry(agent_id=agent.pk, tool=moods, by=owner)
+    services.attest_agent(agent_id=agent.pk, by=owner)
+    authorization.save_toxic(
+        slug="weather-and-moods",
+        by=security(),
+        categories=["weather", "moods"],
+        implied_tier="restricted",
+        reason="Together they tell who is unwell when.",
+    )
+    return Agent.objects.get(pk=agent.pk)
+
+
+def test_a_live_one_stays_by_everybodys_signature() -> None:
+    agent = live_with_a_new_combination()
+    row = finding_of(agent)
+    answering.elevate(finding_id=row.pk, by=agent.owner, reason="The canteen needs it.")
+    change = ProposedChange.objects.get(kind="agent.stay")
+    steps = list(Review.objects.get(change=change).steps.order_by("pk"))
     with pytest.raises(NotAllowed):
         changes.agree(change_id=change.pk, by=agent.owner)
+    with pytest.raises(NotCleared), transaction.atomic():
+        changes.agree(change_id=change.pk, by=security())
 
+    for step in steps:
+        reviews.approve_step(step_id=step.pk, by=signer_of(step))
+
+    change.refresh_from_db()
+    assert sorted(step.role for step in steps) == ["dpo", "security", *["source_owner"] * 2]
+    assert (change.state, finding_of(agent).state) == ("agreed", "answered")
+
+
+def signer_of(step) -> Person:
+    """Someone of the step's role; in the place of a source's owner, security."""
+    if step.system and step.system.owner:
+        return step.system.owner
+    return make_person("dpo" if step.role == "dpo" else "security")
+
+
+def test_a_live_one_that_is_refused_asks_again() -> None:
+    agent = live_with_a_new_combination()
+    row = finding_of(agent)
+    answering.elevate(finding_id=row.pk, by=agent.owner, reason="The canteen needs it.")
+
+    change = ProposedChange.objects.get(kind="agent.stay")
     changes.reject(change_id=change.pk, by=security(), answer="Split it.")
 
     row.refresh_from_db()
-    assert (row.state, row.answer) == ("open", "")
+    agent.refresh_from_db()
+    assert (row.state, row.answer, agent.state) == ("open", "", "active")
 
 
 def test_more_than_was_answered_asks_again() -> None:

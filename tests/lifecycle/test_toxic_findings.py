@@ -6,10 +6,10 @@ import pytest
 
 from authz.models import ToxicCombination
 from authz.toxic import FIRST
-from lifecycle.toxic.findings import Given, of_draft
+from lifecycle.toxic.findings import Given, found_across, of_draft
 from registry import services
 from registry.models import Agent, Person, Tool
-from registry.reach import reach_of
+from registry.reach import catalogue, reach_of
 from registry.selectors import agent_by_slug
 from tests.factories.registry import make_draft, make_person, make_system, make_tool
 
@@ -78,6 +78,21 @@ def test_what_one_writes_where_the_other_reads_connects_them() -> None:
     allow(other, make_tool(drive))
 
     assert (apart, found_of(other)[0].connected) == (False, True)
+
+
+def test_a_junction_connects_nobody() -> None:
+    owner, drive = make_person(), make_system()
+    one, other = reader_of(["hr-directory"], owner), reader_of(["compensation"], owner)
+    left = make_tool(drive, effect="write", name="drive.hand_over")
+    allow(one, left)
+    allow(other, make_tool(drive, name="drive.find"))
+    reached = [(each.slug, reach_of(agent_by_slug(each.slug))) for each in (one, other)]
+
+    def connected(junction: frozenset[str]) -> bool:
+        return found_across(reached, catalogue(), junction)[0].connected
+
+    assert connected(frozenset()) is True
+    assert connected(frozenset({left.name})) is False
 
 
 def test_a_row_that_is_not_on_the_register_yet_has_no_name() -> None:
