@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
+from registry.enums import ToolEffect
 from registry.models import Agent, AllowlistEntry
 
 NO_SECRET = "<secret>"  # noqa: S105 - what stands in its place
@@ -36,16 +37,19 @@ class _Filled:
     entries: Sequence[AllowlistEntry]
 
     @property
-    def tool(self) -> str:
-        return self.entries[0].tool.name if self.entries else "tool.name"
+    def first(self) -> AllowlistEntry | None:
+        """What the first call asks for: a read, where there is one."""
+        reads = [each for each in self.entries if each.tool.effect == ToolEffect.READ]
+        return next(iter([*reads, *self.entries]), None)
 
     @property
     def question(self) -> dict[str, Any]:
-        properties = _example_of(self.entries[0].tool.schema) if self.entries else {}
+        tool = self.first.tool.name if self.first else "tool.name"
+        properties = _example_of(self.first) if self.first else {}
         return {
             "subject": {"type": "agent", "id": self.agent.slug},
-            "action": {"name": self.tool, "properties": properties},
-            "resource": {"type": "tool", "id": self.tool},
+            "action": {"name": tool, "properties": properties},
+            "resource": {"type": "tool", "id": tool},
         }
 
     @property
@@ -149,20 +153,30 @@ def _env(filled: _Filled) -> str:
     return "".join(f"{name}={value}\n" for name, value in filled.variables.items())
 
 
-def _example_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """Parameters that show the shape of a tool: those it requires, with a value of their type."""
-    properties = schema.get("properties", {})
-    return {name: _example(properties.get(name, {})) for name in schema.get("required", [])}
+def _example_of(entry: AllowlistEntry) -> dict[str, Any]:
+    """Parameters that the entry allows: those it requires, with a value of their type.
+
+    What the row narrows a parameter to counts before what its tool says of it.
+    """
+    schemas = (entry.tool.schema, entry.narrowing)
+    names = dict.fromkeys(name for each in schemas for name in each.get("required", []))
+    return {name: _example(_rule(entry, name)) for name in names}
 
 
-def _example(spec: Any) -> Any:
-    if not isinstance(spec, dict):
-        return "…"
-    for key in ("default", "const"):
-        if key in spec:
-            return spec[key]
-    if spec.get("enum"):
-        return spec["enum"][0]
-    if spec.get("type") in {"integer", "number"}:
-        return spec.get("minimum", 1)
-    return {"boolean": True, "array": [], "object": {}}.get(str(spec.get("type")), "…")
+def _rule(entry: AllowlistEntry, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for schema in (entry.tool.schema, entry.narrowing):
+        rule = schema.get("properties", {}).get(name, {})
+        found |= rule if isinstance(rule, dict) else {}
+    return found
+
+
+def _example(rule: dict[str, Any]) -> Any:
+    for key in ("const", "default"):
+        if key in rule:
+            return rule[key]
+    if rule.get("enum"):
+        return rule["enum"][0]
+    if rule.get("type") in {"integer", "number"}:
+        return rule.get("minimum", 1)
+    return {"boolean": True, "array": [], "object": {}}.get(str(rule.get("type")), "…")

@@ -11,6 +11,12 @@ class AlreadyAnswered(Conflict):
     code = "already_answered"
 
 
+class AnswerFirst(Conflict):
+    """This row and others of its owner can put together what is toxic. Answer that first."""
+
+    code = "toxic_unanswered"
+
+
 class CannotSplit(Conflict):
     """One tool of it gives both sides, so it cannot be parted by tools. Choose another answer."""
 

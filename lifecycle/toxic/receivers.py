@@ -8,9 +8,10 @@ from typing import Any
 from authz.models import Role, ToxicCombination
 from authz.services.toxic import OUTPUT_KIND
 from authz.signals import role_changed, toxic_changed
-from lifecycle.toxic import answering, checking
+from lifecycle.toxic import answering, checking, gate
 from registry import changes
-from registry.models import Agent, Person, ProposedChange
+from registry.enums import AgentState
+from registry.models import Agent, Clearance, Person, ProposedChange
 from registry.services.agents import STAY_KIND
 from registry.signals import (
     agent_state_changed,
@@ -26,6 +27,7 @@ def connect() -> None:
     """Listen, and say how what is proposed here takes effect; called once the models are there."""
     for signal in (agent_state_changed, row_changed, reach_changed):
         signal.connect(on_agent, sender=Agent, dispatch_uid=f"toxic row {id(signal)}")
+    agent_state_changed.connect(on_state, sender=Agent, dispatch_uid="toxic gate")
     agent_transferred.connect(on_transfer, sender=Agent, dispatch_uid="toxic transfer")
     catalogue_changed.connect(on_systems, dispatch_uid="toxic systems")
     role_changed.connect(on_role, sender=Role, dispatch_uid="toxic role")
@@ -47,6 +49,14 @@ def connect() -> None:
 def on_agent(agent: Agent, **_: Any) -> None:
     """A row has changed, or is in another state."""
     checking.ask_for([agent.owner_id])
+
+
+def on_state(agent: Agent, before: AgentState, **_: Any) -> None:
+    """Nothing goes live unanswered, but what is loaded first: what raises here undoes the move."""
+    goes_live = (before, agent.state) == (AgentState.IN_REVIEW, AgentState.ACTIVE)
+    newest = agent.clearances.first() if goes_live else None
+    if newest is not None and newest.basis != Clearance.Basis.BOOTSTRAP:
+        gate.require_answered(agent)
 
 
 def on_transfer(agent: Agent, before: Person, **_: Any) -> None:

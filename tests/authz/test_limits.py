@@ -32,7 +32,14 @@ from authz.services.stops import suspend_stopped
 from registry.enums import AgentState
 from registry.models import Agent, AllowlistEntry
 from tests.authz.test_holds import release_by
-from tests.factories.authz import caller_of, make_agent, make_client, make_desk, make_person
+from tests.factories.authz import (
+    caller_of,
+    make_agent,
+    make_client,
+    make_desk,
+    make_person,
+    observed,
+)
 from tests.factories.sweeping import settle_overdue
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -633,8 +640,7 @@ def test_stop_that_was_lost_after_the_commit_is_repaired(monkeypatch):
 
 
 def test_observed_row_goes_on_above_its_limits_and_is_stopped_by_none():
-    until = timekeeper.now() + timedelta(days=1)
-    desk = spending_desk(cap=50, observe_until=until)
+    desk = spending_desk(cap=50, **observed())
     limit_entry(desk, write_quota_per_hour=0, rate_per_hour=1)
     limit_agent(desk, rate_per_hour=1)
 

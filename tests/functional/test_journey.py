@@ -130,12 +130,13 @@ def test_confidential_agent_waits_for_security(demo: Installation, browser: Brow
         page.get_by_label(label).fill(value)
     page.get_by_role("button", name="Save a draft").click()
     page.get_by_role("button", name="Send for review").click()
-    expect(page.get_by_text("In review: not live before security has signed")).to_be_visible()
+    expect(page.get_by_text("In review: not live before everyone has signed")).to_be_visible()
     shot(page, "8-in-review")
 
     page.context.clear_cookies()
     sign_in(page, demo, "security")
-    page.get_by_role("link", name="Review it").first.click()
+    page.get_by_role("link", name="Inbox").first.click()
+    page.get_by_role("link", name="contact-reader asks to go live").click()
     shot(page, "9-review")
     page.get_by_role("button", name="Approve as security").click()
 

@@ -14,9 +14,10 @@ from django.test import Client as Browser
 from authz.decide import decide
 from lifecycle import services
 from lifecycle.provisioning.snippets import snippets_of
+from registry import services as register
 from registry.models import Agent, Client, Person
 from tests.factories.authz import make_desk
-from tests.factories.registry import make_agent, make_draft, make_person
+from tests.factories.registry import make_agent, make_draft, make_person, make_system, make_tool
 
 pytestmark = pytest.mark.django_db
 SECRET = re.compile(r"mst_[A-Za-z0-9_-]{40,}")
@@ -149,3 +150,20 @@ def test_python_snippet_asks_what_it_says(value: str) -> None:
     source = code.split("question = ")[1].split("answer = ")[0]
     exec("import json\nquestion = " + source, asked)
     assert asked["question"]["action"]["properties"] == {"q": value}
+
+
+def test_first_call_is_a_read_that_the_row_allows() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"to": {"type": "string"}, "day": {"type": "string"}},
+        "required": ["day"],
+    }
+    agent = make_agent(tool=make_tool(make_system(), name="a.post", effect="write", schema=schema))
+    reads = make_tool(make_system(), name="z.read", effect="read", schema=schema)
+    narrowing = {"properties": {"to": {"const": "@me"}}, "required": ["to"]}
+    register.set_allowlist_entry(agent_id=agent.pk, tool=reads, by=agent.owner, narrowing=narrowing)
+
+    asked = snippets_of(Agent.objects.get(pk=agent.pk), "id")[0].code
+
+    question = json.loads(asked.split("<<'EOF'\n")[1].removesuffix("\nEOF"))
+    assert question["action"] == {"name": "z.read", "properties": {"day": "…", "to": "@me"}}
