@@ -84,7 +84,7 @@ def _page(row: ToxicFinding, person: Person) -> dict[str, Any]:
             (agent, can(check_can_suspend_agent, agent, person))
             for agent in selectors.live_agents(row)
         ],
-        # Not `form`: that is what a control belongs to. Each has ids of its own.
+        # Each has ids of its own.
         **{f"{word}_form": AnswerForm(auto_id=f"{word}-%s") for word in _ASKING},
         "split": made,
         "why_not": why_not,
