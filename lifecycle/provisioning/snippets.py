@@ -175,8 +175,9 @@ def _example(rule: dict[str, Any]) -> Any:
     for key in ("const", "default"):
         if key in rule:
             return rule[key]
-    if rule.get("enum"):
-        return rule["enum"][0]
+    for key in ("examples", "enum"):
+        if isinstance(rule.get(key), list) and rule[key]:
+            return rule[key][0]
     if rule.get("type") in {"integer", "number"}:
         return rule.get("minimum", 1)
     return {"boolean": True, "array": [], "object": {}}.get(str(rule.get("type")), "…")

@@ -155,7 +155,7 @@ def test_python_snippet_asks_what_it_says(value: str) -> None:
 def test_first_call_is_a_read_that_the_row_allows() -> None:
     schema = {
         "type": "object",
-        "properties": {"to": {"type": "string"}, "day": {"type": "string"}},
+        "properties": {"to": {"type": "string"}, "day": {"type": "string", "examples": ["Monday"]}},
         "required": ["day"],
     }
     agent = make_agent(tool=make_tool(make_system(), name="a.post", effect="write", schema=schema))
@@ -166,4 +166,4 @@ def test_first_call_is_a_read_that_the_row_allows() -> None:
     asked = snippets_of(Agent.objects.get(pk=agent.pk), "id")[0].code
 
     question = json.loads(asked.split("<<'EOF'\n")[1].removesuffix("\nEOF"))
-    assert question["action"] == {"name": "z.read", "properties": {"day": "…", "to": "@me"}}
+    assert question["action"] == {"name": "z.read", "properties": {"day": "Monday", "to": "@me"}}
