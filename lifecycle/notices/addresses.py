@@ -13,18 +13,14 @@ from importlib import import_module
 from uuid import UUID
 
 import apprise
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
-from governance.kernel import keys
-from governance.kernel.randomness import take
+from governance.kernel import keys, sealing
+from governance.kernel.sealing import SealBroken
 from lifecycle.notices.errors import ChannelRefused, NotSent
 
 MOST_CHARACTERS = 500
-NONCE = 12
+PURPOSE = "notice channels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,24 +118,18 @@ def send_to(address: str, *, page: bool, subject: str, text: str) -> None:
 
 
 def seal(address: str, *, channel: UUID, person: str) -> bytes:
-    """The address as it is stored: nonce ‖ AES-256-GCM, bound to its channel and person."""
-    nonce = take(NONCE)
-    return nonce + AESGCM(_key()).encrypt(nonce, address.encode(), _bound(channel, person))
+    """The address as it is stored, bound to its channel and person."""
+    return sealing.seal(keys.derived(PURPOSE), address.encode(), _bound(channel, person))
 
 
 def unseal(sealed: bytes, *, channel: UUID, person: str) -> str:
     """The address of a channel. `NotSent` where it was altered, or moved to another person."""
     try:
-        opened = AESGCM(_key()).decrypt(sealed[:NONCE], sealed[NONCE:], _bound(channel, person))
-    except (InvalidTag, ValueError) as error:
+        opened = sealing.unseal(keys.derived(PURPOSE), sealed, _bound(channel, person))
+    except SealBroken as error:
         raise NotSent("Its stored address does not open. Add the channel again.") from error
     return opened.decode()
 
 
 def _bound(channel: UUID, person: str) -> bytes:
     return hashlib.sha256(channel.bytes + person.encode()).digest()
-
-
-def _key() -> bytes:
-    derive = HKDF(hashes.SHA256(), length=32, salt=None, info=b"muster notice channels")
-    return derive.derive(keys.kek())

@@ -13,15 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import models, transaction
 
 from audit.enums import Kind
 from audit.services import record
-from governance.kernel import clock, egress, keys
+from governance.kernel import clock, egress, keys, sealing
 from governance.kernel.errors import Conflict, Invalid, NotSignedIn, Unavailable
-from governance.kernel.randomness import take
+from governance.kernel.sealing import SealBroken
 from registry import guard, permissions
 from registry.enums import AgentState
 from registry.identity import signatures
@@ -32,7 +30,8 @@ from registry.permissions import Actor, Automatic
 SECRET_PREFIX = "mst_"  # noqa: S105 - the beginning by which a leaked secret is recognised
 MAX_KEYS = 5
 MAX_SLUG_IN_ID = 50
-NONCE = 12
+# What the key of secrets that wait to be fetched is derived for.
+ROTATED = "rotated secrets"
 SAVED = [
     *("secret_digest", "previous_digest", "previous_until", "sealed_secret"),
     *("jwks", "version", "rotated_at"),
@@ -326,17 +325,15 @@ def _end_earlier(client: Client) -> None:
 
 
 def _seal(client: Client, secret: str) -> bytes:
-    """nonce ‖ AES-256-GCM, bound to the client, under a key that lies outside the database."""
-    nonce = take(NONCE)
-    cipher = AESGCM(keys.derived("rotated secrets"))
-    return nonce + cipher.encrypt(nonce, secret.encode(), client.client_id.encode())
+    """Bound to the client, under a key that lies outside the database."""
+    return sealing.seal(keys.derived(ROTATED), secret.encode(), client.client_id.encode())
 
 
 def _unseal(client: Client) -> str:
-    sealed, cipher = bytes(client.sealed_secret), AESGCM(keys.derived("rotated secrets"))
+    bound = client.client_id.encode()
     try:
-        opened = cipher.decrypt(sealed[:NONCE], sealed[NONCE:], client.client_id.encode())
-    except (InvalidTag, ValueError) as error:
+        opened = sealing.unseal(keys.derived(ROTATED), bytes(client.sealed_secret), bound)
+    except SealBroken as error:
         raise Unavailable("The new secret does not open. Make another one.") from error
     return opened.decode()
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from governance.kernel import sealing
 from governance.kernel.randomness import take
+from governance.kernel.sealing import SealBroken
 from registry.vault.errors import SecretDamaged
 
-KEY, NONCE = 32, 12
+KEY = 32
 ID_BYTES = 8
 
 
@@ -47,7 +47,7 @@ def new_data_key() -> bytes:
 
 def wrap(key: VaultKey, data_key: bytes, agent: str, reference: str) -> bytes:
     """A data key under a key-encryption key."""
-    return _seal(key.wrapping, data_key, _bound("key", agent, reference, key.id))
+    return sealing.seal(key.wrapping, data_key, _bound("key", agent, reference, key.id))
 
 
 def unwrap(key: VaultKey, wrapped: bytes, agent: str, reference: str) -> bytes:
@@ -57,14 +57,14 @@ def unwrap(key: VaultKey, wrapped: bytes, agent: str, reference: str) -> bytes:
 
 def seal(data_key: bytes, value: bytes, agent: str, reference: str, version: int) -> bytes:
     """Nonce and ciphertext of a value."""
-    sealing = derived(data_key, "seal")
-    return _seal(sealing, value, _bound("value", agent, reference, str(version)))
+    key = derived(data_key, "seal")
+    return sealing.seal(key, value, _bound("value", agent, reference, str(version)))
 
 
 def unseal(data_key: bytes, sealed: bytes, agent: str, reference: str, version: int) -> bytes:
     """The value. Raises `SecretDamaged` for one of another agent, reference or version."""
-    sealing = derived(data_key, "seal")
-    return _open(sealing, sealed, _bound("value", agent, reference, str(version)))
+    key = derived(data_key, "seal")
+    return _open(key, sealed, _bound("value", agent, reference, str(version)))
 
 
 def _bound(*parts: str) -> bytes:
@@ -73,13 +73,8 @@ def _bound(*parts: str) -> bytes:
     return b"".join(len(each).to_bytes(4) + each for each in raw)
 
 
-def _seal(key: bytes, plain: bytes, data: bytes) -> bytes:
-    nonce = take(NONCE)
-    return nonce + AESGCM(key).encrypt(nonce, plain, data)
-
-
 def _open(key: bytes, sealed: bytes, data: bytes) -> bytes:
     try:
-        return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], data)
-    except (InvalidTag, ValueError) as error:
+        return sealing.unseal(key, sealed, data)
+    except SealBroken as error:
         raise SecretDamaged() from error
