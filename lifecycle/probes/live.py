@@ -34,8 +34,7 @@ from lifecycle.probes.row import Row, read_row
 from lifecycle.probes.running import End, Made, Result, Shot, made_of
 from lifecycle.probes.session import Session
 from registry.models import Agent
-from registry.reach import reach_of
-from registry.selectors import agents_for_reach
+from registry.services import fresh_reach
 
 EVALUATION = "/probe/access/v1/evaluation"
 TOKEN = "mpt_"  # noqa: S105 - how such tokens begin
@@ -117,8 +116,7 @@ def judge_visit(token: str, body: Json) -> dict[str, Json]:
 
 def row_of(agent: Agent) -> Row:
     """The row as it would be judged live."""
-    fresh = agents_for_reach().get(pk=agent.pk)
-    return read_row(fresh.slug, tier=str(reach_of(fresh).tier))
+    return read_row(agent.slug, tier=str(fresh_reach(agent).tier))
 
 
 def _answer(decision: Decision) -> dict[str, Json]:

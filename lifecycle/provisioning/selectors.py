@@ -12,8 +12,6 @@ from audit.models import Record
 from governance.kernel.errors import Invalid
 from lifecycle.models.provisioning import OPEN, ProvisioningRun
 from registry.models import Agent, Tool
-from registry.reach import Reach, reach_of
-from registry.selectors import agents_for_reach
 
 
 def due_runs(now: datetime) -> QuerySet[ProvisioningRun]:
@@ -27,11 +25,6 @@ def due_runs(now: datetime) -> QuerySet[ProvisioningRun]:
 def newest_run(agent: Agent) -> ProvisioningRun | None:
     """The last time that the agent went live, with its steps."""
     return agent.provisioning_runs.prefetch_related("steps").first()
-
-
-def reach_now(agent: Agent) -> Reach:
-    """What the agent reaches now."""
-    return reach_of(agents_for_reach().get(pk=agent.pk))
 
 
 def first_decision(agent: Agent, run: ProvisioningRun | None) -> Record | None:

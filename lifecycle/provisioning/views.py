@@ -16,6 +16,7 @@ from governance.kernel.errors import GovernanceError
 from lifecycle.provisioning import selectors, services
 from lifecycle.provisioning.snippets import snippets_of
 from registry import permissions
+from registry import services as register
 from registry.enums import AgentState
 from registry.identity.clients import Issued
 from registry.models import Agent, Person
@@ -60,7 +61,7 @@ def _why_no_secret(agent: Agent, person: Person) -> str:
 
 def _progress(agent: Agent, person: Person) -> dict[str, Any]:
     run = selectors.newest_run(agent)
-    reach = selectors.reach_now(agent)
+    reach = register.fresh_reach(agent)
     return {
         "agent": agent,
         "run": run,

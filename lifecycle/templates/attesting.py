@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from lifecycle.templates import selectors
+from lifecycle.templates.selectors import covering
 from registry import services as register
 from registry.models import Agent, Person
 from registry.services.saving import locked
@@ -17,7 +17,7 @@ def attest(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
     Everything else is the owner's own word, as `registry.services.attest_agent`.
     """
     agent = locked(Agent, "agent", pk=agent_id)
-    template = selectors.covering(agent, selectors.reach_now(agent))
+    template = covering(agent, register.fresh_reach(agent))
     if template is None:
         return register.attest_agent(agent_id=agent_id, by=by, reach_digest=reach_digest)
     return register.clear_by_template(

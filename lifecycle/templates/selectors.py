@@ -23,7 +23,7 @@ from lifecycle.templates.plan import (
 )
 from lifecycle.toxic.findings import of_draft
 from registry.models import Agent, Person, Tool
-from registry.reach import Reach, reach_of, reach_of_draft
+from registry.reach import Reach, reach_of_draft
 from registry.selectors import agents_for_reach, tools_for_reach
 
 # What Muster does itself, such as reading a credential, is no choice of a template's owner.
@@ -160,8 +160,3 @@ def page_of(agent: Agent, reach: Reach) -> dict[str, Any]:
     covers = not departures and not rules.not_covered(origin.template.approved_tier, reach)
     name = origin.template.name if covers else ""
     return {"origin": origin, "departures": departures, "covering": name}
-
-
-def reach_now(agent: Agent) -> Reach:
-    """What an agent reaches now, whatever was prefetched before."""
-    return reach_of(agents_for_reach().get(pk=agent.pk))

@@ -315,7 +315,9 @@ def test_toxic_row_is_covered_by_no_template() -> None:
     error = refused(lambda: services.attest(agent_id=agent.pk, by=fitted.owner), NotAllowed)
 
     assert "security must clear it" in error.message
-    assert rules.not_covered("restricted", selectors.reach_now(agent)).startswith("What it reaches")
+    assert rules.not_covered("restricted", register.fresh_reach(agent)).startswith(
+        "What it reaches"
+    )
 
 
 # Changing a row

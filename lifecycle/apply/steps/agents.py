@@ -16,8 +16,6 @@ from registry import permissions, services
 from registry.enums import AgentState
 from registry.errors import ChangeOpen, WrongState
 from registry.models import Agent
-from registry.reach import reach_of
-from registry.selectors import agent_by_slug
 
 S = AgentState
 
@@ -199,7 +197,7 @@ def _go_live(run: Run, step: Step, agent: Agent) -> None:
 
 def _why_not_attest(run: Run, agent: Agent) -> str:
     """Why the owner's step is not enough; "" where it is, or where a template's approval covers."""
-    reach = reach_of(agent_by_slug(agent.slug))
+    reach = services.fresh_reach(agent)
     if covering(agent, reach):
         return permissions.can(permissions.check_can_use_template, agent, run.by)
     return permissions.can(permissions.check_can_attest_agent, agent, reach, run.by)
