@@ -21,7 +21,6 @@ __all__ = [
     "Relying",
     "attest_agent",
     "change_agent",
-    "clear_and_activate",
     "new_secret",
     "register_agent",
 ]
@@ -120,8 +119,3 @@ def attest_agent(*, agent_id: int, by: Person, reach_digest: str = "") -> Issued
 def new_secret(*, agent_id: int, by: Person) -> Issued:
     """A secret for an active agent: its first, or one that ends what the last one opened."""
     return clients.new_secret(agent=Agent.objects.get(pk=agent_id), by=by)
-
-
-def clear_and_activate(*, agent_id: int, by: Person, reach_digest: str = "") -> Agent:
-    """Security's word for an agent in review: cleared for what was read, and live."""
-    return register.approve_agent(agent_id=agent_id, by=by, reach_digest=reach_digest)

@@ -53,11 +53,3 @@ def _covers_all(word: Clearance, reach: Reach) -> bool:
 def _word(word: Clearance) -> Word:
     system = word.system.slug if word.system else ""
     return Word(ROLES[B(word.basis)], word.by_id, system)
-
-
-def owed_by(
-    agent: Agent, reach: Reach, words: Sequence[Clearance], person: int
-) -> tuple[Step, ...]:
-    """The open steps that are left for someone who may have signed in another role already."""
-    roles = {ROLES[B(word.basis)] for word in words if word.by_id == person and word.basis in ROLES}
-    return tuple(step for step in missing(agent, reach, words) if not roles or step.role in roles)

@@ -6,7 +6,7 @@ the tier that the combination implies. One person says so, two take it back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
@@ -232,12 +232,6 @@ def interested_in_output(change: ProposedChange) -> set[str]:
     """Whoever answers for the agent."""
     pids = Agent.objects.filter(slug=change.agent).values_list("owner__pid", "backup_owner__pid")
     return {pid for pair in pids for pid in pair if pid}
-
-
-def output_tiers_of(agents: Iterable[Agent]) -> dict[tuple[int, str], str]:
-    """What the outputs of these agents count as, by agent and combination."""
-    rows = OutputTier.objects.filter(agent__in=list(agents))
-    return {(row.agent_id, row.combination): row.tier for row in rows}
 
 
 def _record_output(did: str, row: OutputTier, by: Person) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 from django.db import transaction
@@ -19,40 +18,16 @@ from lifecycle.models.provisioning import (
 from lifecycle.provisioning import outside, tasks
 from lifecycle.provisioning.inside import INSIDE
 from registry import services as register
-from registry.errors import ReachChanged
-from registry.identity.clients import Issued
 from registry.models import Agent, Person
 from registry.permissions import Actor
-from registry.reach import reach_of
-from registry.selectors import agents_for_reach
-
-
-@dataclass(frozen=True, slots=True)
-class Provisioned:
-    """What came of going live. `issued` is there only where the secret was asked for at once."""
-
-    run: ProvisioningRun
-    issued: Issued | None = None
 
 
 @transaction.atomic
-def go_live(*, agent_id: int, by: Person, reach_digest: str = "") -> Provisioned:
-    """Let a cleared agent run, with everything that belongs to that.
-
-    `reach_digest` is of the reach that was read; another one by now raises `ReachChanged`.
-    """
-    Agent.objects.select_for_update(of=("self",)).get(pk=agent_id)
-    if reach_digest and reach_of(agents_for_reach().get(pk=agent_id)).digest != reach_digest:
-        raise ReachChanged()
-    agent = register.activate_agent(agent_id=agent_id, by=by)
-    return Provisioned(agent.provisioning_runs.latest("started_at"))
-
-
-@transaction.atomic
-def try_again(*, agent_id: int, by: Person) -> Provisioned:
+def try_again(*, agent_id: int, by: Person) -> ProvisioningRun:
     """Start an agent again whose going live was undone: whoever may resume it may do so."""
     agent = register.resume_agent(agent_id=agent_id, by=by)
-    return Provisioned(agent.provisioning_runs.latest("started_at"))
+    run: ProvisioningRun = agent.provisioning_runs.latest("started_at")
+    return run
 
 
 def begin(agent: Agent, by: Actor) -> ProvisioningRun:

@@ -10,8 +10,6 @@ from registry import permissions as register
 from registry.enums import GroupName
 from registry.models import Person
 
-REVIEWERS = (GroupName.SECURITY, GroupName.DPO)
-
 
 def check_can_see(review: Review, by: Person) -> None:
     """See one review."""

@@ -89,6 +89,13 @@ def cleared(tier: str = "internal") -> tuple[Agent, Person]:
     return agent, by
 
 
+def go_live(*, agent_id: int, by: Person) -> ProvisioningRun:
+    """Let a cleared agent run; the run that this began."""
+    agent = register.activate_agent(agent_id=agent_id, by=by)
+    run: ProvisioningRun = agent.provisioning_runs.latest("started_at")
+    return run
+
+
 def steps(run: ProvisioningRun) -> dict[str, str]:
     return {step.name: step.state for step in run.steps.all()}
 
@@ -110,7 +117,7 @@ def reload(run: ProvisioningRun) -> ProvisioningRun:
 def test_without_a_system_outside_all_is_done_at_once() -> None:
     agent, by = cleared()
 
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
 
     agent.refresh_from_db()
     assert (agent.state, run.state) == ("active", "done")
@@ -123,7 +130,7 @@ def test_without_a_system_outside_all_is_done_at_once() -> None:
 @pytest.mark.django_db
 def test_identity_is_there_without_a_secret_until_its_owner_asks() -> None:
     agent, by = cleared()
-    services.go_live(agent_id=agent.pk, by=by)
+    go_live(agent_id=agent.pk, by=by)
 
     before = Client.objects.get(agent=agent)
     issued = lifecycle.new_secret(agent_id=agent.pk, by=agent.owner)
@@ -138,7 +145,7 @@ def test_identity_is_there_without_a_secret_until_its_owner_asks() -> None:
 def test_every_way_to_live_is_provisioned_alike(way: str) -> None:
     if way == "go_live":
         agent, by = cleared()
-        services.go_live(agent_id=agent.pk, by=by)
+        go_live(agent_id=agent.pk, by=by)
     else:
         agent = make_agent(tier="internal" if way == "attest" else "confidential")
 
@@ -153,7 +160,7 @@ def test_a_row_that_nobody_cleared_gets_nothing() -> None:
     register.submit_for_review(agent_id=agent.pk, by=agent.owner)
 
     with pytest.raises(NotCleared):
-        services.go_live(agent_id=agent.pk, by=security())
+        go_live(agent_id=agent.pk, by=security())
 
     assert not ProvisioningRun.objects.exists()
     assert not Client.objects.filter(agent=agent).exists()
@@ -164,7 +171,7 @@ def test_another_reach_than_the_one_that_was_read_goes_not_live() -> None:
     agent, by = cleared()
 
     with pytest.raises(ReachChanged):
-        services.go_live(agent_id=agent.pk, by=by, reach_digest="0" * 64)
+        register.approve_agent(agent_id=agent.pk, by=by, reach_digest="0" * 64)
 
     assert Agent.objects.get(pk=agent.pk).state == "in_review"
 
@@ -184,7 +191,7 @@ def test_nothing_is_kept_where_a_step_inside_fails(
     monkeypatch.setattr(services, "INSIDE", tuple(broken))
 
     with pytest.raises(Invalid):
-        services.go_live(agent_id=agent.pk, by=by)
+        go_live(agent_id=agent.pk, by=by)
 
     assert Agent.objects.get(pk=agent.pk).state == "in_review"
     assert not ProvisioningRun.objects.exists()
@@ -198,7 +205,7 @@ def test_nothing_is_kept_where_a_step_inside_fails(
 @pytest.mark.django_db
 def test_steps_outside_are_done_in_their_order(elsewhere: tuple[Elsewhere, Elsewhere]) -> None:
     agent, by = cleared()
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
     waiting = steps(run)
 
     working.carry_on(run_id=run.pk)
@@ -233,7 +240,7 @@ def test_what_is_not_there_now_is_tried_again_later(
     provider, _ = elsewhere
     provider.refuses = [Unavailable("It does not answer."), RuntimeError("secret text")]
     agent, by = cleared()
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
 
     working.carry_on(run_id=run.pk)
     first = reload(run)
@@ -260,7 +267,7 @@ def test_what_fails_for_good_is_taken_back_and_stops_the_agent(
     provider, safe = elsewhere
     safe.refuses = [Invalid("It takes no such name.")]
     agent, by = cleared()
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
 
     working.carry_on(run_id=run.pk)
 
@@ -277,7 +284,7 @@ def test_after_too_many_tries_it_has_failed(elsewhere: tuple[Elsewhere, Elsewher
     provider, _ = elsewhere
     provider.refuses = [Unavailable("It does not answer.")] * rules.MOST_ATTEMPTS
     agent, by = cleared()
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
 
     for _ in range(rules.MOST_ATTEMPTS):
         with travel(reload(run).next_try_at + timedelta(seconds=1), tick=False):
@@ -295,7 +302,7 @@ def test_what_cannot_be_undone_now_stays_open_until_it_can(
     safe.refuses = [Invalid("No.")]
     provider.refuses_undo = [Invalid("Not now.")]
     agent, by = cleared()
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
 
     working.carry_on(run_id=run.pk)
     stuck = reload(run)
@@ -315,10 +322,10 @@ def test_tried_again_it_is_provisioned_anew(elsewhere: tuple[Elsewhere, Elsewher
     provider, safe = elsewhere
     safe.refuses = [Invalid("No.")]
     agent, by = cleared()
-    first = services.go_live(agent_id=agent.pk, by=by).run
+    first = go_live(agent_id=agent.pk, by=by)
     working.carry_on(run_id=first.pk)
 
-    second = services.try_again(agent_id=agent.pk, by=by).run
+    second = services.try_again(agent_id=agent.pk, by=by)
     working.carry_on(run_id=second.pk)
 
     assert first.pk != second.pk
@@ -342,7 +349,7 @@ def test_nothing_is_made_for_a_row_that_was_stopped(
 ) -> None:
     provider, safe = elsewhere
     agent, by = cleared()
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
     register.suspend_agent(agent_id=agent.pk, by=by, reason="Stop.")
 
     working.carry_on(run_id=run.pk)
@@ -358,7 +365,7 @@ def test_a_row_stopped_meanwhile_loses_what_was_made(
     during: int, elsewhere: tuple[Elsewhere, Elsewhere]
 ) -> None:
     agent, by = cleared()
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
 
     def stop(agent: Agent) -> None:
         register.suspend_agent(agent_id=agent.pk, by=by, reason="Stop.")
@@ -375,7 +382,7 @@ def test_a_row_stopped_meanwhile_loses_what_was_made(
 def test_a_step_outside_is_in_no_transaction(elsewhere: tuple[Elsewhere, Elsewhere]) -> None:
     provider, _ = elsewhere
     agent, by = cleared()
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
     depth = len(transaction.get_connection().savepoint_ids)
     seen: list[int] = []
     provider.meanwhile = lambda agent: seen.append(len(transaction.get_connection().savepoint_ids))
@@ -388,7 +395,7 @@ def test_a_step_outside_is_in_no_transaction(elsewhere: tuple[Elsewhere, Elsewhe
 @pytest.mark.django_db
 def test_database_takes_one_open_run_of_an_agent(elsewhere: tuple[Elsewhere, Elsewhere]) -> None:
     agent, by = cleared()
-    services.go_live(agent_id=agent.pk, by=by)
+    go_live(agent_id=agent.pk, by=by)
 
     with pytest.raises(IntegrityError, match="provisioning_one_open_run"), transaction.atomic():
         services.begin(agent, by)
@@ -409,7 +416,7 @@ def test_of_two_at_once_one_goes_live() -> None:
 
     def go() -> None:
         try:
-            services.go_live(agent_id=agent.pk, by=by)
+            go_live(agent_id=agent.pk, by=by)
             ends.append("live")
         except WrongState:
             ends.append("refused")
@@ -430,7 +437,7 @@ def test_of_two_at_once_one_goes_live() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_two_workers_one_does_each_step(elsewhere: tuple[Elsewhere, Elsewhere]) -> None:
     agent, by = cleared()
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
     begun, go_on = threading.Event(), threading.Event()
 
     def hold(agent: Agent) -> None:
@@ -472,13 +479,13 @@ DEATHS = [
 def test_killed_while_it_is_activated_nothing_is_there(when: str, place: str) -> None:
     agent, by = cleared()
 
-    ended = in_child(lambda: services.go_live(agent_id=agent.pk, by=by), **{when: place})
+    ended = in_child(lambda: go_live(agent_id=agent.pk, by=by), **{when: place})
 
     assert ended == 9
     assert Agent.objects.get(pk=agent.pk).state == "in_review"
     assert not ProvisioningRun.objects.exists()
     assert not Client.objects.filter(agent=agent).exists()
-    assert services.go_live(agent_id=agent.pk, by=by).run.state == "done"
+    assert go_live(agent_id=agent.pk, by=by).state == "done"
 
 
 STEPS = [
@@ -513,7 +520,7 @@ def test_killed_outside_the_next_one_goes_on(
     name: str, when: str, elsewhere: tuple[Elsewhere, Elsewhere]
 ) -> None:
     agent, by = cleared()
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
 
     _killed(run, when, name)
     _swept(run)
@@ -531,7 +538,7 @@ def test_killed_while_it_is_taken_back_nothing_stays(
     name: str, when: str, elsewhere: tuple[Elsewhere, Elsewhere]
 ) -> None:
     agent, by = cleared()
-    run = services.go_live(agent_id=agent.pk, by=by).run
+    run = go_live(agent_id=agent.pk, by=by)
     # In the child and after it: what it refuses, it refuses again.
     elsewhere[1].refuses = [Invalid("No.")]
 

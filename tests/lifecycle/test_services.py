@@ -115,7 +115,9 @@ def test_security_clears_what_is_confidential(owner: Person) -> None:
     agent = register(owner, Tool.objects.get(name="refund.issue"))
     services.register.submit_for_review(agent_id=agent.pk, by=owner)
 
-    cleared = services.clear_and_activate(agent_id=agent.pk, by=Person.objects.get(email=SECOND))
+    cleared = services.register.approve_agent(
+        agent_id=agent.pk, by=Person.objects.get(email=SECOND)
+    )
 
     assert cleared.state == "active"
     assert agent.clearances.get().basis == Clearance.Basis.SECURITY
