@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from governance.kernel.errors import GovernanceError, Invalid
+from governance.kernel.errors import GovernanceError
 from lifecycle import pages, services
 from lifecycle.forms import AgentFilter, CredentialForm, NarrowForm, ReasonForm
 from lifecycle.provisioning.views import live_page
@@ -120,7 +120,7 @@ def narrow(request: HttpRequest, slug: str, tool: str) -> HttpResponse:
             tell_saved(request, len(saved.proposed))
             return redirect("agent", slug=slug)
         except GovernanceError as error:
-            form.add_error(None, _sentence(error))
+            form.add_error(None, error.sentences)
     context = {"agent": found, "entry": entry, "form": form}
     return render(request, "lifecycle/narrow.html", context)
 
@@ -156,7 +156,7 @@ def attest(request: HttpRequest, slug: str) -> HttpResponse:
             reach_digest=request.POST.get("reach_digest", ""),
         )
     except GovernanceError as error:
-        messages.error(request, _sentence(error))
+        messages.error(request, error.sentences)
         return redirect("agent", slug=slug)
     return live_page(request, found, issued)
 
@@ -169,7 +169,7 @@ def new_secret(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         issued = services.new_secret(agent_id=found.pk, by=signed_in(request))
     except GovernanceError as error:
-        messages.error(request, _sentence(error))
+        messages.error(request, error.sentences)
         return redirect("agent", slug=slug)
     return live_page(request, found, issued)
 
@@ -237,11 +237,5 @@ def _act(request: HttpRequest, slug: str, act: Callable[[], object], said: str) 
         act()
         messages.success(request, said)
     except GovernanceError as error:
-        messages.error(request, _sentence(error))
+        messages.error(request, error.sentences)
     return redirect("agent", slug=slug)
-
-
-def _sentence(error: GovernanceError) -> str:
-    if isinstance(error, Invalid) and error.fields:
-        return " ".join(sentence for sentences in error.fields.values() for sentence in sentences)
-    return error.message

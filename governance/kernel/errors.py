@@ -28,12 +28,22 @@ class GovernanceError(Exception):
         self.fields = {name: list(errors) for name, errors in (fields or {}).items()}
         super().__init__(self.message)
 
+    @property
+    def sentences(self) -> str:
+        """What to tell a person who sees no fields."""
+        return self.message
+
 
 class Invalid(GovernanceError):
     """Something in the input is not right."""
 
     code = "invalid"
     status = 400
+
+    @property
+    def sentences(self) -> str:
+        """What is wrong with each field, where that is said."""
+        return " ".join(each for errors in self.fields.values() for each in errors) or self.message
 
 
 class NotSignedIn(GovernanceError):

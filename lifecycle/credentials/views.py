@@ -45,7 +45,7 @@ def store(request: HttpRequest, slug: str) -> HttpResponse:
             messages.success(request, f"{stored.reference} is stored. The agent may ask for it.")
             return redirect("agent_credential_page", slug=slug, pk=stored.pk)
         except GovernanceError as error:
-            form.add_error(None, _sentence(error))
+            form.add_error(None, error.sentences)
     return render(request, "lifecycle/credentials/store.html", {"agent": agent, "form": form})
 
 
@@ -134,11 +134,5 @@ def _act(
         act()
         messages.success(request, said)
     except GovernanceError as error:
-        messages.error(request, _sentence(error))
+        messages.error(request, error.sentences)
     return redirect("agent_credential_page", slug=found.agent.slug, pk=found.pk)
-
-
-def _sentence(error: GovernanceError) -> str:
-    if isinstance(error, Invalid) and error.fields:
-        return " ".join(sentence for sentences in error.fields.values() for sentence in sentences)
-    return error.message

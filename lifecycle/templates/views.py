@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance.kernel import strict_json
-from governance.kernel.errors import GovernanceError, Invalid
+from governance.kernel.errors import GovernanceError
 from lifecycle.models import Template
 from lifecycle.templates import permissions, selectors, services
 from lifecycle.templates.content import fault_in, read_content
@@ -111,7 +111,7 @@ def propose(request: HttpRequest, slug: str = "") -> HttpResponse:
             _tell(request, made)
             return redirect("template", slug=made.slug)
         except GovernanceError as error:
-            form.add_error(None, _sentence(error))
+            form.add_error(None, error.sentences)
     return render(request, "lifecycle/templates/propose.html", {"form": form, "template": shown})
 
 
@@ -138,11 +138,5 @@ def retire(request: HttpRequest, slug: str) -> HttpResponse:
         gone = services.retire_template(slug=slug, by=signed_in(request))
         messages.success(request, f"{gone.uid} is retired. Its agents live on.")
     except GovernanceError as error:
-        messages.error(request, _sentence(error))
+        messages.error(request, error.sentences)
     return redirect("template", slug=slug)
-
-
-def _sentence(error: GovernanceError) -> str:
-    if isinstance(error, Invalid) and error.fields:
-        return " ".join(sentence for sentences in error.fields.values() for sentence in sentences)
-    return error.message
