@@ -22,7 +22,7 @@ from lifecycle.templates.judging import verdict_of_plan
 from lifecycle.verdict import LiveVerdict, verdict_of
 from registry import permissions
 from registry.models import Agent, UnregisteredCaller
-from registry.people import signed_in
+from registry.people import signed_in, visible_agent
 from registry.pictures import picture_of
 from registry.reach import Reach, reach_of_draft
 
@@ -97,7 +97,7 @@ def _adopted(request: HttpRequest) -> UnregisteredCaller | None:
 def change(request: HttpRequest, slug: str) -> HttpResponse:
     """The same page for an agent that is on the register."""
     person = signed_in(request)
-    agent = views.visible_agent(request, slug)
+    agent = visible_agent(request, slug)
     permissions.check_can_change_agent(agent, person)
     template = _template_of(request, agent)
     form = form_for(template, request.POST or None, owner=agent.owner, agent=agent)

@@ -18,8 +18,7 @@ from lifecycle import pages, services
 from lifecycle.forms import AgentFilter, CredentialForm, NarrowForm, ReasonForm
 from lifecycle.provisioning.views import live_page
 from registry import services as register_services
-from registry.models import Agent
-from registry.people import signed_in
+from registry.people import signed_in, visible_agent
 
 PAGE = 50
 
@@ -69,14 +68,6 @@ def tell_saved(request: HttpRequest, proposed: int) -> None:
         )
     else:
         messages.success(request, "Saved.")
-
-
-def visible_agent(request: HttpRequest, slug: str) -> Agent:
-    """The agent of this name, if the person who asks sees it; else 404."""
-    visible = Agent.objects.visible_to(signed_in(request)).select_related(
-        "owner", "backup_owner", "model_provider"
-    )
-    return get_object_or_404(visible, slug=slug)
 
 
 @login_required

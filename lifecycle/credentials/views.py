@@ -17,8 +17,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from governance.kernel.errors import GovernanceError, Invalid
 from lifecycle.credentials import forms, pages
 from registry import permissions, vault
-from registry.models import Agent, CredentialReference
-from registry.people import signed_in
+from registry.models import CredentialReference
+from registry.people import signed_in, visible_agent
 
 
 @sensitive_variables()
@@ -28,7 +28,7 @@ from registry.people import signed_in
 @require_http_methods(["GET", "POST"])
 def store(request: HttpRequest, slug: str) -> HttpResponse:
     """Store a new secret, which no page shows again."""
-    agent, person = _agent(request, slug), signed_in(request)
+    agent, person = visible_agent(request, slug), signed_in(request)
     permissions.check_can_change_agent(agent, person)
     form = forms.StoreForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -108,13 +108,8 @@ def confirm(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return _act(request, found, form, act, "It no longer counts as live at its source.")
 
 
-def _agent(request: HttpRequest, slug: str) -> Agent:
-    visible = Agent.objects.visible_to(signed_in(request)).select_related("owner", "backup_owner")
-    return get_object_or_404(visible, slug=slug)
-
-
 def _credential(request: HttpRequest, slug: str, pk: int) -> CredentialReference:
-    agent = _agent(request, slug)
+    agent = visible_agent(request, slug)
     found = get_object_or_404(agent.credentials.select_related("system", "ended_by"), pk=pk)
     found.agent = agent
     return found

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from governance.kernel.errors import GovernanceError
@@ -17,7 +17,7 @@ from registry import services as register
 from registry.enums import ChangeState
 from registry.models import Agent, ProposedChange
 from registry.models.agents import MOST_OBSERVED
-from registry.people import signed_in
+from registry.people import signed_in, visible_agent
 from registry.services.observation import OBSERVE_KIND
 
 
@@ -43,7 +43,8 @@ class ObserveForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 def observe(request: HttpRequest, slug: str) -> HttpResponse:
     """What it means, whether it is on, and the way in."""
-    agent, person = _agent(request, slug), signed_in(request)
+    agent = visible_agent(request, slug, "observe_by", "observe_agreed_by")
+    person = signed_in(request)
     form = ObserveForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -73,7 +74,7 @@ def _shown(agent: Agent, form: ObserveForm, request: HttpRequest) -> dict[str, A
 @require_POST
 def end(request: HttpRequest, slug: str) -> HttpResponse:
     """End it now: one person is enough."""
-    agent = _agent(request, slug)
+    agent = visible_agent(request, slug)
     try:
         register.end_observation(
             agent_id=agent.pk, by=signed_in(request), reason=request.POST.get("reason", "")[:500]
@@ -82,10 +83,3 @@ def end(request: HttpRequest, slug: str) -> HttpResponse:
     except GovernanceError as error:
         messages.error(request, error.message)
     return redirect("agent_observe", slug=slug)
-
-
-def _agent(request: HttpRequest, slug: str) -> Agent:
-    visible = Agent.objects.visible_to(signed_in(request)).select_related(
-        "owner", "backup_owner", "observe_by", "observe_agreed_by"
-    )
-    return get_object_or_404(visible, slug=slug)

@@ -24,7 +24,7 @@ from lifecycle.models.probes import ProbeEnd, ProbeResult, ProbeRun
 from lifecycle.probes import live, reporting, selectors, services, tasks
 from registry import permissions
 from registry.models import Agent, Person
-from registry.people import signed_in
+from registry.people import signed_in, visible_agent
 
 PAGE = 30
 RUNS_SHOWN = 15
@@ -47,7 +47,7 @@ class AttackFilter(forms.Form):
 @require_GET
 def probes(request: HttpRequest, slug: str) -> HttpResponse:
     """The newest run."""
-    agent = _agent(request, slug)
+    agent = visible_agent(request, slug)
     return _page(request, agent, agent.probe_runs.select_related("by").first())
 
 
@@ -55,7 +55,7 @@ def probes(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def one_run(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """A run of before."""
-    agent = _agent(request, slug)
+    agent = visible_agent(request, slug)
     return _page(request, agent, get_object_or_404(agent.probe_runs.select_related("by"), pk=pk))
 
 
@@ -63,7 +63,7 @@ def one_run(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
 @require_POST
 def run_now(request: HttpRequest, slug: str) -> HttpResponse:
     """Run it again: a fraction of a second, so the person waits for it."""
-    agent = _agent(request, slug)
+    agent = visible_agent(request, slug)
     try:
         run = services.probe_agent(agent_id=agent.pk, by=signed_in(request))
         messages.success(request, f"{reporting.title_of(run)}.")
@@ -76,7 +76,7 @@ def run_now(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def run_live(request: HttpRequest, slug: str) -> HttpResponse:
     """Have the running agent attacked: it takes minutes, and the page shows the result then."""
-    agent, person = _agent(request, slug), signed_in(request)
+    agent, person = visible_agent(request, slug), signed_in(request)
     try:
         permissions.check_can_change_agent(agent, person)
         egress.check(agent.runs_at)
@@ -115,15 +115,10 @@ def evaluation(request: HttpRequest) -> HttpResponse:
 @require_GET
 def junit(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """A run as JUnit XML."""
-    run = get_object_or_404(_agent(request, slug).probe_runs.select_related("agent"), pk=pk)
+    run = get_object_or_404(visible_agent(request, slug).probe_runs.select_related("agent"), pk=pk)
     response = HttpResponse(reporting.junit(run), content_type="application/xml; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{slug}-probe.xml"'
     return response
-
-
-def _agent(request: HttpRequest, slug: str) -> Agent:
-    visible = Agent.objects.visible_to(signed_in(request)).select_related("model_provider")
-    return get_object_or_404(visible, slug=slug)
 
 
 def _page(request: HttpRequest, agent: Agent, run: ProbeRun | None) -> HttpResponse:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
@@ -20,14 +20,14 @@ from registry import services as register
 from registry.enums import AgentState
 from registry.identity.clients import Issued
 from registry.models import Agent, Person
-from registry.people import signed_in
+from registry.people import signed_in, visible_agent
 
 
 @login_required
 @require_GET
 def live(request: HttpRequest, slug: str) -> HttpResponse:
     """How the agent went live, and how it is used. Without its secret."""
-    return live_page(request, _agent(request, slug))
+    return live_page(request, visible_agent(request, slug))
 
 
 def live_page(request: HttpRequest, agent: Agent, issued: Issued | None = None) -> HttpResponse:
@@ -75,7 +75,7 @@ def _progress(agent: Agent, person: Person) -> dict[str, Any]:
 @require_GET
 def steps(request: HttpRequest, slug: str) -> HttpResponse:
     """The steps as they are now; asked for again while some are open."""
-    agent = _agent(request, slug)
+    agent = visible_agent(request, slug)
     context = _progress(agent, signed_in(request))
     return render(request, "lifecycle/provisioning/_steps.html", context)
 
@@ -84,7 +84,7 @@ def steps(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def first_call(request: HttpRequest, slug: str) -> HttpResponse:
     """Whether the first call has arrived; asked for again until it has."""
-    agent = _agent(request, slug)
+    agent = visible_agent(request, slug)
     run = selectors.newest_run(agent)
     context = {"agent": agent, "first": selectors.first_decision(agent, run)}
     return render(request, "lifecycle/provisioning/_first_call.html", context)
@@ -94,13 +94,9 @@ def first_call(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def try_again(request: HttpRequest, slug: str) -> HttpResponse:
     """Provision anew what had to be taken back."""
-    agent = _agent(request, slug)
+    agent = visible_agent(request, slug)
     try:
         services.try_again(agent_id=agent.pk, by=signed_in(request))
     except GovernanceError as error:
         messages.error(request, error.message)
     return redirect("agent_live", slug=slug)
-
-
-def _agent(request: HttpRequest, slug: str) -> Agent:
-    return get_object_or_404(Agent.objects.visible_to(signed_in(request)), slug=slug)
