@@ -13,7 +13,7 @@ from django.utils.functional import SimpleLazyObject
 
 from audit.enums import Mark as MarkName
 from audit.models import Mark
-from lifecycle.inbox.entries import waiting_count
+from lifecycle.inbox.entries import queue_for
 from registry.enums import Employment, GroupName
 from registry.models import Person
 from registry.permissions import OPERATORS, in_group
@@ -201,12 +201,8 @@ def _is_open(page: Page, request: HttpRequest) -> bool:
 
 
 def _count(request: HttpRequest) -> int:
-    """How much waits for who looks; counted once for a page, which may show it twice."""
-    kept: int | None = getattr(request, "waiting_count", None)
-    if kept is None:
-        kept = waiting_count(request.user) if isinstance(request.user, Person) else 0
-        request.waiting_count = kept  # type: ignore[attr-defined]
-    return kept
+    """How much waits for who looks."""
+    return len(queue_for(request).mine) if isinstance(request.user, Person) else 0
 
 
 def _is_here(page: Page, request: HttpRequest) -> bool:

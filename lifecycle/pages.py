@@ -22,7 +22,7 @@ from governance.kernel.waiting import Waiting as InInbox
 from governance.pictures import Bucket
 from lifecycle.credentials import pages as credentials
 from lifecycle.gauges import gauges_of
-from lifecycle.inbox.entries import queue_of
+from lifecycle.inbox.entries import Queue
 from lifecycle.models import ProbeRun
 from lifecycle.probes import reporting
 from lifecycle.probes import selectors as probes
@@ -51,11 +51,11 @@ class Waiting:
     action: str
 
 
-def home_of(person: Person) -> dict[str, Any]:
-    """Everything on the home page of `person`."""
+def home_of(person: Person, queue: Queue) -> dict[str, Any]:
+    """Everything on the home page of `person`, in whose inbox `queue` is."""
     now = clock.now()
     mine = list(agents_listed(person, everyone=False))
-    waiting = waiting_for(person, mine)
+    waiting = waiting_for(person, mine, queue)
     active = sum(agent.state == AgentState.ACTIVE for agent in mine)
     buckets = decisions_by_hour([agent.slug for agent in mine], now)
     return {
@@ -70,7 +70,7 @@ def home_of(person: Person) -> dict[str, Any]:
     }
 
 
-def waiting_for(person: Person, mine: Sequence[Agent]) -> list[Waiting]:
+def waiting_for(person: Person, mine: Sequence[Agent], queue: Queue) -> list[Waiting]:
     """What only this person can move on."""
     found = [
         Waiting(
@@ -93,7 +93,7 @@ def waiting_for(person: Person, mine: Sequence[Agent]) -> list[Waiting]:
         if agent.state == AgentState.SUSPENDED
     ]
     found += [_attacked(run) for run in probes.failing(person)]
-    return found + [_in_inbox(each) for each in queue_of(person).mine]
+    return found + [_in_inbox(each) for each in queue.mine]
 
 
 def _attacked(run: ProbeRun) -> Waiting:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from governance.kernel.errors import GovernanceError
 from lifecycle import pages, services
 from lifecycle.forms import AgentFilter, CredentialForm, NarrowForm, ReasonForm
+from lifecycle.inbox.entries import queue_for
 from lifecycle.provisioning.views import live_page
 from registry import services as register_services
 from registry.people import signed_in, visible_agent
@@ -27,7 +28,9 @@ PAGE = 50
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """What waits for me, and whether my agents are well."""
-    return render(request, "lifecycle/home.html", pages.home_of(signed_in(request)))
+    return render(
+        request, "lifecycle/home.html", pages.home_of(signed_in(request), queue_for(request))
+    )
 
 
 @login_required

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from django.http import HttpRequest
+
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
 from lifecycle.campaigns import selectors as campaigns
@@ -15,6 +17,7 @@ from lifecycle.rotation import waiting as rotation
 from lifecycle.toxic import waiting as toxic
 from registry import waiting as register
 from registry.models import Person
+from registry.people import signed_in
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 # Each app that has something that can wait for a person.
@@ -55,9 +58,13 @@ def queue_of(person: Person) -> Queue:
     )
 
 
-def waiting_count(person: Person) -> int:
-    """How much this person may answer now: the figure in the navigation."""
-    return len(queue_of(person).mine)
+def queue_for(request: HttpRequest) -> Queue:
+    """The queue of who looks: made once for a page, however often that shows and counts it."""
+    kept: Queue | None = getattr(request, "inbox_queue", None)
+    if kept is None:
+        kept = queue_of(signed_in(request))
+        request.inbox_queue = kept  # type: ignore[attr-defined]
+    return kept
 
 
 def chosen(queue: Queue, key: str) -> Waiting | None:

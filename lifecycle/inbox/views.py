@@ -42,7 +42,7 @@ KEYS = (
 @require_GET
 def inbox(request: HttpRequest) -> HttpResponse:
     """Shall this run, exactly like this? htmx asks for the fragment alone."""
-    context = _context(signed_in(request), request.GET.get("item", ""), reverse("inbox"))
+    context = _context(request, reverse("inbox"))
     fragment = getattr(request, "htmx", False)
     return render(request, f"lifecycle/{'inbox/_inbox' if fragment else 'inbox'}.html", context)
 
@@ -51,7 +51,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
 def inbox_in_admin(request: HttpRequest) -> HttpResponse:
     """The same within the admin, where security and the DPO work."""
     place = reverse("admin_inbox")
-    context = _context(signed_in(request), request.GET.get("item", ""), place)
+    context = _context(request, place)
     context |= admin.site.each_context(request) | {"title": context["title"]}
     if getattr(request, "htmx", False):
         return render(request, "lifecycle/inbox/_inbox.html", context)
@@ -66,8 +66,9 @@ def how_people_decide(request: HttpRequest) -> HttpResponse:
     return render(request, "lifecycle/deciding.html", deciding.page())
 
 
-def _context(person: Person, key: str, place: str) -> dict[str, Any]:
-    queue = entries.queue_of(person)
+def _context(request: HttpRequest, place: str) -> dict[str, Any]:
+    person, key = signed_in(request), request.GET.get("item", "")
+    queue = entries.queue_for(request)
     waiting = entries.chosen(queue, key)
     before, after = entries.neighbours(queue, waiting.key if waiting else "")
     count = len(queue.mine)
