@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection
+from governance.kernel.database_clock import database_now
 
 MAX_AGE_SECONDS = 30.0
 
@@ -39,9 +39,7 @@ def now() -> datetime:
     """The database's time. Asks it when nothing was heard for half a minute."""
     seen = _last["seen"]
     if seen is None or time.monotonic() - seen.monotonic > MAX_AGE_SECONDS:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT clock_timestamp()")
-            at: datetime = cursor.fetchone()[0]
+        at = database_now()
         observe(at)
         return at
     return seen.at + timedelta(seconds=time.monotonic() - seen.monotonic)
