@@ -433,7 +433,11 @@ class AgentAdmin(LookedAt):
     def approve(self, request: HttpRequest, agent: Agent) -> str:
         """Security's signature on exactly the reach that was shown."""
         digest = request.POST.get("reach_digest", "")
-        services.approve_agent(agent_id=agent.pk, by=signed_in(request), reach_digest=digest)
+        signed = services.approve_agent(
+            agent_id=agent.pk, by=signed_in(request), reach_digest=digest
+        )
+        if signed.state != AgentState.ACTIVE:
+            return f"Signed as security. {agent.slug} is live when everyone has signed."
         return f"{agent.slug} is live. Its owner gives it a secret on its page."
 
     def send_back(self, request: HttpRequest, agent: Agent) -> str:

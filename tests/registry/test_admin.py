@@ -154,6 +154,20 @@ def test_security_approves_what_it_saw_and_nothing_else(page: Client) -> None:
     assert (stale, agent.state) == (AgentState.IN_REVIEW, AgentState.ACTIVE)
 
 
+def test_a_signature_among_several_is_not_called_live(page: Client) -> None:
+    agent = make_draft(tool=make_tool(make_system(tier="restricted")))
+    services.submit_for_review(agent_id=agent.pk, by=agent.owner)
+    digest = page.get(f"/admin/registry/agent/{agent.pk}/change/").context["reach"].digest
+
+    place = f"/admin/registry/agent/{agent.pk}/approve/"
+    said = page.post(place, {"reach_digest": digest}, follow=True).content.decode()
+
+    agent.refresh_from_db()
+    assert agent.state == AgentState.IN_REVIEW
+    assert "is live when everyone has signed" in said
+    assert f"{agent.slug} is live." not in said
+
+
 def test_security_sends_back_with_a_reason(page: Client) -> None:
     agent = make_draft(tool=make_tool(make_system(tier="confidential")))
     from registry import services
