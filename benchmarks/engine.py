@@ -64,6 +64,12 @@ def asked(tool: str, policies: int) -> tuple[Request, Snapshot]:
         "allowlist": {name: {"narrowing": {}} for name in ("pay.send", "pay.open")},
         "client_version": 1,
         "revoked": [],
+        "limits": {
+            "rate_per_minute": 60,
+            "rate_per_hour": 600,
+            "spend_cap_minor": 10_000,
+            "currency": "EUR",
+        },
     }
     request = Request(
         kind=SubjectKind.AGENT,

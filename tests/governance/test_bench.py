@@ -5,7 +5,9 @@ import os
 
 import pytest
 
-from benchmarks import decisions, load, parties
+from authz.engine.types import Effect
+from authz.engine.walk import judge
+from benchmarks import decisions, engine, load, parties
 from benchmarks.decisions import Figure
 from benchmarks.load import Measured, Question
 from governance.runner import bench
@@ -88,3 +90,8 @@ def test_time_of_this_process_is_counted() -> None:
     before = load.cpu_seconds([os.getppid()])
 
     assert before > 0
+
+
+@pytest.mark.parametrize("tool", ["pay.open", "pay.send"])
+def test_the_engine_is_measured_on_calls_that_it_allows(tool: str) -> None:
+    assert judge(*engine.asked(tool, 20), engine.NOW).effect is Effect.ALLOW
