@@ -65,7 +65,8 @@ def _shown(agent: Agent, form: ObserveForm, request: HttpRequest) -> dict[str, A
         "agent": agent,
         "form": form,
         "waiting": waiting.select_related("proposed_by").first(),
-        "why_ask": permissions.can(permissions.check_can_change_agent, agent, person),
+        "why_ask": permissions.can(permissions.check_can_change_agent, agent, person)
+        or register.why_not_observed(agent),
         "why_end": permissions.can(permissions.check_can_suspend_agent, agent, person),
     }
 

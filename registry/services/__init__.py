@@ -57,6 +57,7 @@ from registry.services.observation import (
     end_observation,
     end_where_due,
     propose_observation,
+    why_not_observed,
 )
 from registry.services.people import (
     add_external_identity,
@@ -145,6 +146,7 @@ __all__ = [
     "update_agent",
     "update_person",
     "void_clearances",
+    "why_not_observed",
     "withdraw_from_review",
 ]
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from governance.kernel import clock
-from governance.kernel.errors import Invalid
+from governance.kernel.errors import Conflict, Invalid
 from registry import changes, permissions
 from registry.enums import AgentState, Tier
 from registry.errors import ChangeOutdated, TooSensitive, WrongState
@@ -54,6 +54,15 @@ def _check_observable(agent: Agent) -> None:
         raise WrongState(f"{agent.slug} is {agent.state_word}: only an active agent is observed.")
     if fresh_reach(agent).tier == Tier.RESTRICTED:
         raise TooSensitive()
+
+
+def why_not_observed(agent: Agent) -> str:
+    """The sentence for which nobody may have this agent observed; empty if one may ask."""
+    try:
+        _check_observable(agent)
+    except Conflict as error:
+        return error.message
+    return ""
 
 
 def _stamp(agent: Agent) -> str | None:

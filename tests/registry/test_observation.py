@@ -317,3 +317,15 @@ def test_two_open_proposals_are_one() -> None:
     assert propose(agent).pk == first.pk
     with pytest.raises(Conflict):
         propose(agent, days=3)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("tier", "offered"), [("internal", True), ("restricted", False)])
+def test_what_would_be_refused_is_not_offered(client: Browser, tier: str, offered: bool) -> None:
+    agent = make_agent(tier=tier)
+    client.force_login(agent.owner)
+
+    page = client.get(f"/agents/{agent.slug}/observe/").content.decode()
+
+    assert ('type="submit">Ask security' in page) is offered
+    assert ("It reaches restricted data" in page) is not offered
