@@ -63,7 +63,7 @@ def _check_length(text: str) -> None:
 
 
 def _open_draft(slug: str) -> Policy | None:
-    rows = Policy.objects.select_for_update(of=("self",)).filter(slug=slug)
+    rows = Policy.objects.select_for_update(of=("self",), no_key=True).filter(slug=slug)
     return rows.filter(state=PolicyState.DRAFT).first()
 
 

@@ -241,7 +241,7 @@ def _locked(hold_id: UUID) -> Hold:
         raise UnknownHold()
     with connection.cursor() as cursor:
         cursor.execute("SELECT authz.lock_holds(ARRAY[%s])", [agent])
-    hold = Hold.objects.select_for_update(of=("self",)).get(pk=hold_id)
+    hold = Hold.objects.select_for_update(of=("self",), no_key=True).get(pk=hold_id)
     if not hold.is_open:
         raise HoldDecided()
     return hold

@@ -162,7 +162,7 @@ def check_cases(policy: Policy) -> None:
 
 def current(slug: str) -> tuple[Policy | None, Policy | None]:
     """The version in force and the one that waits, locked."""
-    rows = Policy.objects.select_for_update().filter(slug=slug)
+    rows = Policy.objects.select_for_update(no_key=True).filter(slug=slug)
     return (
         rows.filter(state=PolicyState.ACTIVE).first(),
         rows.filter(state=PolicyState.PROPOSED).order_by("-version").first(),
@@ -243,7 +243,7 @@ def end(policy: Policy, target: PolicyState, by: Person, why: str) -> None:
 
 def activate(policy: Policy, by: Person) -> None:
     """Put a version in force in the place of the one before; its permits govern from now on."""
-    for former in Policy.objects.select_for_update().filter(
+    for former in Policy.objects.select_for_update(no_key=True).filter(
         slug=policy.slug, state=PolicyState.ACTIVE
     ):
         end(former, PolicyState.SUPERSEDED, by, f"{policy.uid} took its place.")
@@ -345,7 +345,7 @@ def drop_activation(change: ProposedChange, by: Person) -> None:
 def _proposed(change: ProposedChange) -> Policy:
     slug, _, version = str(change.after["id"]).rpartition("@v")
     policy = (
-        Policy.objects.select_for_update(of=("self",))
+        Policy.objects.select_for_update(of=("self",), no_key=True)
         .select_related("proposed_by")
         .filter(slug=slug, version=int(version), state=PolicyState.PROPOSED)
         .first()

@@ -135,7 +135,9 @@ def run_preview(*, preview_id: UUID) -> Preview:
 
 
 def _locked(preview_id: UUID) -> Preview:
-    preview = Preview.objects.select_for_update(of=("self",)).filter(pk=preview_id).first()
+    preview = (
+        Preview.objects.select_for_update(of=("self",), no_key=True).filter(pk=preview_id).first()
+    )
     if preview is None:
         raise NotFound("There is no such preview.")
     return preview
@@ -270,7 +272,7 @@ def previews_to_forget(before: datetime) -> list[UUID]:
 @transaction.atomic
 def forget_preview(*, preview_id: UUID, before: datetime) -> bool:
     """Delete one that was asked for before an instant, and record that. One that runs stays."""
-    rows = Preview.objects.select_for_update(of=("self",), skip_locked=True)
+    rows = Preview.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
     preview = rows.filter(pk=preview_id, at__lt=before).first()
     if preview is None or _is_alive(preview):
         return False

@@ -104,7 +104,7 @@ def apply_price(change: ProposedChange, by: Person) -> None:
 
 def _current(what: str, key: Facts) -> Any:
     """The row that counts now, locked; of a model's prices the newest."""
-    rows = _MODELS[what]._default_manager.select_for_update().filter(**key)
+    rows = _MODELS[what]._default_manager.select_for_update(no_key=True).filter(**key)
     return (rows.order_by("-valid_from") if what == "model" else rows).first()
 
 

@@ -151,7 +151,7 @@ def _remove(row: Relationship, by: Person) -> None:
 
 
 def _find(given: Relationship) -> Relationship | None:
-    return Relationship.objects.select_for_update().filter(**_tuple(given)).first()
+    return Relationship.objects.select_for_update(no_key=True).filter(**_tuple(given)).first()
 
 
 def _record(did: str, row: Relationship, by: Person) -> None:

@@ -273,7 +273,7 @@ def _own(session_id: str, caller: Caller) -> FlowSession:
 def _found(session_id: str, caller: Caller, *, lock: bool = False) -> FlowSession:
     rows = FlowSession.objects.select_related("agent__owner", "gateway").filter(pk=session_id)
     if lock:
-        rows = rows.select_for_update(of=("self",))
+        rows = rows.select_for_update(of=("self",), no_key=True)
     session = rows.first()
     if session is None or not (caller.is_gateway or session.agent.slug == caller.slug):
         raise NoSuchSession()

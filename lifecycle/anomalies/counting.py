@@ -46,7 +46,7 @@ def hour_of(instant: datetime) -> datetime:
 
 def claim(hour: datetime, now: datetime) -> bool:
     """Make this hour counted, in the caller's transaction; False where it is not its turn."""
-    counted = Counted.objects.select_for_update().filter(pk=1).first()
+    counted = Counted.objects.select_for_update(no_key=True).filter(pk=1).first()
     due = counted.until if counted else _first_hour(now)
     if due != hour or hour + HOUR + SETTLED > now:
         return False

@@ -81,7 +81,7 @@ def _alert(finding: Finding, hour: datetime, now: datetime) -> Anomaly | None:
 
 
 def _goes_on(finding: Finding, hour: datetime) -> bool:
-    same = Anomaly.objects.select_for_update().filter(
+    same = Anomaly.objects.select_for_update(no_key=True).filter(
         kind=finding.kind, agent=finding.agent, tool=finding.tool, state=AnomalyState.OPEN
     )
     row = same.filter(latest__gte=hour - GOES_ON, latest__lt=hour).order_by("-latest").first()
@@ -146,7 +146,9 @@ def mark_false_alarm(*, anomaly_id: int, by: Person, answer: str) -> Anomaly:
 
 
 def _locked(anomaly_id: int, by: Person) -> Anomaly:
-    rows = Anomaly.objects.select_for_update(of=("self",)).select_related("agent__owner")
+    rows = Anomaly.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "agent__owner"
+    )
     anomaly = rows.filter(pk=anomaly_id).first()
     if anomaly is None or not permissions.can_see(anomaly, by):
         raise NotFound("There is no such alert, or you may not see it.")

@@ -238,7 +238,7 @@ def drop_candidate(*, candidate_id: int, reason: str, by: Person) -> Candidate:
 def close_campaign(*, campaign_id: int, by: Person) -> Campaign:
     """Ask nobody any more. What is open stays in the list as it is."""
     check_can_run_campaigns(by)
-    campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign_id)
+    campaign = Campaign.objects.select_for_update(of=("self",), no_key=True).get(pk=campaign_id)
     if campaign.closed_at is None:
         campaign.closed_at, campaign.closed_by = clock.now(), by
         campaign.save(update_fields=["closed_at", "closed_by"])
@@ -247,7 +247,7 @@ def close_campaign(*, campaign_id: int, by: Person) -> Campaign:
 
 
 def _locked(candidate_id: int) -> Candidate:
-    rows = Candidate.objects.select_for_update(of=("self",))
+    rows = Candidate.objects.select_for_update(of=("self",), no_key=True)
     candidate = rows.select_related("campaign__started_by").filter(pk=candidate_id).first()
     if candidate is None:
         raise NotFound("There is no such candidate.")

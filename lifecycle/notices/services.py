@@ -152,7 +152,7 @@ def _due_in(bundle: UUID, now: datetime) -> QuerySet[Delivery]:
         bundle=bundle, state=DeliveryState.WAITING, next_try_at__lte=now
     )
     return (
-        waiting.select_for_update(skip_locked=True, of=("self",))
+        waiting.select_for_update(skip_locked=True, of=("self",), no_key=True)
         .select_related("notice__person", "channel")
         .order_by("pk")
     )
@@ -211,7 +211,9 @@ def way_of(row: Delivery) -> str:
 @transaction.atomic
 def try_again(*, delivery_id: int, by: Person) -> Delivery:
     """Send once more what has failed: to oneself, or by who operates Muster."""
-    rows = Delivery.objects.select_for_update(of=("self",)).select_related("notice__person")
+    rows = Delivery.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "notice__person"
+    )
     row = rows.filter(pk=delivery_id).first()
     operates = in_group(by, GroupName.SECURITY, GroupName.PLATFORM_ADMIN)
     if row is None or not (row.notice.person_id == by.pk or operates):
@@ -261,7 +263,7 @@ def add_channel(
 @transaction.atomic
 def remove_channel(*, channel_id: UUID, by: Person) -> Channel:
     """Close a way: its address is erased, and what waits for it is dropped."""
-    rows = Channel.objects.select_for_update(of=("self",)).select_related("person")
+    rows = Channel.objects.select_for_update(of=("self",), no_key=True).select_related("person")
     channel = rows.filter(pk=channel_id, removed_at__isnull=True).first()
     theirs = channel and channel.person_id == by.pk
     if channel is None or not (theirs or in_group(by, GroupName.PLATFORM_ADMIN)):

@@ -93,7 +93,7 @@ def judge_visit(token: str, body: Json) -> dict[str, Json]:
     Raises `NoVisit`, `TooManyCalls`, and `BadRequest` for what is no question.
     """
     visit = (
-        LiveVisit.objects.select_for_update(of=("self",))
+        LiveVisit.objects.select_for_update(of=("self",), no_key=True)
         .select_related("agent")
         .filter(token_digest=_digest(token), expires_at__gt=timekeeper.now())
         .first()

@@ -230,7 +230,9 @@ def _refuse(run: ProbeRun, attacks: Sequence[str], what: str) -> NoReturn:
 def probe_if_stale(*, agent_id: int, cause: ProbeCause) -> ProbeRun | None:
     """Run the product's corpus where no run stands any more; delivered twice, it runs once."""
     with transaction.atomic():
-        agent = Agent.objects.select_for_update(of=("self",)).filter(pk=agent_id).first()
+        agent = (
+            Agent.objects.select_for_update(of=("self",), no_key=True).filter(pk=agent_id).first()
+        )
         if agent is None or agent.state in CLOSED or not agent.allowlist.exists():
             return None
         if selectors.fresh_run(agent):

@@ -80,9 +80,13 @@ def _claim(run_id: UUID, now: datetime) -> UUID | None:
 def _ours(run_id: UUID, claim: UUID) -> ProvisioningRun:
     """The run, locked, after its agent; `Overtaken` where it is another's by now."""
     agent_id = ProvisioningRun.objects.values_list("agent_id", flat=True).get(pk=run_id)
-    agents = Agent.objects.select_for_update(of=("self",)).select_related("owner")
+    agents = Agent.objects.select_for_update(of=("self",), no_key=True).select_related("owner")
     agent = agents.get(pk=agent_id)
-    run = ProvisioningRun.objects.select_for_update().filter(pk=run_id, claim=claim).first()
+    run = (
+        ProvisioningRun.objects.select_for_update(no_key=True)
+        .filter(pk=run_id, claim=claim)
+        .first()
+    )
     if run is None:
         raise Overtaken()
     run.agent = agent
@@ -105,7 +109,7 @@ def _next(run_id: UUID, claim: UUID) -> _Work | None:
 
 
 def _next_step(run: ProvisioningRun) -> ProvisioningStep | None:
-    steps = run.steps.select_for_update().filter(outside=True)
+    steps = run.steps.select_for_update(no_key=True).filter(outside=True)
     if run.state == RunState.UNDOING:
         begun = steps.exclude(state=StepState.UNDONE).filter(attempts__gt=0)
         return begun.order_by("-position").first()
@@ -153,7 +157,7 @@ def _found(step: ProvisioningStep) -> outside.OutsideStep:
 @transaction.atomic(durable=True)
 def _write_down(run_id: UUID, claim: UUID, work: _Work, said: str) -> None:
     run = _ours(run_id, claim)
-    step = run.steps.select_for_update().get(pk=work.step.pk)
+    step = run.steps.select_for_update(no_key=True).get(pk=work.step.pk)
     if work.undo:
         _step(step, StepState.UNDONE, undone_at=clock.now(), error="")
         _record("provisioning_step_undone", run, step=step.name)
@@ -194,7 +198,7 @@ def _refused(run_id: UUID, claim: UUID, work: _Work, why: str) -> bool:
 @transaction.atomic(durable=True)
 def _give_up(run_id: UUID, claim: UUID, work: _Work, why: str) -> None:
     run = _ours(run_id, claim)
-    step = run.steps.select_for_update().get(pk=work.step.pk)
+    step = run.steps.select_for_update(no_key=True).get(pk=work.step.pk)
     _step(step, StepState.FAILED, ended_at=clock.now(), error=why[:500])
     reason = f"It could not go live: {step.title} failed. {why}"
     _begin_undoing(run, reason)

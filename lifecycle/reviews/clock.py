@@ -53,7 +53,7 @@ def handle(key: str | int, now: datetime) -> bool:
 
 @transaction.atomic
 def _begin(agent_id: int) -> bool:
-    agent = Agent.objects.select_for_update(of=("self",)).get(pk=agent_id)
+    agent = Agent.objects.select_for_update(of=("self",), no_key=True).get(pk=agent_id)
     if agent.state != AgentState.IN_REVIEW:
         return False
     return services.begin(agent, reading.WATCH) is not None
@@ -61,7 +61,7 @@ def _begin(agent_id: int) -> bool:
 
 def _tell_of(review_id: int, now: datetime) -> bool:
     review = (
-        Review.objects.select_for_update(of=("self",))
+        Review.objects.select_for_update(of=("self",), no_key=True)
         .select_related("agent__owner", "agent__backup_owner", "change__proposed_by")
         .get(pk=review_id)
     )

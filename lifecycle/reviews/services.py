@@ -342,9 +342,9 @@ def _locked(review_id: int) -> Review:
     agent = Review.objects.filter(pk=review_id).values_list("agent", flat=True).first()
     if agent is None:
         raise NotFound("There is no such review.")
-    Agent.objects.select_for_update(of=("self",)).get(pk=agent)
+    Agent.objects.select_for_update(of=("self",), no_key=True).get(pk=agent)
     return (
-        Review.objects.select_for_update(of=("self",))
+        Review.objects.select_for_update(of=("self",), no_key=True)
         .select_related("agent__owner", "agent__backup_owner", "change__proposed_by", "opened_by")
         .get(pk=review_id)
     )

@@ -336,7 +336,9 @@ def _credential_of(rotation: Rotation) -> CredentialReference | None:
 
 
 def _locked(rotation_id: int) -> Rotation:
-    rows = Rotation.objects.select_for_update(of=("self",)).select_related("agent__owner")
+    rows = Rotation.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "agent__owner"
+    )
     rotation = rows.filter(pk=rotation_id).first()
     if rotation is None:
         raise NotFound("There is no such rotation.")
@@ -344,7 +346,9 @@ def _locked(rotation_id: int) -> Rotation:
 
 
 def _locked_agent(agent_id: int) -> Agent:
-    rows = Agent.objects.select_for_update(of=("self",)).select_related("owner", "backup_owner")
+    rows = Agent.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "owner", "backup_owner"
+    )
     agent = rows.filter(pk=agent_id).first()
     if agent is None:
         raise NotFound("There is no such agent.")

@@ -66,7 +66,9 @@ def carry_out(order: MassSuspension) -> None:
 def handle_order(key: str | int, now: datetime) -> bool:
     """Stop one agent of an order, or end the order when nothing of it runs any more."""
     order_pk, _, agent_pk = str(key).partition(":")
-    orders = MassSuspension.objects.select_related("by").select_for_update(of=("self",))
+    orders = MassSuspension.objects.select_related("by").select_for_update(
+        of=("self",), no_key=True
+    )
     order = orders.filter(pk=order_pk, ended_at__isnull=True).first()
     if order is None:
         return False

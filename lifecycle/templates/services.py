@@ -68,7 +68,7 @@ def propose_template(
         "content": dict(content),
         "approved_tier": approved_tier,
     }
-    versions = Template.objects.select_for_update().filter(slug=slug)
+    versions = Template.objects.select_for_update(no_key=True).filter(slug=slug)
     for known in versions.filter(state__in=[TemplateState.ACTIVE, TemplateState.PROPOSED]):
         if all(getattr(known, field) == value for field, value in wanted.items()):
             return known
@@ -109,7 +109,7 @@ def _shown(template: Template) -> dict[str, Any]:
 def apply_activation(change: ProposedChange, by: Person) -> None:
     """Put the version into force; the one before it ends."""
     template = _of(change)
-    for active in Template.objects.select_for_update().filter(
+    for active in Template.objects.select_for_update(no_key=True).filter(
         slug=template.slug, state=TemplateState.ACTIVE
     ):
         _move(active, TemplateState.SUPERSEDED, by)

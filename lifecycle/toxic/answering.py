@@ -31,7 +31,7 @@ JUNCTION_KIND = "toxic.junction"
 def _locked(finding_id: int, by: Person) -> ToxicFinding:
     rows = ToxicFinding.objects.visible_to(by).values("pk")
     row = (
-        ToxicFinding.objects.select_for_update(of=("self",))
+        ToxicFinding.objects.select_for_update(of=("self",), no_key=True)
         .select_related("agent__owner", "agent__backup_owner", "owner")
         .filter(pk=finding_id, pk__in=rows)
         .first()
@@ -204,7 +204,9 @@ def _of_change(change: ProposedChange) -> ToxicFinding | None:
 
 
 def _finding(pk: int) -> ToxicFinding | None:
-    rows = ToxicFinding.objects.select_for_update(of=("self",)).select_related("agent", "owner")
+    rows = ToxicFinding.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "agent", "owner"
+    )
     return rows.filter(pk=pk).first()
 
 
@@ -256,7 +258,7 @@ def interested_in_junction(change: ProposedChange) -> set[str]:
 
 
 def _split(pk: int) -> ToxicSplit | None:
-    rows = ToxicSplit.objects.select_for_update(of=("self",)).select_related(
+    rows = ToxicSplit.objects.select_for_update(of=("self",), no_key=True).select_related(
         "finding__agent__owner", "finding__owner", "agent", "first", "second"
     )
     return rows.filter(pk=pk).first()

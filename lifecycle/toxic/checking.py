@@ -156,7 +156,9 @@ def _key_of(row: ToxicFinding) -> Key:
 
 def _rows(owner: Person, agents: Sequence[Agent]) -> list[ToxicFinding]:
     """What was found before, of agents that ended as well."""
-    rows = ToxicFinding.objects.select_for_update(of=("self",)).select_related("agent", "owner")
+    rows = ToxicFinding.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "agent", "owner"
+    )
     return list(rows.filter(Q(agent__owner=owner) | Q(agent__in=agents) | Q(owner=owner)))
 
 

@@ -279,9 +279,13 @@ def end_client(*, client: Client, by: Person) -> Client:
 
 def _lock(row: Agent | Gateway | None) -> Agent | Gateway:
     if isinstance(row, Agent):
-        return Agent.objects.select_for_update(of=("self",)).select_related("owner").get(pk=row.pk)
+        return (
+            Agent.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("owner")
+            .get(pk=row.pk)
+        )
     if isinstance(row, Gateway):
-        return Gateway.objects.select_for_update().get(pk=row.pk)
+        return Gateway.objects.select_for_update(no_key=True).get(pk=row.pk)
     raise Invalid("Name an agent or a gateway.")
 
 
@@ -301,7 +305,7 @@ def _client_of(row: Agent | Gateway) -> Client:
     """The row's client, made if there is none. The row is locked, so there is no race."""
     client_id = f"{row.slug[:MAX_SLUG_IN_ID].rstrip('-_.')}-{secrets.token_hex(4)}"
     owner = {"agent": row} if isinstance(row, Agent) else {"gateway": row}
-    client, _ = Client.objects.select_for_update(of=("self",)).get_or_create(
+    client, _ = Client.objects.select_for_update(of=("self",), no_key=True).get_or_create(
         **owner, defaults={"client_id": client_id, "version": 0}
     )
     return client

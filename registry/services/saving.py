@@ -50,8 +50,11 @@ def check_alone(alone: bool) -> None:
 
 
 def locked(model: type[M], what: str, **lookup: Any) -> M:
-    """The one row, locked until the transaction ends; `NotFound` if there is none."""
-    row = model._default_manager.select_for_update(of=("self",)).filter(**lookup).first()
+    """The one row, locked until the transaction ends; `NotFound` if there is none.
+
+    Others may go on to refer to it: a row beside it that has its key never waits.
+    """
+    row = found(model, what, **lookup)
     if row is None:
         raise NotFound(f"There is no such {what}.")
     return row
@@ -59,7 +62,8 @@ def locked(model: type[M], what: str, **lookup: Any) -> M:
 
 def found(model: type[M], what: str, **lookup: Any) -> M | None:
     """As `locked`, but None where there is none."""
-    return model._default_manager.select_for_update(of=("self",)).filter(**lookup).first()
+    rows = model._default_manager.select_for_update(of=("self",), no_key=True)
+    return rows.filter(**lookup).first()
 
 
 def assign(row: models.Model, fields: Mapping[str, Any]) -> Changes:

@@ -143,7 +143,11 @@ def _open_ended() -> Q:
 
 
 def _locked(place: Place) -> StoredSecret | None:
-    return StoredSecret.objects.select_for_update().filter(reference=place.reference).first()
+    return (
+        StoredSecret.objects.select_for_update(no_key=True)
+        .filter(reference=place.reference)
+        .first()
+    )
 
 
 def _give_key(stored: StoredSecret) -> None:

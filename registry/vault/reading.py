@@ -54,7 +54,7 @@ def read(reference: str, record_id: UUID) -> Leased:
 def _claim(reference: str, record_id: UUID) -> CredentialReference:
     """Use the decision up. The row's lock makes two readers of one decision take turns."""
     credential = (
-        CredentialReference.objects.select_for_update(of=("self",))
+        CredentialReference.objects.select_for_update(of=("self",), no_key=True)
         .select_related("agent__owner")
         .filter(reference=reference)
         .first()

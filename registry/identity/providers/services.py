@@ -121,7 +121,7 @@ def take_secret(*, external_id: int, by: Person) -> str:
 
 def follow(agent: Agent) -> None:
     """Mark what an agent has outside, in the transaction that changed it; the sweep tells them."""
-    rows = ExternalClient.objects.select_for_update().filter(agent=agent)
+    rows = ExternalClient.objects.select_for_update(no_key=True).filter(agent=agent)
     for row in rows.exclude(state=State.DELETED):
         if guard.refusal(agent) is not None and row.state == State.LIVE:
             row.state = State.ENDING
@@ -338,7 +338,7 @@ def _write(external: ExternalClient, made: Made | None, state: str, plan: _Plan)
 
 @transaction.atomic(durable=True)
 def _failed(plan: _Plan, why: str, *, lost: bool) -> None:
-    external = ExternalClient.objects.select_for_update().get(pk=plan.id)
+    external = ExternalClient.objects.select_for_update(no_key=True).get(pk=plan.id)
     pause = PAUSES[min(external.attempts, len(PAUSES)) - 1]
     external.failure, external.claimed_until = why[:300], None
     external.lost += lost
@@ -349,14 +349,14 @@ def _failed(plan: _Plan, why: str, *, lost: bool) -> None:
 def _locked(agent_id: int, external_id: int) -> tuple[Agent, ExternalClient]:
     """The agent first, as everywhere, so that its state cannot change meanwhile."""
     agent = _locked_agent(agent_id)
-    external = ExternalClient.objects.select_for_update().filter(pk=external_id).first()
+    external = ExternalClient.objects.select_for_update(no_key=True).filter(pk=external_id).first()
     if external is None:
         raise NotFound("There is no such client outside.")
     return agent, external
 
 
 def _locked_agent(agent_id: int) -> Agent:
-    rows = Agent.objects.select_for_update(of=("self",)).select_related("owner")
+    rows = Agent.objects.select_for_update(of=("self",), no_key=True).select_related("owner")
     agent = rows.filter(pk=agent_id).first()
     if agent is None:
         raise NotFound("There is no such agent.")

@@ -62,7 +62,9 @@ class Command(BaseCommand):
     def _rewrap_one(self, pk: int) -> bool:
         try:
             with embedded.wrapping():
-                return embedded.rewrap(StoredSecret.objects.select_for_update().get(pk=pk))
+                return embedded.rewrap(
+                    StoredSecret.objects.select_for_update(no_key=True).get(pk=pk)
+                )
         except GovernanceError as error:
             # The others go on; the old key stays as long as this one needs it.
             self.stderr.write(f"A secret could not be wrapped again: {error.message}")
