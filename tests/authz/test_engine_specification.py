@@ -67,23 +67,32 @@ def test_hundred_thousand_seeded_cases_agree_with_the_specification() -> None:
 
 
 def agree(*, worlds: int) -> None:
-    """Of generated cases; a seed that fails is printed."""
+    """Of generated cases; a seed that fails is printed.
+
+    Worlds are drawn until every cause was reached: cases that never reach one prove nothing of it.
+    The rarest comes about three times in 400 worlds.
+    """
     base = random.SystemRandom().randrange(2**32)
-    codes: dict[str, int] = {}
+    codes = set[str]()
 
-    for seed in range(base, base + worlds):
-        choose = random.Random(seed).choice
-        world, policies = specification.generate_world(choose)
-        part = a_slice("global", world)
-        for number in range(REQUESTS):
-            case = specification.generate_request(choose, world, policies)
-            wanted = specification.expected(case)
-            assert engine_says(case, part) == wanted, f"seed {seed}, request {number}: {case}"
-            codes[wanted["code"]] = codes.get(wanted["code"], 0) + 1
+    for seed in range(base, base + 5 * worlds):
+        codes |= agree_in_a_world(seed)
+        if seed >= base + worlds and codes >= REACHED:
+            break
 
-    assert sum(codes.values()) == worlds * REQUESTS
-    # Generated cases that never reach a cause would prove nothing about it.
-    assert set(codes) == REACHED, f"seeds from {base}"
+    assert codes == REACHED, f"seeds from {base}"
+
+
+def agree_in_a_world(seed: int) -> set[str]:
+    choose, codes = random.Random(seed).choice, set[str]()
+    world, policies = specification.generate_world(choose)
+    part = a_slice("global", world)
+    for number in range(REQUESTS):
+        case = specification.generate_request(choose, world, policies)
+        wanted = specification.expected(case)
+        assert engine_says(case, part) == wanted, f"seed {seed}, request {number}: {case}"
+        codes.add(wanted["code"])
+    return codes
 
 
 REACHED = {
