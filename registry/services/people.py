@@ -23,6 +23,7 @@ from registry.services.saving import (
     assign,
     check,
     check_alone,
+    hold_agents_of,
     keep,
     locked,
     record,
@@ -109,6 +110,7 @@ def update_person(*, person_id: int, by: Person, **fields: Unpack[PersonFields])
     if not changed:
         return person
     _check_manager(person)
+    hold_agents_of(person)
     keep(person, by, list(changed))
     record(
         "person_changed",
@@ -146,6 +148,7 @@ def set_employment(
     changed = assign(person, wanted)
     if not changed:
         return person
+    hold_agents_of(person)
     keep(person, by, list(changed))
     record(
         "employment_changed",

@@ -66,6 +66,15 @@ def found(model: type[M], what: str, **lookup: Any) -> M | None:
     return rows.filter(**lookup).first()
 
 
+def hold_agents_of(person: Person) -> None:
+    """Lock a person's agents before the person is written, which reaches the agents too.
+
+    What follows from it (flags, questions) holds them as well; it must not come to that later.
+    """
+    rows = Agent.objects.select_for_update(of=("self",), no_key=True).filter(owner=person)
+    list(rows.order_by("pk").values_list("pk"))
+
+
 def assign(row: models.Model, fields: Mapping[str, Any]) -> Changes:
     """Set what differs, and say what it was and is."""
     changes: Changes = {}
