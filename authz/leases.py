@@ -85,14 +85,16 @@ def _decided(
 def _noted(leased: vault.Leased, answer: Answer) -> Lease:
     """The lease's row. Where it cannot be written the value does not leave."""
     try:
-        return Lease.objects.create(
-            credential=leased.credential,
-            agent=leased.credential.agent,
-            record=answer.id,
-            version=leased.version,
-            at=clock.now(),
-            expires_at=leased.expires_at,
-        )
+        with transaction.atomic():
+            vault.hold_given(leased.credential)
+            return Lease.objects.create(
+                credential=leased.credential,
+                agent=leased.credential.agent,
+                record=answer.id,
+                version=leased.version,
+                at=clock.now(),
+                expires_at=leased.expires_at,
+            )
     except Error as error:
         raise NotRecorded() from error
 

@@ -6,9 +6,16 @@ same rule.
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
+from django.db import models
+
 from governance.kernel import row
+from governance.kernel.errors import Unavailable
 from registry.errors import AgentNotActive
-from registry.models import Agent
+from registry.models import Agent, Person
+
+Row = TypeVar("Row", bound=models.Model)
 
 _SENTENCES = {
     row.NOT_ACTIVE: "{agent} is not active, so it gets nothing. Its owner {owner} can say why.",
@@ -29,3 +36,24 @@ def require_active(agent: Agent) -> None:
     if code := refusal(agent):
         sentence = _SENTENCES[code].format(agent=agent.slug, owner=agent.owner)
         raise AgentNotActive(sentence, code=code)
+
+
+def held(agent_id: int) -> Agent:
+    """The agent with its owner as they are now, and as they stay until the transaction ends.
+
+    A suspension or a leaver that has committed is seen; one that is under way waits. Order:
+    person, agent, what is the agent's, as everywhere. Raises `Unavailable`, to be tried again.
+    """
+    owner = share(Person, Agent.objects.values_list("owner", flat=True).get(pk=agent_id))
+    agent = share(Agent, agent_id)
+    if agent.owner_id != owner.pk:
+        raise Unavailable("The agent changed hands at this moment. Try again.")
+    agent.owner = owner
+    return agent
+
+
+def share(model: type[Row], key: Any) -> Row:
+    """One row, read FOR SHARE: nobody changes it before the transaction ends."""
+    table = model._meta.db_table
+    sql = f'SELECT * FROM "{table}" WHERE id = %s FOR SHARE'  # noqa: S608 - a model's own table
+    return model._default_manager.raw(sql, [key])[0]

@@ -405,14 +405,10 @@ def find_bearer_for_issuing(client_id: str) -> Bearer | None:
         return None
     agent = gateway = None
     if found.agent:
-        owner = _share(Person, found.agent.owner_id)
-        agent = _share(Agent, found.agent.pk)
-        if agent.owner_id != owner.pk:
-            raise Unavailable("The agent changed hands at this moment. Try again.")
-        agent.owner = owner
+        agent = guard.held(found.agent.pk)
     else:
-        gateway = _share(Gateway, found.row.pk)
-    return Bearer(_share(Client, found.client.pk), agent, gateway)
+        gateway = guard.share(Gateway, found.row.pk)
+    return Bearer(guard.share(Client, found.client.pk), agent, gateway)
 
 
 def bearer_of(token: VerifiedToken) -> Bearer:
@@ -448,12 +444,6 @@ def revoke_token(*, client: Client, jti: str, expires_at: datetime, now: datetim
         client=client, jti=jti, defaults={"expires_at": expires_at}
     )
     return first
-
-
-def _share(model: type[Row], key: Any) -> Row:
-    table = model._meta.db_table
-    sql = f'SELECT * FROM "{table}" WHERE id = %s FOR SHARE'  # noqa: S608 - a model's own table
-    return model._default_manager.raw(sql, [key])[0]
 
 
 def _ended(sentence: str) -> NotSignedIn:

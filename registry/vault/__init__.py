@@ -3,7 +3,7 @@
 Call none of these inside a transaction of your own: an outside vault is asked in between.
 """
 
-from registry.vault.reading import Leased, read
+from registry.vault.reading import Leased, hold_given, read
 from registry.vault.services import (
     can_rotate,
     confirm_ended,
@@ -30,6 +30,7 @@ __all__ = [
     "destroy",
     "has_ended",
     "health",
+    "hold_given",
     "read",
     "revoke",
     "rotate",

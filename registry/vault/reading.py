@@ -94,6 +94,16 @@ def _check_still_given(credential: CredentialReference) -> None:
     guard.require_active(Agent.objects.select_related("owner").get(pk=credential.agent_id))
 
 
+def hold_given(credential: CredentialReference) -> None:
+    """Have what may be given be so until the caller's transaction ends; raise where it is not.
+
+    Whoever stops the agent or revokes the credential waits, and then finds what was given.
+    """
+    guard.require_active(guard.held(credential.agent_id))
+    if guard.share(CredentialReference, credential.pk).state in OVER:
+        raise CredentialRevoked()
+
+
 def _fresh(record_id: UUID, credential: CredentialReference) -> Record:
     """The decision, if it allows just this and nothing was read on it yet."""
     try:

@@ -326,6 +326,30 @@ def test_the_leases_of_a_suspended_agent_end_with_it(
     assert b"leases_ended" in bytes(records_after(marked, kind="access")[0]["body"])
 
 
+@pytest.mark.parametrize("stop", ["suspend", "revoke"])
+def test_what_is_stopped_before_the_lease_is_noted_does_not_leave(
+    desk, stored, ask, monkeypatch, stop
+) -> None:
+    """The vault has answered, and the leases that there were have ended already."""
+    read = vault.read
+
+    def read_and_stop(*given):
+        leased = read(*given)
+        if stop == "suspend":
+            services.suspend_agent(agent_id=desk.agent.pk, by=desk.owner, reason="Stop.")
+        else:
+            vault.revoke(REF, by=desk.owner, reason="It leaked.")
+        return leased
+
+    monkeypatch.setattr(vault, "read", read_and_stop)
+
+    answer = ask(desk.client)
+
+    assert answer.status_code == 403
+    assert VALUE not in answer.content.decode()
+    assert not Lease.objects.filter(ended_at__isnull=True).exists()
+
+
 def test_a_credential_that_was_revoked_between_decision_and_reading_stays(desk, stored) -> None:
     answer = leases._decided(REF, desk.caller, "", "")
     vault.revoke(REF, by=desk.owner, reason="leaked")

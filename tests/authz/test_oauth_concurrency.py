@@ -12,6 +12,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from authz.oauth import failures
+from registry import guard
 from registry.enums import AgentState, Employment
 from registry.identity import clients, keys, tokens
 from registry.models import Agent, Client, Person, UsedAssertion
@@ -154,14 +155,15 @@ def test_an_agent_that_changes_hands_while_it_is_read(
 ) -> None:
     """The owner that was locked is not the owner any more: nothing is issued on a guess."""
     other = make.make_person()
-    known = clients.find_bearer
+    known = guard.share
 
-    def find_and_transfer(client_id: str) -> clients.Bearer | None:
-        bearer = known(client_id)
-        Agent.objects.filter(pk=agent.row.pk).update(owner=other)
-        return bearer
+    def share_and_transfer(model: type[Any], key: Any) -> Any:
+        row = known(model, key)
+        if model is Person:
+            Agent.objects.filter(pk=agent.row.pk).update(owner=other)
+        return row
 
-    monkeypatch.setattr(clients, "find_bearer", find_and_transfer)
+    monkeypatch.setattr(guard, "share", share_and_transfer)
 
     assert ask(agent)[1] == 503
     assert Agent.objects.get(pk=agent.row.pk).owner == agent.row.owner
