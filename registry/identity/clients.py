@@ -11,9 +11,9 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db import models, transaction
+from django.db import transaction
 
 from audit.enums import Kind
 from audit.services import record
@@ -36,8 +36,6 @@ SAVED = [
     *("secret_digest", "previous_digest", "previous_until", "sealed_secret"),
     *("jwks", "version", "rotated_at"),
 ]
-
-Row = TypeVar("Row", bound=models.Model)
 
 
 class NotActive(Conflict):

@@ -1,6 +1,7 @@
 """The vault: one interface, and as many vaults behind it as the installation has.
 
-Call none of these inside a transaction of your own: an outside vault is asked in between.
+Call none of these inside a transaction of your own: an outside vault is asked in between. But
+`hold_given` asks none, and holds what it finds until your transaction ends.
 """
 
 from registry.vault.reading import Leased, hold_given, read

@@ -16,7 +16,7 @@ from audit.errors import UnknownRecord
 from audit.models import Record
 from governance.kernel import clock
 from registry import guard
-from registry.models import Agent, CredentialReference
+from registry.models import CredentialReference
 from registry.models.credentials import OVER
 from registry.reserved import SYSTEM, TOOL
 from registry.vault import back_ends, places
@@ -45,7 +45,8 @@ def read(reference: str, record_id: UUID) -> Leased:
     credential = _claim(reference, record_id)
     place = places.place_of(credential.agent.slug, reference)
     secret, version = back_ends.of(reference).read(place)
-    _check_still_given(credential)
+    with transaction.atomic():
+        hold_given(credential)
     expires_at = clock.now() + timedelta(seconds=settings.MUSTER_LEASE_SECONDS)
     return Leased(credential, secret, version, expires_at)
 
@@ -86,21 +87,15 @@ def _check_given(credential: CredentialReference) -> None:
     guard.require_active(credential.agent)
 
 
-def _check_still_given(credential: CredentialReference) -> None:
-    """As it is now: it may have been revoked, or its agent stopped, while the vault was asked."""
-    now = CredentialReference.objects.filter(pk=credential.pk).values_list("state", flat=True)
-    if now.first() in (None, *OVER):
-        raise CredentialRevoked()
-    guard.require_active(Agent.objects.select_related("owner").get(pk=credential.agent_id))
-
-
 def hold_given(credential: CredentialReference) -> None:
-    """Have what may be given be so until the caller's transaction ends; raise where it is not.
+    """As it is now, and so until the caller's transaction ends; raise where it is given no more.
 
-    Whoever stops the agent or revokes the credential waits, and then finds what was given.
+    It may have been revoked, or its agent stopped, while the vault was asked. Who does either
+    from now on waits, and then finds what was given.
     """
     guard.require_active(guard.held(credential.agent_id))
-    if guard.share(CredentialReference, credential.pk).state in OVER:
+    now = CredentialReference.objects.select_for_update(no_key=True).filter(pk=credential.pk)
+    if now.values_list("state", flat=True).first() in (None, *OVER):
         raise CredentialRevoked()
 
 

@@ -326,7 +326,7 @@ def test_the_leases_of_a_suspended_agent_end_with_it(
     assert b"leases_ended" in bytes(records_after(marked, kind="access")[0]["body"])
 
 
-@pytest.mark.parametrize("stop", ["suspend", "revoke"])
+@pytest.mark.parametrize("stop", ["suspend", "revoke", "remove"])
 def test_what_is_stopped_before_the_lease_is_noted_does_not_leave(
     desk, stored, ask, monkeypatch, stop
 ) -> None:
@@ -337,8 +337,10 @@ def test_what_is_stopped_before_the_lease_is_noted_does_not_leave(
         leased = read(*given)
         if stop == "suspend":
             services.suspend_agent(agent_id=desk.agent.pk, by=desk.owner, reason="Stop.")
-        else:
+        elif stop == "revoke":
             vault.revoke(REF, by=desk.owner, reason="It leaked.")
+        else:
+            CredentialReference.objects.filter(reference=REF).delete()
         return leased
 
     monkeypatch.setattr(vault, "read", read_and_stop)
