@@ -2,73 +2,85 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, models, transaction
 
+from governance.kernel import clock
+from registry.enums import Employment
 from registry.models import Agent, ExternalIdentity, Person
+from registry.services import set_employment
 from registry.services.saving import locked
-from tests.factories.registry import make_draft, make_person
+from tests.factories.registry import SWEEP, make_draft, make_person
 
 ROOT = Path(__file__).parents[2]
+# A call with its arguments, of which one may be a tuple.
+LOCKING = re.compile(r"select_for_update\((?:[^()]|\([^()]*\))*\)")
 
 
-def refer(person: int, failed: list[OperationalError]) -> None:
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL lock_timeout = '2s'")
-            ExternalIdentity.objects.create(person_id=person, source="scim", external_id="1")
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    except OperationalError as error:
-        failed.append(error)
-    finally:
-        connection.close()
+def waits(act: Callable[[], object], held: models.Model) -> bool:
+    """Whether another transaction that does this waits for the one that locked this row."""
+    failed: list[OperationalError] = []
 
-
-@pytest.mark.django_db(transaction=True)
-def test_a_row_that_refers_to_a_locked_one_is_written() -> None:
-    # Waiting here would deadlock: the one holds the person and wants a slice, the other the slice.
-    person, failed = make_person(), list[OperationalError]()
-    with transaction.atomic():
-        locked(Person, "person", pk=person.pk)
-        thread = threading.Thread(target=refer, args=(person.pk, failed))
-        thread.start()
-        thread.join()
-
-    assert failed == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_two_lock_one_row_one_after_the_other() -> None:
-    agent, failed = make_draft(), list[OperationalError]()
-
-    def lock() -> None:
+    def work() -> None:
         try:
             with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = '200ms'")
-                locked(Agent, "agent", pk=agent.pk)
+                cursor.execute("SET LOCAL lock_timeout = '500ms'")
+                act()
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         except OperationalError as error:
             failed.append(error)
         finally:
             connection.close()
 
     with transaction.atomic():
-        locked(Agent, "agent", pk=agent.pk)
-        thread = threading.Thread(target=lock)
+        locked(type(held), "row", pk=held.pk)
+        thread = threading.Thread(target=work)
         thread.start()
         thread.join()
+    return bool(failed)
 
-    assert len(failed) == 1
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_refers_to_a_locked_one_is_written() -> None:
+    # Waiting here would deadlock: the one holds the person and wants a slice, the other the slice.
+    person = make_person()
+
+    def refer() -> None:
+        ExternalIdentity.objects.create(person=person, source="scim", external_id="1")
+
+    assert not waits(refer, person)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_lock_one_row_one_after_the_other() -> None:
+    agent = make_draft()
+
+    assert waits(lambda: locked(Agent, "agent", pk=agent.pk), agent)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_leaver_is_written_only_once_their_agents_are_held() -> None:
+    # The other way round, who holds the agent and writes what is its own would deadlock.
+    agent, day = make_draft(), clock.now().date()
+
+    def leave() -> None:
+        set_employment(person_id=agent.owner_id, employment=Employment.LEFT, last_day=day, by=SWEEP)
+
+    assert waits(leave, agent)
+    assert Person.objects.get(pk=agent.owner_id).employment == Employment.EMPLOYED
 
 
 def test_nothing_locks_what_others_refer_to_harder_than_needed() -> None:
     calls = [
-        (path.name, call[:120])
+        (path.name, call)
         for folder in ("authz", "registry", "lifecycle", "audit", "governance")
         for path in (ROOT / folder).rglob("*.py")
-        for call in path.read_text().split("select_for_update(")[1:]
+        for call in LOCKING.findall(path.read_text())
     ]
 
     assert calls
