@@ -33,7 +33,7 @@ def _calendar(code: str) -> holidays.HolidayBase:
     ):
         raise UnknownCalendar(code)
     try:
-        return holidays.country_holidays(country, subdiv=subdivision or None)
+        return holidays.country_holidays(country, subdiv=subdivision or None, language="en_US")
     except (NotImplementedError, KeyError) as error:
         raise UnknownCalendar(code) from error
 
@@ -49,6 +49,20 @@ def is_business_day(day: date, calendar: str = "") -> bool:
     if not calendar:
         return day.weekday() not in _WEEKEND
     return bool(_calendar(calendar).is_working_day(day))
+
+
+def free_because(day: date, calendar: str = "") -> str:
+    """Why nobody works on `day`: the name of the holiday, or `weekend`; empty on a business day."""
+    if is_business_day(day, calendar):
+        return ""
+    named = _calendar(calendar).get(day) if calendar else None
+    return str(named or "weekend")
+
+
+def business_days_between(start: date, end: date, calendar: str = "") -> int:
+    """How many business days come after `start`, up to `end` and with it."""
+    days = range(1, (end - start).days + 1)
+    return sum(is_business_day(start + timedelta(days=each), calendar) for each in days)
 
 
 def add_business_days(start: date, days: int, calendar: str = "") -> date:

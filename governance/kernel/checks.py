@@ -87,7 +87,11 @@ def check_key_files(app_configs: Any, **_: Any) -> list[CheckMessage]:
         return []
     return [
         Error(f"The key file {name} is unsafe: {fault}", id="muster.E002")
-        for name, read in (("kek", keys.kek), ("index_key", keys.index_key))
+        for name, read in (
+            ("kek", keys.kek),
+            ("index_key", keys.index_key),
+            ("receipt_key", keys.receipt_key),
+        )
         if (fault := _fault_of(read))
     ]
 

@@ -98,19 +98,46 @@ def check(url: str) -> None:
     _address_of(place_of(url))
 
 
-def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
+def address_of(host: str, port: int) -> Address:
+    """Where a host is reached over something else than https, by the same rules.
+
+    Raises `AddressRefused`, `NotReached`.
+    """
+    return _address_of(_place(host, port))
+
+
+def is_listed(host: str, port: int) -> bool:
+    """Whether the operator lets this host and port be called inside a network."""
+    return _place(host, port).name in settings.MUSTER_EGRESS_ALLOWED
+
+
+def trusted(ca_file: str = "") -> ssl.SSLContext:
+    """Whose certificates count: this machine's roots, and those of the operator's bundle.
+
+    `ca_file` names another bundle, for one place alone.
+    """
+    return _trust(ca_file or settings.MUSTER_EGRESS_CA)
+
+
+def _place(host: str, port: int) -> Place:
+    return Place(host.lower().rstrip("."), port, "")
+
+
+def post(url: str, *, body: bytes, headers: Mapping[str, str], ca_file: str = "") -> Answer:
     """Send `body` there, once. Raises `AddressRefused`, `NoAnswer`; follows no redirect."""
-    return send("POST", url, body=body, headers=headers)
+    return send("POST", url, body=body, headers=headers, ca_file=ca_file)
 
 
-def send(method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+def send(
+    method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", ca_file: str = ""
+) -> Answer:
     """Make one request of any method. Raises `AddressRefused`, `NoAnswer`; follows no redirect."""
     place = place_of(url)
     address = _address_of(place)
     started = time.monotonic()
     try:
         with (
-            _client() as client,
+            _client(ca_file) as client,
             client.stream(
                 method,
                 _pinned(place, address),
@@ -137,11 +164,11 @@ def _read(response: httpx.Response, started: float) -> bytes:
     return found
 
 
-def _client() -> httpx.Client:
+def _client(ca_file: str) -> httpx.Client:
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     # No proxy and no netrc of this machine has a say in it.
     return httpx.Client(
-        verify=_trust(settings.MUSTER_EGRESS_CA),
+        verify=trusted(ca_file),
         timeout=timeout,
         follow_redirects=False,
         trust_env=False,

@@ -40,6 +40,22 @@ def index_key() -> bytes:
 
 
 @cache
+def receipt_key() -> bytes:
+    """The seed (32 bytes) of the key that signs receipts. The sealer's key is in no such folder."""
+    return _read_key("receipt_key")
+
+
+@cache
+def origin() -> str:
+    """The name of this installation's log, the same for good."""
+    path = folder() / "origin"
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"The file {path} cannot be read: {error}.") from error
+
+
+@cache
 def derived(purpose: str) -> bytes:
     """A key (32 bytes) for one purpose, which tells nothing of any other (RFC 5869)."""
     info = f"muster {purpose}".encode()

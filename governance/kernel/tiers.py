@@ -10,6 +10,13 @@ from typing import Any
 
 TIERS = ("public", "internal", "confidential", "restricted")
 RESTRICTED = TIERS[-1]
+# After how many months an agent of a tier is renewed where nobody says otherwise, and at most.
+MONTHS_TO_RENEWAL = {
+    "public": (18, 24),
+    "internal": (18, 24),
+    "confidential": (12, 12),
+    "restricted": (6, 6),
+}
 _RANKS = {tier: number for number, tier in enumerate(TIERS)}
 
 Facts = Mapping[str, Any]
@@ -18,6 +25,12 @@ Facts = Mapping[str, Any]
 def rank(tier: str) -> int:
     """0 for public to 3 for restricted; what is no tier counts as restricted."""
     return _RANKS.get(tier, len(TIERS) - 1)
+
+
+def wrong_months(tier: str, months: int) -> str:
+    """What is wrong with renewing agents of this tier after so many months; empty if nothing."""
+    most = MONTHS_TO_RENEWAL[tier][1]
+    return "" if 0 < months <= most else f"must be a month or more, and at most {most}."
 
 
 def highest(tiers: Iterable[str]) -> str:

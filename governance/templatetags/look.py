@@ -18,7 +18,7 @@ from django.template.context import Context
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.html import conditional_escape, escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from governance import pictures, unseen, words
@@ -34,6 +34,13 @@ _STATES = {
     "suspended": ("suspended", "suspended"),
     "decommissioning": ("ended", "decommissioning"),
     "decommissioned": ("ended", "decommissioned"),
+}
+_MET = {
+    "met": ("yes", "yes", "met"),
+    "partly": ("partly", "partly", "partly"),
+    "not_met": ("no", "no", "not met"),
+    "not_applicable": ("na", "na", "not applicable"),
+    "cannot_tell": ("na", "na", "cannot tell"),
 }
 _TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (bool, "yes or no"),
@@ -82,6 +89,19 @@ def effect(value: object) -> SafeString:
         '<use href="#e-{0}"/></svg>{1}</span>',
         name,
         _EFFECTS[name],
+    )
+
+
+@register.simple_tag
+def met(value: object, *, word: bool = True) -> SafeString:
+    """Mark and word of how a control stands; without `word` it stays for screen readers."""
+    class_, mark, said = _MET.get(str(value), ("na", "na", str(value)))
+    return format_html(
+        '<span class="met {}"><svg viewBox="0 0 16 16" aria-hidden="true"><use href="#m-{}"/></svg>'
+        "{}</span>",
+        class_,
+        mark,
+        said if word else format_html('<span class="sr">{}</span>', said),
     )
 
 
@@ -152,9 +172,16 @@ def lanes(
     end: dt.datetime,
     *,
     name: str = "Timeline",
+    label: str = "",
 ) -> dict[str, object]:
-    """What happened by system and time, in a box of its own that scrolls, with its key."""
-    return {"picture": pictures.lanes(tuple(happenings), start, end), "name": name}
+    """What happened by lane and time, in a box of its own that scrolls, with its key."""
+    shown = tuple(happenings)
+    return {
+        "picture": pictures.lanes(shown, start, end, label=label),
+        "name": name,
+        "counted": len(shown) > pictures.SINGLY,
+        "waited": any(each.until for each in shown),
+    }
 
 
 @register.inclusion_tag("parts/run.html")
@@ -225,7 +252,7 @@ def time_left(until: dt.datetime, now: dt.datetime) -> SafeString:
     """How long until an instant, loud within the last hour, inside `<time>`."""
     left = until - now
     if left <= dt.timedelta():
-        return format_html('<span class="faint">over</span>')
+        return format_html('<span class="faint">{}</span>', "over")
     late = " late" if left <= dt.timedelta(hours=1) else ""
     written = until.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     said = words.duration(left)
@@ -309,7 +336,10 @@ def place(resource: object) -> str:
 @register.filter
 def shown(value: object) -> SafeString:
     """Text as it is; characters that are unseen or look like others, by code point and name."""
-    return format_html_join("", "{}", ((_told(each),) for each in unseen.pieces(str(value))))
+    text = str(value)
+    if unseen.is_plain(text):
+        return escape(text)
+    return format_html_join("", "{}", ((_told(each),) for each in unseen.pieces(text)))
 
 
 @register.inclusion_tag("parts/params.html")

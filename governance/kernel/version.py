@@ -1,0 +1,3 @@
+"""Which Muster this is, as it tells other systems."""
+
+VERSION = "0.1.0"
