@@ -9,6 +9,7 @@ from registry.models.agents import (
 )
 from registry.models.callers import UnregisteredCaller
 from registry.models.changes import ProposedChange
+from registry.models.claimed_groups import ClaimedGroup, GivenGroup, Way
 from registry.models.clients import Client, Gateway, RevokedToken, UsedAssertion
 from registry.models.credentials import CredentialReference, StoredSecret, StoredVersion
 from registry.models.external_clients import ExternalClient, ExternalClientState
@@ -29,6 +30,7 @@ __all__ = [
     "Agent",
     "Agreement",
     "AllowlistEntry",
+    "ClaimedGroup",
     "Clearance",
     "Client",
     "CredentialReference",
@@ -36,6 +38,7 @@ __all__ = [
     "ExternalClientState",
     "ExternalIdentity",
     "Gateway",
+    "GivenGroup",
     "Person",
     "ProposedChange",
     "Reliance",
@@ -53,4 +56,5 @@ __all__ = [
     "ToolAccess",
     "UnregisteredCaller",
     "UsedAssertion",
+    "Way",
 ]

@@ -213,6 +213,11 @@ class Agent(models.Model):
         return AgentState(self.state).label.lower()
 
     @property
+    def is_live(self) -> bool:
+        """Whether somebody may rely on it: it was let live, and has not ended."""
+        return self.state in LIVE
+
+    @property
     def is_observed(self) -> bool:
         """Whether calls go on now that would be refused."""
         return self.observe_until is not None and self.observe_until > clock.now()

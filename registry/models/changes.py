@@ -72,7 +72,8 @@ class ProposedChange(models.Model):
                 | (
                     ~Q(state=ChangeState.PROPOSED)
                     & Q(decided_by__isnull=False, decided_at__isnull=False)
-                ),
+                )
+                | Q(state=ChangeState.DROPPED, decided_by__isnull=True, decided_at__isnull=False),
             ),
             models.UniqueConstraint(
                 fields=["kind", "target"],

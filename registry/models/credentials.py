@@ -14,6 +14,10 @@ from registry.models.systems import System
 
 # A credential that nobody gets any more.
 OVER = [CredentialState.REVOKED, CredentialState.DESTROYED]
+# `CredentialReference.may_be_live`, for a query.
+MAY_BE_LIVE = Q(state__in=OVER) & (
+    Q(live_at_source=True) | Q(settled_at__isnull=True, ended_by__isnull=True)
+)
 
 
 class CredentialReference(models.Model):
@@ -89,6 +93,16 @@ class CredentialReference(models.Model):
 
     def __str__(self) -> str:
         return self.reference
+
+    @property
+    def is_settled(self) -> bool:
+        """Revoked, and its vault has done what it can, or somebody said that it is over."""
+        return self.settled_at is not None or self.ended_by_id is not None
+
+    @property
+    def may_be_live(self) -> bool:
+        """Revoked, and it may still open what it was for."""
+        return self.state in OVER and (self.live_at_source or not self.is_settled)
 
 
 class StoredSecret(models.Model):

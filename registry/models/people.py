@@ -6,12 +6,14 @@ import secrets
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from simple_history.models import HistoricalRecords
 
+from governance.kernel import emergency
 from registry import validators
 from registry.enums import Employment, GroupName
 
@@ -96,6 +98,12 @@ class Person(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("may open the admin", default=False)
     is_active = models.BooleanField("may sign in", default=True)
     date_joined = models.DateTimeField(auto_now_add=True)
+    access_ended_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When everything was taken from someone who has left.",
+    )
 
     objects: ClassVar[PersonManager] = PersonManager()
     history = HistoricalRecords(excluded_fields=["password", "last_login"], m2m_fields=[])
@@ -126,6 +134,11 @@ class Person(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
     @property
+    def holidays(self) -> str:
+        """Whose holidays count for them: their own calendar's, else the installation's."""
+        return self.calendar or str(settings.MUSTER_CALENDAR)
+
+    @property
     def is_employed(self) -> bool:
         """Employed or leaving: someone who has left answers for nothing any more."""
         return self.employment != Employment.LEFT
@@ -143,7 +156,7 @@ class Person(AbstractBaseUser, PermissionsMixin):
     @property
     def reads_everything(self) -> bool:
         """Whether this person sees every row of the register."""
-        return bool(self.group_names & READERS)
+        return bool(self.group_names & READERS) or emergency.is_of(self.pid)
 
     def display(self) -> str:
         """The name as it is shown, with what a reader must know beside it."""
@@ -157,7 +170,8 @@ class Person(AbstractBaseUser, PermissionsMixin):
 
         if not self.may_act:
             return AuditScope()
-        if self.group_names & {GroupName.AUDITOR, GroupName.SECURITY, GroupName.DPO}:
+        reads_all = {GroupName.AUDITOR, GroupName.SECURITY, GroupName.DPO}
+        if self.group_names & reads_all or emergency.is_of(self.pid):
             return AuditScope(everything=True)
         owned = self.owned_agents.values_list("slug", flat=True)
         backed = self.backup_agents.values_list("slug", flat=True)
@@ -170,6 +184,10 @@ class ExternalIdentity(models.Model):
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="identities")
     source = models.CharField(max_length=60, validators=[validators.slug])
     external_id = models.CharField(max_length=255, validators=[validators.plain_text])
+    # What this source says of the person, which nobody else then changes by hand.
+    gives = models.JSONField(default=list, blank=True)
+    # The last that it said of their employment is that they leave, or have left.
+    said_gone = models.BooleanField(default=False)
 
     class Meta:
         verbose_name_plural = "external identities"

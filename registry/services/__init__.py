@@ -1,7 +1,15 @@
 """Every write of the register: one function for each thing that a person can do."""
 
 from registry import changes
-from registry.services import agent_states, agents, observation, people, systems, tools
+from registry.services import (
+    agent_states,
+    agents,
+    claimed_groups,
+    observation,
+    people,
+    systems,
+    tools,
+)
 from registry.services.absences import declare_absence, end_absence
 from registry.services.agent_states import (
     activate_agent,
@@ -12,14 +20,18 @@ from registry.services.agent_states import (
     clear_agent,
     clear_by_template,
     finish_decommissioning,
+    renew_agent,
     renew_within,
     resume_agent,
     send_back_agent,
+    set_review_due,
     still_unsigned,
     submit_for_review,
     suspend_agent,
+    take_over_agent,
     transfer_agent,
     void_clearances,
+    why_cannot_own,
     withdraw_from_review,
 )
 from registry.services.agents import (
@@ -43,6 +55,15 @@ from registry.services.callers import (
     note_caller,
     reopen_caller,
 )
+from registry.services.claimed_groups import (
+    follow_claims,
+    forget_claim,
+    means_something,
+    propose_claimed_group,
+    remove_claimed_group,
+)
+from registry.services.coming_in import known as known_by
+from registry.services.coming_in import let_in
 from registry.services.fields import (
     AccessFields,
     AgentFields,
@@ -53,6 +74,15 @@ from registry.services.fields import (
     ToolFields,
 )
 from registry.services.gateways import save_gateway
+from registry.services.joining import (
+    Facts,
+    Synced,
+    let_go,
+    person_of,
+    rename_identity,
+    sync_person,
+)
+from registry.services.leaving import end_access, settle_leaver
 from registry.services.observation import (
     end_observation,
     end_where_due,
@@ -84,11 +114,13 @@ from registry.services.tools import save_tool
 __all__ = [
     "AccessFields",
     "AgentFields",
+    "Facts",
     "GatewayFields",
     "Noted",
     "PersonFields",
     "ResourceFields",
     "Saved",
+    "Synced",
     "SystemFields",
     "ToolFields",
     "activate_agent",
@@ -109,21 +141,33 @@ __all__ = [
     "declare_absence",
     "draft_agent",
     "end_absence",
+    "end_access",
     "end_observation",
     "end_where_due",
     "finish_decommissioning",
+    "follow_claims",
+    "forget_claim",
     "fresh_reach",
+    "known_by",
+    "let_go",
+    "let_in",
     "link_caller",
+    "means_something",
     "note_caller",
+    "person_of",
+    "propose_claimed_group",
     "propose_observation",
     "propose_staying",
     "reach_after",
     "register_changes",
     "remove_allowlist_entry",
+    "remove_claimed_group",
     "remove_credential_reference",
     "remove_entity",
     "remove_external_identity",
     "remove_resource",
+    "rename_identity",
+    "renew_agent",
     "renew_within",
     "reopen_caller",
     "resume_agent",
@@ -139,13 +183,18 @@ __all__ = [
     "set_employment",
     "set_groups",
     "set_own_password",
+    "set_review_due",
+    "settle_leaver",
     "still_unsigned",
     "submit_for_review",
     "suspend_agent",
+    "sync_person",
+    "take_over_agent",
     "transfer_agent",
     "update_agent",
     "update_person",
     "void_clearances",
+    "why_cannot_own",
     "why_not_observed",
     "withdraw_from_review",
 ]
@@ -153,6 +202,7 @@ __all__ = [
 
 def register_changes() -> None:
     """Tell how each kind of widening change of the register is applied, and who agrees."""
+    changes.register(claimed_groups.KIND, claimed_groups.apply_claimed_group)
     changes.register(
         people.GROUPS_KIND,
         people.apply_groups,

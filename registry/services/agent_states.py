@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from django.db import transaction
 
 from governance.kernel import clock, tiers
-from governance.kernel.errors import Invalid, NotAllowed
+from governance.kernel.errors import GovernanceError, Invalid, NotAllowed
 from registry import changes, clearing, permissions, rules, selectors, signing
 from registry.enums import AgentState, CredentialHolder
 from registry.errors import ChangeOutdated, Incomplete, NotCleared, ReachChanged, WrongState
@@ -25,7 +26,7 @@ from registry.services.agents import (
     words_for,
     write_clearance,
 )
-from registry.services.saving import Saved, check_alone, keep, locked, record
+from registry.services.saving import Changes, Saved, check_alone, keep, locked, record
 from registry.signals import agent_state_changed, agent_transferred
 
 TRANSFER_KIND = "agent.transfer"
@@ -52,14 +53,16 @@ def _move(agent: Agent, target: AgentState, by: Actor, reason: str = "") -> None
     agent.state_changed_at = clock.now()
     agent.state_changed_by = by if isinstance(by, Person) else None
     keep(agent, by)
-    record(
+    entry = record(
         f"agent_{target}",
         by=by,
         agent=agent.slug,
         resource=f"agent:{agent.slug}",
         changes={"state": (before, target), "reason": ("", reason)},
     )
-    agent_state_changed.send(sender=Agent, agent=agent, before=before, by=by, reason=reason)
+    agent_state_changed.send(
+        sender=Agent, agent=agent, before=before, by=by, reason=reason, record=entry
+    )
 
 
 @transaction.atomic
@@ -306,6 +309,46 @@ def renew_within(*, agent_id: int, months: int, by: Actor) -> Agent:
 
 
 @transaction.atomic
+def renew_agent(*, agent_id: int, by: Actor, due: date, because: str) -> Agent:
+    """Set the day by which an agent must be renewed next.
+
+    How far away it may lie is for the caller: an attestation, an extension that security agreed to.
+    """
+    agent = _locked(agent_id)
+    permissions.check_can_set_dates(agent, by)
+    _check_live(agent)
+    before, agent.renewal_due = agent.renewal_due, due
+    return _dated(agent, by, "agent_renewed", {"renewal_due": (before, due)}, because)
+
+
+@transaction.atomic
+def set_review_due(*, agent_id: int, by: Actor, due: date, because: str) -> Agent:
+    """Set the day by which others must have looked at an agent again."""
+    agent = _locked(agent_id)
+    permissions.check_can_set_dates(agent, by)
+    _check_live(agent)
+    before, agent.review_due = agent.review_due, due
+    return _dated(agent, by, "agent_review_set", {"review_due": (before, due)}, because)
+
+
+def _check_live(agent: Agent) -> None:
+    if agent.state not in rules.LIVE:
+        raise WrongState(f"{agent.slug} is {agent.state_word}: its clocks do not run.")
+
+
+def _dated(agent: Agent, by: Actor, did: str, changed: Changes, because: str) -> Agent:
+    keep(agent, by, list(changed))
+    record(
+        did,
+        by=by,
+        agent=agent.slug,
+        resource=f"agent:{agent.slug}",
+        changes=changed | {"because": ("", because)},
+    )
+    return agent
+
+
+@transaction.atomic
 def suspend_agent(*, agent_id: int, by: Actor, reason: str) -> Agent:
     """Stop an agent: from the commit on it gets nothing. Done twice, it is done once."""
     agent = _locked(agent_id)
@@ -382,7 +425,7 @@ def _check_may_own(agent: Agent, to: Person) -> None:
     check_signed_nothing(agent, to, "own it")
 
 
-def _transfer(agent: Agent, to: Person, by: Person) -> None:
+def _transfer(agent: Agent, to: Person, by: Person, offered_by: Actor | None = None) -> None:
     before = agent.owner
     agent.owner = to
     if agent.backup_owner_id == to.pk:
@@ -395,18 +438,47 @@ def _transfer(agent: Agent, to: Person, by: Person) -> None:
         agent=agent.slug,
         resource=f"agent:{agent.slug}",
         changes={"owner": (before, to)},
+        more={"offered_by": offered_by.pid} if offered_by else None,
     )
     agent_transferred.send(sender=Agent, agent=agent, before=before, by=by)
 
 
 def apply_transfer(change: ProposedChange, by: Person) -> None:
     """Hand the agent over, now that the new owner accepts."""
+    # People before agents: whoever leaves meanwhile is waited for, and never waits for this.
+    to = locked(Person, "person", pid=change.after["owner"])
     agent = locked(Agent, "agent", slug=change.target)
     if agent.owner.pid != change.before["owner"]:
         raise ChangeOutdated()
-    to = locked(Person, "person", pid=change.after["owner"])
     _check_may_own(agent, to)
     _transfer(agent, to, by)
+
+
+@transaction.atomic
+def take_over_agent(*, agent_id: int, from_pid: str, by: Person, offered_by: Actor) -> Agent:
+    """Take an agent that was offered to `by`; whether it was, the caller has seen.
+
+    Nobody takes what they offered themself. Where it is another's by now: `ChangeOutdated`.
+    """
+    to = locked(Person, "person", pk=by.pk)
+    agent = _locked(agent_id)
+    permissions.check_may_act(to)
+    if isinstance(offered_by, Person) and offered_by.pk == to.pk:
+        raise NotAllowed("You named yourself, so someone else must name you, or another person.")
+    if agent.owner.pid != from_pid:
+        raise ChangeOutdated(f"{agent.slug} belongs to {agent.owner} by now.")
+    _check_may_own(agent, to)
+    _transfer(agent, to, to, offered_by)
+    return agent
+
+
+def why_cannot_own(agent: Agent, person: Person) -> str:
+    """The sentence for which this person cannot be its owner; empty if they can."""
+    try:
+        _check_may_own(agent, person)
+    except GovernanceError as refusal:
+        return refusal.message
+    return ""
 
 
 def check_who_accepts(change: ProposedChange, by: Person) -> None:

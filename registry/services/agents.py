@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Unpack
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from governance.kernel import clock, json_schema
+from governance.kernel import business_days, clock, json_schema
 from governance.kernel.errors import Conflict, Invalid, NotAllowed
 from registry import absences, changes, clearing, permissions, references, rules, selectors, signing
 from registry.errors import ChangeOutdated, LooksLikeSecret, NotCleared, ReachChanged, WrongState
@@ -307,7 +306,9 @@ def _write_proposed_entry(agent: Agent, change: ProposedChange, by: Person) -> N
 @transaction.atomic
 def remove_allowlist_entry(*, agent_id: int, tool: Tool, by: Person) -> Agent:
     """Take a tool from an agent, at once. Nothing happens where it does not have it."""
-    agent = _editable(agent_id, by)
+    agent = locked(Agent, "agent", pk=agent_id)
+    permissions.check_can_narrow_agent(agent, by)
+    _check_editable(agent)
     entry = found(AllowlistEntry, "allowlist entry", agent=agent, tool=tool)
     if entry is None:
         return agent
@@ -752,4 +753,4 @@ def _bring_dates_forward(agent: Agent, reach: Reach, by: Person) -> None:
 
 def today_of(person: Person, at: datetime | None = None) -> date:
     """The date on this person's calendar."""
-    return (at or clock.now()).astimezone(ZoneInfo(person.zone)).date()
+    return business_days.date_in(person.zone, at or clock.now())

@@ -10,15 +10,18 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from guardian.shortcuts import assign_perm
 
 from governance.kernel.errors import Conflict, Invalid, NotAllowed
 from registry import changes, permissions, selectors
 from registry.enums import Employment, GroupName
 from registry.errors import ChangeOutdated
 from registry.models import ExternalIdentity, Person, ProposedChange
+from registry.oidc import listed
 from registry.permissions import Automatic
 from registry.services.fields import PersonDetails, PersonFields
 from registry.services.saving import (
+    Changes,
     Saved,
     assign,
     check,
@@ -28,7 +31,7 @@ from registry.services.saving import (
     locked,
     record,
 )
-from registry.signals import employment_changed
+from registry.signals import employment_changed, person_changed
 
 GROUPS_KIND = "person.groups"
 FIRST = Automatic("first_administrator")
@@ -94,7 +97,7 @@ def create_first_administrator(*, email: str) -> Person:
     person = Person.objects.filter(email__iexact=email).first()
     person = person or _create(email, "Administrator", FIRST, None, {"chat_handle": "@admin"})
     wanted = set(permissions.groups_of(person)) | permissions.OPERATORS
-    _put_in_groups(person, wanted, FIRST)
+    put_in_groups(person, wanted, FIRST)
     return person
 
 
@@ -107,8 +110,11 @@ def update_person(*, person_id: int, by: Person, **fields: Unpack[PersonFields])
         wanted["email"] = wanted["email"].strip().lower()
     changed = assign(person, wanted)
     permissions.check_can_change_person(person, by, frozenset(changed))
+    if "email" in changed:
+        permissions.check_can_change_address(person, by)
     if not changed:
         return person
+    _check_not_given(person, changed)
     _check_manager(person)
     hold_agents_of(person)
     keep(person, by, list(changed))
@@ -119,7 +125,34 @@ def update_person(*, person_id: int, by: Person, **fields: Unpack[PersonFields])
         resource=f"person:{person.pid}",
         changes=changed,
     )
+    tell_of_changes(person, changed, by)
     return person
+
+
+def tell_of_changes(person: Person, changed: Changes, by: Person | Automatic) -> None:
+    """Tell the apps above what is known differently of someone."""
+    before = {name: pair[0] for name, pair in changed.items()}
+    person_changed.send(
+        sender=Person, person=person, changed=frozenset(changed), before=before, by=by
+    )
+
+
+def _check_not_given(person: Person, changed: Changes) -> None:
+    """What a source gives is changed there: here it would only last until the source speaks."""
+    given = selectors.given_by(person)
+    told = {
+        name: [f"It comes from {given[name]}. Change it there."]
+        for name in changed
+        if name in given
+    }
+    if told:
+        names = ", ".join(sorted(told))
+        sources = ", ".join(sorted({given[name] for name in told}))
+        raise Invalid(
+            f"{sources} says what the {names} of {person} is. Change it there.",
+            code="given_by_source",
+            fields=told,
+        )
 
 
 def _check_manager(person: Person) -> None:
@@ -131,9 +164,14 @@ def _check_manager(person: Person) -> None:
 
 @transaction.atomic
 def set_employment(
-    *, person_id: int, employment: str, last_day: date | None = None, by: Person | Automatic
+    *,
+    person_id: int,
+    employment: str,
+    last_day: date | None = None,
+    by: Person | Automatic,
+    source: str = "",
 ) -> Person:
-    """Say that someone is employed, leaving or has left.
+    """Say that someone is employed, leaving or has left; `source` is the one of people's that did.
 
     Who has left is signed out, and their agents are denied, from the commit on.
     """
@@ -145,17 +183,23 @@ def set_employment(
     wanted: dict[str, Any] = {"employment": employment, "last_day": last}
     if Employment.LEFT in {employment, before}:
         wanted["is_active"] = employment != Employment.LEFT
+    if employment != before:
+        wanted["access_ended_at"] = None
     changed = assign(person, wanted)
-    if not changed:
+    if not changed.keys() - {"access_ended_at"}:
         return person
     hold_agents_of(person)
     keep(person, by, list(changed))
+    if isinstance(by, Person) and employment == Employment.EMPLOYED:
+        # A person's word ends what any source said before.
+        person.identities.filter(said_gone=True).update(said_gone=False)
     record(
         "employment_changed",
         by=by,
         user=person.pid,
         resource=f"person:{person.pid}",
         changes=changed,
+        more={"source": source} if source else None,
     )
     employment_changed.send(sender=Person, person=person, before=before, by=by)
     return person
@@ -173,7 +217,7 @@ def set_groups(
     joins, stays = wanted - had, wanted & had
     target = wanted if alone else stays
     if target != had:
-        _put_in_groups(person, target, by)
+        put_in_groups(person, target, by)
     changed = ("groups",) if target != had else ()
     if not joins or alone:
         return Saved(person, changed=changed)
@@ -201,11 +245,15 @@ def _propose_groups(person: Person, joins: set[str], by: Person) -> ProposedChan
     )
 
 
-def _put_in_groups(person: Person, names: set[str], by: Person | Automatic) -> None:
+def put_in_groups(person: Person, names: set[str], by: Person | Automatic) -> None:
     """Set the groups; whoever is in any of them may open the admin."""
     before = sorted(permissions.groups_of(person))
     person.groups.set([Group.objects.get_or_create(name=str(name))[0] for name in names])
     person.__dict__.pop("group_names", None)
+    if GroupName.SOURCE_OWNER in set(names) - set(before):
+        # Who had left and comes back to their duty has the systems that are still theirs.
+        for system in person.owned_systems.all():
+            assign_perm("registry.change_system", person, system)
     staff = bool(names)
     if person.is_staff != staff:
         person.is_staff = staff
@@ -224,7 +272,7 @@ def apply_groups(change: ProposedChange, by: Person) -> None:
     person = locked(Person, "person", pid=change.target)
     if not person.may_act:
         raise ChangeOutdated(f"{person} has left since. Reject this.")
-    _put_in_groups(person, {*permissions.groups_of(person), *change.after["joins"]}, by)
+    put_in_groups(person, {*permissions.groups_of(person), *change.after["joins"]}, by)
 
 
 def check_who_agrees_to_groups(change: ProposedChange, by: Person) -> None:
@@ -252,8 +300,10 @@ def interested_in_groups(change: ProposedChange) -> set[str]:
 def add_external_identity(
     *, person_id: int, source: str, external_id: str, by: Person
 ) -> ExternalIdentity:
-    """Say how another directory names someone. An id that is somebody else's is refused."""
+    """Say how another directory names someone. An id that is somebody else's is refused, and so
+    is one by which people sign in: nobody alone says who comes in as whom."""
     permissions.check_can_change_people(by)
+    listed.check_signs_nobody_in(source)
     person = locked(Person, "person", pk=person_id)
     known = ExternalIdentity.objects.filter(source=source, external_id=external_id).first()
     if known and known.person_id == person.pk:

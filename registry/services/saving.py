@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache, reduce
+from operator import and_
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, models, transaction
+from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from audit import services as audit
 from audit.enums import Kind
@@ -22,6 +27,7 @@ M = TypeVar("M", bound=models.Model)
 T = TypeVar("T")
 
 Changes = dict[str, tuple[Any, Any]]
+_TRUTH = models.BooleanField()
 
 # Long or free text, which may tell of people: kept in the sealed payload, not in the body.
 SEALED_FIELDS = frozenset(
@@ -88,12 +94,43 @@ def assign(row: models.Model, fields: Mapping[str, Any]) -> Changes:
     return changes
 
 
-def check(row: models.Model) -> None:
-    """Run the model's own validation; `Invalid` names the fields."""
+def check(row: models.Model, names: Sequence[str] | None = None) -> None:
+    """Run the model's own validation; `Invalid` names the fields.
+
+    Where only the named fields are saved, the others are taken as they stand.
+    """
+    fields = row._meta.fields
+    kept = set() if names is None else {each.name for each in fields if each.name not in names}
+    try:
+        row.clean_fields(exclude=kept)
+        row.clean()
+        row.validate_unique(exclude=kept)
+        for constraint in _constraints_of(type(row)):
+            constraint.validate(type(row), row)
+    except ValidationError:
+        _name_what_is_wrong(row)
+
+
+def _name_what_is_wrong(row: models.Model) -> None:
     try:
         row.full_clean()
     except ValidationError as error:
         raise as_invalid(error) from error
+
+
+@cache
+def _constraints_of(model: type[models.Model]) -> list[models.BaseConstraint]:
+    """Its constraints, with the conditions of all of them as one.
+
+    Django asks the database about one condition after the other, each in a savepoint of its own.
+    """
+    every = model._meta.constraints
+    checks = [each for each in every if isinstance(each, models.CheckConstraint)]
+    others = [each for each in every if not isinstance(each, models.CheckConstraint)]
+    # What comes to NULL holds, as in the database.
+    held = [Q(Coalesce(each.condition, True, output_field=_TRUTH)) for each in checks]
+    at_once = [models.CheckConstraint(condition=reduce(and_, held), name="all")] if held else []
+    return [*at_once, *others]
 
 
 def as_invalid(error: ValidationError) -> Invalid:
@@ -106,7 +143,7 @@ def as_invalid(error: ValidationError) -> Invalid:
 
 def keep(row: models.Model, by: Actor, names: list[str] | None = None) -> None:
     """Check and save a row (or the named fields of it), with who did it in its history."""
-    check(row)
+    check(row, names)
     # What simple-history reads.
     row._history_user = by if isinstance(by, Person) else None  # type: ignore[attr-defined]
     try:
@@ -132,12 +169,12 @@ def record(
     tier: str = "",
     changes: Changes | None = None,
     more: Mapping[str, Any] | None = None,
-) -> None:
-    """Record a change of the register, in the transaction of the change."""
+) -> UUID:
+    """Record a change of the register, in the transaction of the change; the entry's id."""
     told = {name: _pair(pair) for name, pair in (changes or {}).items()}
     sealed = {name: pair for name, pair in told.items() if name in SEALED_FIELDS}
     shown = {name: pair for name, pair in told.items() if name not in SEALED_FIELDS}
-    audit.record(
+    return audit.record(
         kind=Kind.REGISTRY,
         actor=by.pid,
         agent=agent,
