@@ -38,6 +38,14 @@ def stand_in_of(person: Person, barred: Collection[int] = ()) -> Person | None:
     return absence.stand_in if GroupName.SOURCE_OWNER in shared else None
 
 
+def listed_sources_of(person: Person) -> list[str]:
+    """The same for lists of what waits: asked once for this instance, and never to decide by."""
+    kept: list[str] | None = person.__dict__.get("_listed_sources")
+    if kept is None:
+        kept = person.__dict__["_listed_sources"] = sources_of(person)
+    return kept
+
+
 def sources_of(person: Person) -> list[str]:
     """The systems that this person signs for today: their own, and of whom they stand in for."""
     names = list(person.owned_systems.values_list("slug", flat=True))

@@ -165,6 +165,10 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at ru
             self.initial["groups"] = list(self.instance.groups.values_list("name", flat=True))
 
 
+# Changed on the person's own page, where one sees what follows.
+ON_THEIR_PAGE = ("department", "manager", "zone", "calendar", "employment", "last_day")
+
+
 @admin.register(Person)
 class PersonAdmin(ServiceAdmin):
     form = PersonForm
@@ -175,7 +179,7 @@ class PersonAdmin(ServiceAdmin):
     ordering = ["name"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["email"] if obj else []
+        return [*ON_THEIR_PAGE, "email"] if obj else []
 
     def write(self, request: HttpRequest, obj: Any, given: dict[str, Any], *, change: bool) -> Any:
         by = signed_in(request)

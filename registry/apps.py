@@ -21,8 +21,10 @@ class RegistryConfig(AppConfig):
     def ready(self) -> None:
         from registry import checks  # noqa: F401, PLC0415  needs the models
         from registry.identity import providers  # noqa: PLC0415  needs the models
+        from registry.oidc import listed  # noqa: PLC0415  as all of them
         from registry.services import register_changes  # noqa: PLC0415  needs the models
 
         register_changes()
         providers.check_configured()
+        listed.check_configured()
         post_migrate.connect(_set_groups, sender=self, dispatch_uid="registry.groups")

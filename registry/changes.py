@@ -17,11 +17,14 @@ from governance.kernel import clock
 from governance.kernel.errors import NotAllowed, NotFound
 from registry import permissions
 from registry.enums import ChangeState
-from registry.errors import AlreadyDecided, ChangeOpen
+from registry.errors import AlreadyDecided, ChangeOpen, OwnMatter
 from registry.models import Person, ProposedChange
+from registry.permissions import Actor
 from registry.signals import change_decided, change_proposed
 
 Apply = Callable[[ProposedChange, Person], object]
+# Who dropped it may be Muster: where its agent has ended.
+Dropped = Callable[[ProposedChange, Any], object]
 Who = Callable[[ProposedChange, Person], None]
 Interested = Callable[[ProposedChange], set[str]]
 
@@ -40,7 +43,7 @@ class _ChangeKind:
     who: Who
     interested: Interested
     record_kind: str
-    dropped: Apply | None
+    dropped: Dropped | None
 
 
 _kinds: dict[str, _ChangeKind] = {}
@@ -53,14 +56,14 @@ def register(
     who: Who | None = None,
     interested: Interested | None = None,
     record_kind: str = Kind.REGISTRY,
-    dropped: Apply | None = None,
+    dropped: Dropped | None = None,
 ) -> None:
     """Make `kind` a change that can be proposed.
 
     `apply(change, by)` runs in the transaction of the agreement and raises `ChangeOutdated`
     where what the change starts from is no longer so. `who(change, by)` raises `NotAllowed`
     (without it: security agrees). `interested(change)` are the pids that may not agree.
-    `dropped(change, by)` runs where it was rejected or withdrawn.
+    `dropped(change, by)` runs where it was rejected, withdrawn or fell away with its agent.
     """
     _kinds[kind] = _ChangeKind(apply, who or _security, interested or _nobody, record_kind, dropped)
 
@@ -119,18 +122,27 @@ def check_can_agree(change: ProposedChange, by: Person) -> None:
     kind = _kinds[change.kind]
     permissions.check_may_act(by)
     if change.proposed_by_id == by.pk:
-        raise NotAllowed("You proposed this, so someone else must agree to it.")
+        raise OwnMatter("You proposed this, so someone else must agree to it.")
     if by.pid in kind.interested(change):
-        raise NotAllowed("This is your own matter, so someone else must agree to it.")
+        raise OwnMatter("This is your own matter, so someone else must agree to it.")
     kind.who(change, by)
 
 
-@transaction.atomic
 def agree(*, change_id: int, by: Person, answer: str = "") -> ProposedChange:
     """Let the change take effect. Of several at once exactly one succeeds.
 
-    The others get `AlreadyDecided`. What applying it refuses undoes the agreement too.
+    The others get `AlreadyDecided`. What applying it refuses undoes the agreement too. That
+    somebody tried to agree to their own matter is recorded.
     """
+    try:
+        return _agree(change_id=change_id, by=by, answer=answer)
+    except OwnMatter:
+        _record(waiting(change_id), "change_refused", by)
+        raise
+
+
+@transaction.atomic
+def _agree(*, change_id: int, by: Person, answer: str) -> ProposedChange:
     change = waiting(change_id)
     check_can_agree(change, by)
     change = _decide(change, ChangeState.AGREED, by, answer)
@@ -162,7 +174,22 @@ def withdraw(*, change_id: int, by: Person) -> ProposedChange:
     return change
 
 
-def _drop(change: ProposedChange, by: Person) -> None:
+@transaction.atomic
+def drop_of_agent(agent: str, *, by: Actor, why: str) -> list[ProposedChange]:
+    """Let everything fall away that waits about an agent which has ended. Done twice, it is done
+    once."""
+    open_of = ProposedChange.objects.filter(agent=agent, state=ChangeState.PROPOSED)
+    return [_fallen(change, by, why) for change in open_of.select_related("proposed_by")]
+
+
+def _fallen(change: ProposedChange, by: Actor, why: str) -> ProposedChange:
+    change = _decide(change, ChangeState.DROPPED, by, why)
+    _record(change, "change_dropped", by)
+    _drop(change, by)
+    return change
+
+
+def _drop(change: ProposedChange, by: Actor) -> None:
     if dropped := _kinds[change.kind].dropped:
         dropped(change, by)
 
@@ -177,10 +204,13 @@ def waiting(change_id: int) -> ProposedChange:
     return change
 
 
-def _decide(change: ProposedChange, state: ChangeState, by: Person, answer: str) -> ProposedChange:
+def _decide(change: ProposedChange, state: ChangeState, by: Actor, answer: str) -> ProposedChange:
     """Compare and swap: the one UPDATE that still finds it proposed decides."""
     won = ProposedChange.objects.filter(pk=change.pk, state=ChangeState.PROPOSED).update(
-        state=state, decided_by=by, decided_at=clock.now(), answer=answer
+        state=state,
+        decided_by=by if isinstance(by, Person) else None,
+        decided_at=clock.now(),
+        answer=answer,
     )
     if not won:
         raise AlreadyDecided()
@@ -189,7 +219,7 @@ def _decide(change: ProposedChange, state: ChangeState, by: Person, answer: str)
     return change
 
 
-def _record(change: ProposedChange, did: str, by: Person) -> None:
+def _record(change: ProposedChange, did: str, by: Actor) -> None:
     audit.record(
         kind=_kinds[change.kind].record_kind,
         actor=by.pid,

@@ -166,6 +166,7 @@ class ChangeState(TextChoices):
     AGREED = "agreed", "agreed"
     REJECTED = "rejected", "rejected"
     WITHDRAWN = "withdrawn", "withdrawn"
+    DROPPED = "dropped", "dropped: its agent ended"
 
 
 class GroupName(TextChoices):

@@ -69,3 +69,7 @@ class AgentNotActive(NotAllowed):
     """This agent has no active row, so it gets nothing."""
 
     code = "identity.not_active"
+
+
+class OwnMatter(NotAllowed):
+    """This is your own matter, so someone else must decide it."""

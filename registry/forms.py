@@ -24,7 +24,3 @@ class CallerFilter(forms.Form):
     state = forms.ChoiceField(
         label="State", required=False, choices=_ANY + CallerState.choices, initial=CallerState.OPEN
     )
-
-
-class PersonFilter(forms.Form):
-    q = forms.CharField(label="Name, e-mail or department", required=False, max_length=100)

@@ -16,6 +16,7 @@ from django.utils import timezone
 from governance.kernel.api import PROBLEM, problem
 from registry import permissions, selectors
 from registry.models import Person
+from registry.oidc import factors, staying
 
 Next = Callable[[HttpRequest], HttpResponse]
 
@@ -38,10 +39,21 @@ class PersonMiddleware:
         person = request.user
         if not isinstance(person, Person):
             return self.get_response(request)
-        if needs_second_factor(person) and not request.path.startswith(WITHOUT_IT):
+        if (again := staying.ask_again(request)) is not None:
+            return again
+        if not isinstance(request.user, Person):
+            return self.get_response(request)
+        if _lacks_second_factor(request, person):
             return _ask_for_it(request)
         with timezone.override(ZoneInfo(person.zone)):
             return self.get_response(request)
+
+
+def _lacks_second_factor(request: HttpRequest, person: Person) -> bool:
+    """Whether they must set one up first; one that was used at their provider counts."""
+    if request.path.startswith(WITHOUT_IT) or factors.is_strong(request, person):
+        return False
+    return needs_second_factor(person)
 
 
 def _ask_for_it(request: HttpRequest) -> HttpResponse:

@@ -12,9 +12,10 @@ from typing import Any
 
 from django.db.models import Q
 
+from governance.kernel import emergency
 from governance.kernel.errors import NotAllowed
 from registry import absences, ceilings, rules, signing
-from registry.enums import GroupName
+from registry.enums import Employment, GroupName
 from registry.models import Agent, Clearance, Person, System
 from registry.reach import Reach
 
@@ -23,6 +24,8 @@ OPERATORS = frozenset({GroupName.SECURITY, GroupName.PLATFORM_ADMIN})
 APPROVERS = frozenset(
     {GroupName.SECURITY, GroupName.DPO, GroupName.SOURCE_OWNER, GroupName.PLATFORM_ADMIN}
 )
+# Who looks at an agent again, in time.
+GROUPS_THAT_LOOK = frozenset({GroupName.SECURITY, GroupName.DPO})
 OWN_FIELDS = frozenset({"name", "chat_handle", "zone", "calendar"})
 
 
@@ -59,7 +62,9 @@ def groups_of(person: Person) -> frozenset[str]:
 
 
 def in_group(person: Person, *groups: str) -> bool:
-    """Whether the person may act and is in one of `groups`."""
+    """Whether the person may act and is in one of `groups`; never under emergency access."""
+    if emergency.is_of(person.pid):
+        return False
     return person.may_act and not groups_of(person).isdisjoint(groups)
 
 
@@ -69,12 +74,18 @@ def _require(condition: bool, sentence: str) -> None:
 
 
 def check_may_act(by: Person) -> None:
-    """Someone who has left, or was switched off, does nothing any more."""
+    """Someone who has left, or was switched off, does nothing any more.
+
+    Nor does emergency access, but for what it is for.
+    """
+    _require(not emergency.is_of(by.pid), emergency.REFUSED)
     _require(by.may_act, f"{by} has left or may not sign in, so this cannot be done as them.")
 
 
 def _is(by: Actor, person: Person | None) -> bool:
-    return isinstance(by, Person) and person is not None and by.may_act and by.pk == person.pk
+    if not isinstance(by, Person) or emergency.is_of(by.pid):
+        return False
+    return person is not None and by.may_act and by.pk == person.pk
 
 
 def _in(by: Actor, *groups: str) -> bool:
@@ -103,6 +114,16 @@ def check_can_change_person(person: Person, by: Person, fields: frozenset[str]) 
         in_group(by, *OPERATORS) or (_is(by, person) and fields <= OWN_FIELDS),
         "You may change your own name, chat handle, time zone and calendar. "
         "Security and platform admins may change the rest.",
+    )
+
+
+def check_can_change_address(person: Person, by: Person) -> None:
+    """An address is a way in. That of someone with rights is changed by nobody else alone: they
+    leave their groups first, and two people put them back."""
+    _require(
+        by.pk == person.pk or groups_of(person).isdisjoint(APPROVERS | {GroupName.AUDITOR}),
+        f"{person} has rights here, and whoever has their address comes in as them. Take them out "
+        "of their groups first, or have their directory say the new one.",
     )
 
 
@@ -177,6 +198,32 @@ def check_can_change_agent(agent: Agent, by: Person) -> None:
     _require(
         _is(by, agent.owner) or _in(by, *OPERATORS),
         f"Only its owner {agent.owner}, security and platform admins may change {agent.slug}.",
+    )
+
+
+def check_can_narrow_agent(agent: Agent, by: Person) -> None:
+    """Take from an agent what it holds: whoever answers for it, and operators."""
+    _require(
+        answers_for(agent, by) or _in(by, *OPERATORS),
+        f"Only its owner {agent.owner}, the backup owner, security and platform admins may take "
+        f"something from {agent.slug}.",
+    )
+
+
+def check_can_renew_agent(agent: Agent, by: Person) -> None:
+    """Say that an agent is still needed. Whoever answers for it does, and nobody else."""
+    _require(
+        answers_for(agent, by),
+        f"Only its owner {agent.owner} and the backup owner may renew {agent.slug}.",
+    )
+
+
+def check_can_set_dates(agent: Agent, by: Actor) -> None:
+    """Set when an agent is renewed or looked at next: who answers for it, security, Muster."""
+    _require(
+        isinstance(by, Automatic) or answers_for(agent, by) or _in(by, *GROUPS_THAT_LOOK),
+        f"Only its owner {agent.owner}, the backup owner, security and the DPO may set the dates "
+        f"of {agent.slug}.",
     )
 
 
@@ -293,6 +340,7 @@ def check_can_suspend_agent(agent: Agent, by: Actor) -> None:
         isinstance(by, Automatic)
         or answers_for(agent, by)
         or _in(by, *OPERATORS)
+        or emergency.is_of(by.pid)
         or _owns_what_it_reaches(agent, by),
         f"Only its owner {agent.owner}, the backup owner, owners of its systems, security and "
         f"platform admins may suspend {agent.slug}.",
@@ -330,9 +378,13 @@ def check_can_transfer_agent(agent: Agent, by: Person) -> None:
 
 
 def check_can_decommission_agent(agent: Agent, by: Actor) -> None:
-    """End an agent for good."""
+    """End an agent for good: once its owner leaves, also who stands in and their manager."""
+    leaves = agent.owner.employment != Employment.EMPLOYED
     _require(
-        isinstance(by, Automatic) or _is(by, agent.owner) or _in(by, GroupName.SECURITY),
+        isinstance(by, Automatic)
+        or _is(by, agent.owner)
+        or _in(by, GroupName.SECURITY)
+        or (leaves and (_is(by, agent.backup_owner) or _is(by, agent.owner.manager))),
         f"Only its owner {agent.owner} and security may decommission {agent.slug}.",
     )
 

@@ -19,7 +19,7 @@ from governance.kernel import clock, tiers
 from registry import ceilings
 from registry.enums import CombinedEffect, Direction, Tier, ToolEffect, Trust
 from registry.models import Agent, AllowlistEntry, Resource, System, Tool
-from registry.rules import MONTHS_TO_RENEWAL, months_after, owner_attests
+from registry.rules import months_after, months_to_renewal, months_to_review
 from registry.signing import ABOUT_HEALTH, ABOUT_PEOPLE, Step, has_words, roles_of, steps_for
 
 # What `reach_of` reads of an agent; a list that prefetches it asks nothing more per row.
@@ -140,13 +140,12 @@ class Reach:
         return has_words(self.categories, ABOUT_PEOPLE | ABOUT_HEALTH)
 
     def review_due(self, today: date) -> date:
-        """Quarterly for data about people and from confidential up, else yearly."""
-        quarterly = self.is_about_people or not owner_attests(self.tier)
-        return months_after(today, 3 if quarterly else 12)
+        """When someone else than its owner looks at it again."""
+        return months_after(today, months_to_review(self.tier, about_people=self.is_about_people))
 
     def renewal_due(self, today: date) -> date:
         """When the owner must confirm that the agent is still needed."""
-        return months_after(today, MONTHS_TO_RENEWAL[self.tier])
+        return months_after(today, months_to_renewal(self.tier))
 
 
 def _no_catalogue() -> Sequence[Combination]:

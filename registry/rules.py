@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from django.conf import settings
+
 from governance.kernel import json_schema, tiers
 from registry import gates
 from registry.enums import (
@@ -39,7 +41,6 @@ LIVE = frozenset({S.ACTIVE, S.SUSPENDED})
 
 LIMITS = ("rate_per_minute", "rate_per_hour", "spend_cap_minor")
 ENTRY_LIMITS = ("rate_per_minute", "rate_per_hour", "write_quota_per_hour")
-MONTHS_TO_RENEWAL = {Tier.RESTRICTED: 6, Tier.CONFIDENTIAL: 12, Tier.INTERNAL: 18, Tier.PUBLIC: 24}
 
 Facts = Mapping[str, Any]
 # How much a tool guards itself after untrusted input: by its tier is between asking and refusing.
@@ -97,6 +98,18 @@ def must_not_be_forgotten(credential: CredentialReference) -> str:
 def owner_attests(tier: str) -> bool:
     """Public and internal: the owner's word is enough."""
     return tiers.rank(tier) <= tiers.rank(Tier.INTERNAL)
+
+
+def months_to_renewal(tier: str) -> int:
+    """After how many months the owner of an agent of this tier must confirm it."""
+    return int(settings.MUSTER_RENEWAL_MONTHS[str(tier) or Tier.RESTRICTED])
+
+
+def months_to_review(tier: str, *, about_people: bool) -> int:
+    """Quarterly for people's data and restricted, twice a year for confidential, else yearly."""
+    if about_people or tiers.rank(tier) >= tiers.rank(Tier.RESTRICTED):
+        return 3
+    return 12 if owner_attests(tier) else 6
 
 
 def months_after(day: date, months: int) -> date:

@@ -115,6 +115,12 @@ def people_for_list(person: Person) -> QuerySet[Person]:
     )
 
 
+def given_by(person: Person) -> dict[str, str]:
+    """The fields of a person that a source gives, each with the name of that source."""
+    rows = ExternalIdentity.objects.filter(person=person).order_by("-source")
+    return {name: source for source, gives in rows.values_list("source", "gives") for name in gives}
+
+
 def person_by_external_id(source: str, external_id: str) -> Person | None:
     """Whom a directory means by this id."""
     found = (

@@ -1,4 +1,7 @@
-"""How people come in: password or passkey, a one-time link, in a demo by choosing who to be."""
+"""How people come in: password or passkey, a one-time link, in a demo by choosing who to be.
+
+Through an identity provider: `registry.oidc`.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,14 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from django import forms
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import login as open_session
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -27,9 +32,16 @@ from governance.kernel import clock
 from governance.kernel.errors import Invalid
 from registry import selectors, services
 from registry.models import Person, SignInLink
+from registry.oidc import factors, listed
+from registry.oidc import views as oidc
 from registry.people import signed_in
 
 LINK_LASTS = timedelta(minutes=15)
+LOCAL_IS_OFF = (
+    "Here people sign in with the identity provider of the house alone. "
+    "Where it is away, have emergency access opened."
+)
+SECOND_FACTOR_STAGE = "registry.oidc.factors.SecondFactorStage"
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
@@ -39,16 +51,34 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def pre_login(self, request: HttpRequest, user: AbstractBaseUser, **given: Any) -> Any:
+        """Where only a provider's word counts, a password or passkey opens nothing."""
+        if not listed.local_is_on() and not factors.of(request, user):
+            messages.error(request, LOCAL_IS_OFF)
+            return redirect("account_login")
+        return super().pre_login(request, user, **given)
+
+    def get_login_stages(self) -> list[str]:
+        """A second factor that was used at the provider counts, so it is not asked for twice."""
+        ours = {"allauth.mfa.stages.AuthenticateStage": SECOND_FACTOR_STAGE}
+        return [ours.get(path, path) for path in super().get_login_stages()]
+
     @transaction.atomic
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
         super().login(request, user)
-        _record("signed_in", user)
+        _record("signed_in", user, **factors.told(request, user))
 
     @transaction.atomic
     def logout(self, request: HttpRequest) -> None:
+        leaving = oidc.leaving(request)
         if isinstance(request.user, Person):
             _record("signed_out", request.user)
         super().logout(request)
+        if leaving:
+            request.session[factors.LEFT] = leaving
+
+    def get_logout_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("oidc_ended") if oidc.leaving(request) else "/"
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Record that someone failed; who they said they were only as a keyed hash."""
@@ -63,10 +93,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         )
 
 
-def _record(did: str, person: AbstractBaseUser, way: str = "account") -> None:
+def _record(did: str, person: AbstractBaseUser, way: str = "account", **more: Any) -> None:
     if isinstance(person, Person):
         audit.record(
-            kind=Kind.ACCESS, actor=person.pid, user=person.pid, asked={"did": did, "way": way}
+            kind=Kind.ACCESS,
+            actor=person.pid,
+            user=person.pid,
+            asked={"did": did, "way": way, **more},
         )
 
 

@@ -8,7 +8,12 @@ from django.dispatch import Signal
 # A person's employment changed. Arguments: person, before (Employment), by (Person or Automatic).
 employment_changed = Signal()
 
-# An agent moved to another state. Arguments: agent, before (AgentState), by, reason.
+# What is known of someone changed: name, email, department, manager, ... Arguments: person, changed
+# (a frozenset of names), before (what each of them was), by (Person or Automatic).
+person_changed = Signal()
+
+# An agent moved to another state. Arguments: agent, before (AgentState), by, reason, record (the id
+# of the entry that says so).
 agent_state_changed = Signal()
 
 # An agent has another owner. Arguments: agent, before (Person), by.
@@ -23,7 +28,8 @@ reach_changed = Signal()
 # A widening change waits for a second person. Arguments: change (ProposedChange), by.
 change_proposed = Signal()
 
-# A change was agreed to, rejected or withdrawn. Arguments: change (ProposedChange), by.
+# A change was agreed to, rejected or withdrawn, or fell away with its agent. Arguments: change
+# (ProposedChange), by (Person, or Automatic where it fell away).
 change_decided = Signal()
 
 # Someone gave their word for an agent. Arguments: agent, clearance, change (the ProposedChange
@@ -35,3 +41,6 @@ credential_revoked = Signal()
 
 # A system, a resource of it or a tool of it was written. Arguments: systems (slugs), by.
 catalogue_changed = Signal()
+
+# Two people agreed what a group of a source means here. Arguments: row (ClaimedGroup), by.
+claimed_group_agreed = Signal()

@@ -90,12 +90,12 @@ def _by_limits(reach: Reach, over_ceiling: bool) -> Iterator[tuple[str, str]]:
 
 
 def _by_data(reach: Reach) -> Iterator[tuple[str, str]]:
-    for place, categories in _outside(reach):
+    for place, categories in providers_reached(reach):
         for sentence in _missing(place, categories):
             yield DPO, sentence
 
 
-def _outside(reach: Reach) -> Iterator[tuple[Place, set[str]]]:
+def providers_reached(reach: Reach) -> Iterator[tuple[Place, set[str]]]:
     """Providers, each once, with the categories that lie there or that may flow there."""
     found: dict[str, tuple[Place, set[str]]] = {}
     homes = [reach.home] if reach.home else []

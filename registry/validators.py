@@ -38,7 +38,7 @@ def plain_text(value: str) -> None:
 
 def zone(value: str) -> None:
     """Refuse what is no IANA time zone."""
-    if value not in _zones():
+    if value not in zones():
         raise ValidationError("Use the IANA name of a time zone, such as Europe/Copenhagen.")
 
 
@@ -51,7 +51,8 @@ def calendar(value: str) -> None:
 
 
 @cache
-def _zones() -> frozenset[str]:
+def zones() -> frozenset[str]:
+    """Every IANA name of a time zone; asking for them walks through all files of them."""
     return frozenset(zoneinfo.available_timezones())
 
 

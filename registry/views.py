@@ -12,11 +12,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from governance.kernel import clock
 from governance.kernel.errors import GovernanceError
 from registry import permissions, services
 from registry.enums import CallerState
-from registry.forms import CallerFilter, PersonFilter, SystemFilter, ToolFilter
-from registry.models import Agent, Person, System, Tool, UnregisteredCaller
+from registry.forms import CallerFilter, SystemFilter, ToolFilter
+from registry.models import Agent, System, Tool, UnregisteredCaller
 from registry.people import signed_in
 
 PAGE = 50
@@ -60,7 +61,9 @@ def system(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(System.objects.select_related("owner"), slug=slug)
     reaching = (
         Agent.objects.filter(
-            Q(allowlist__tool__system=found) | Q(allowlist__tool__accesses__system=found)
+            Q(allowlist__tool__system=found)
+            | Q(allowlist__tool__accesses__system=found)
+            | Q(model_provider=found)
         )
         .select_related("owner")
         .distinct()
@@ -73,6 +76,7 @@ def system(request: HttpRequest, slug: str) -> HttpResponse:
             "resources": found.resources.all(),
             "tools": found.tools.all(),
             "agreements": found.agreements.all(),
+            "today": clock.now().date(),
             "agents": reaching,
             "may_change": not permissions.can(
                 permissions.check_can_change_system, found, signed_in(request)
@@ -144,21 +148,6 @@ def _rules(spec: Any) -> str:
         return ""
     told = {key: value for key, value in spec.items() if key not in {"type", "description"}}
     return ", ".join(f"{key} {value}" for key, value in told.items())
-
-
-@login_required
-@require_GET
-def people(request: HttpRequest) -> HttpResponse:
-    """People who own agents or may sign in."""
-    form = PersonFilter(request.GET or None)
-    rows = Person.objects.select_related("manager").prefetch_related("groups")
-    rows = rows.annotate(agent_count=Count("owned_agents"))
-    if form.is_valid() and (text := form.cleaned_data["q"]):
-        rows = rows.filter(
-            Q(name__icontains=text) | Q(email__icontains=text) | Q(department__icontains=text)
-        )
-    page = _page(request, rows, {"name": "name", "agents": "agent_count"})
-    return render(request, "registry/people.html", {"form": form, "page": page})
 
 
 @login_required

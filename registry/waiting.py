@@ -35,7 +35,7 @@ def _to_sign(person: Person) -> Q:
     wanted = Q(pk__in=[])
     if permissions.in_group(person, GroupName.DPO):
         wanted |= Q(after__signs__contains=[[signing.DPO]])
-    for slug in absences.sources_of(person):
+    for slug in absences.listed_sources_of(person):
         wanted |= Q(after__signs__contains=[[signing.SOURCE_OWNER, slug]])
     return wanted
 

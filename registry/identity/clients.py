@@ -264,15 +264,23 @@ def callback_key(client: Client) -> str:
     return keys.derived(f"callback {client.client_id}").hex()
 
 
-def end_client(*, client: Client, by: Person) -> Client:
+def end_client(*, client: Client, by: Actor) -> Client:
     """Take secret and keys away. The client stays, so that its version never starts again."""
     with transaction.atomic():
         row = _lock(client.agent or client.gateway)
-        _check_who(row, by)
+        if isinstance(by, Person):
+            _check_who(row, by)
         locked = _client_of(row)
         locked.secret_digest, locked.jwks = "", {}
         _end_earlier(locked)
         return _save(locked, did="client_ended", by=by)
+
+
+def has_keys(client: Client) -> bool:
+    """Whether a client has anything that it could prove itself with."""
+    return bool(
+        client.secret_digest or client.previous_digest or client.sealed_secret or client.jwks
+    )
 
 
 def _lock(row: Agent | Gateway | None) -> Agent | Gateway:

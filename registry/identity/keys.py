@@ -20,6 +20,7 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from governance.kernel import private_file
 from governance.kernel.errors import Unavailable
 
 FOLDER = "tokens"
@@ -142,7 +143,8 @@ def keep_signing_key(folder: Path, draft: SigningKey) -> None:
     place.mkdir(mode=0o700, exist_ok=True)
     _give_to_owner_of(folder, place)
     content = {**draft.key.as_dict(private=True), "use": "sig", "made_at": draft.made_at}
-    _write_private(place / f"{draft.kid}.json", json.dumps(content))
+    path = place / f"{draft.kid}.json"
+    private_file.write(path, json.dumps(content), for_owner_of_folder=True)
     for older in _read_keys(place):
         if older.retired_at and older.retired_at < draft.made_at:
             (place / f"{older.kid}.json").unlink()
@@ -173,17 +175,6 @@ def _read_key(path: Path) -> SigningKey:
     except (OSError, JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadKeyFile(f"The key file {path} cannot be read: {error}.") from error
     return SigningKey(path.stem, made_at, key)
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write `path` at once and whole, readable by its owner alone."""
-    draft = path.with_suffix(".new")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    _give_to_owner_of(path.parent, draft)
-    draft.rename(path)
 
 
 def _give_to_owner_of(model: Path, path: Path) -> None:

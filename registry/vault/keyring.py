@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
-import os
 import threading
 from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from governance.kernel import keys
+from governance.kernel import keys, private_file
 from registry.vault.envelope import KEY, VaultKey, vault_key
 from registry.vault.errors import WrongVaultKey
 
@@ -98,28 +96,8 @@ def _decoded(line: str, name: str) -> bytes:
 
 def write(found: tuple[bytes, ...]) -> None:
     """Put these keys into the file, whole or not at all, for its owner alone."""
-    whole = path()
-    draft = whole.with_name(f".{FILE}.new")
-    with contextlib.suppress(FileNotFoundError):
-        draft.unlink()
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.writelines(base64.urlsafe_b64encode(key).rstrip(b"=") + b"\n" for key in found)
-        file.flush()
-        os.fsync(file.fileno())
-    if os.geteuid() == 0:
-        owner = whole.parent.stat()
-        os.chown(draft, owner.st_uid, owner.st_gid)
-    draft.rename(whole)
-    _sync(whole.parent)
-
-
-def _sync(folder: Path) -> None:
-    """The new name must outlive a power cut before anything is wrapped under the new key."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    lines = (base64.urlsafe_b64encode(key).rstrip(b"=").decode() + "\n" for key in found)
+    private_file.write(path(), "".join(lines), for_owner_of_folder=True)
 
 
 def _stamp() -> Stamp | None:

@@ -183,16 +183,34 @@ def revoke(reference: str, *, by: Actor, reason: str) -> CredentialReference:
     What an agent may have read is then ended at its source where the vault can do that;
     otherwise it counts as still live there until somebody says that it is not.
     """
-    with transaction.atomic():
-        credential = _locked(reference)
-        permissions.check_can_suspend_agent(credential.agent, by)
-        if not reason.strip():
-            raise Invalid("Say why.", fields={"reason": ["Say why."]})
-        if credential.state not in OVER:
-            _revoke(credential, by, reason.strip()[:500])
+    credential = revoke_here(reference, by=by, reason=reason)
     settle(credential.pk)
     credential.refresh_from_db()
     return credential
+
+
+@transaction.atomic
+def revoke_here(reference: str, *, by: Actor, reason: str) -> CredentialReference:
+    """As `revoke`, and its vault is not asked: `settle` does that, or the sweep `vault`."""
+    credential = _locked(reference)
+    _check_and_revoke(credential, by, reason)
+    return credential
+
+
+def revoke_within(reference: str, *, by: Actor, reason: str) -> CredentialReference:
+    """As `revoke`, within a transaction of the caller's: its vault is told after the commit."""
+    credential = _locked(reference)
+    _check_and_revoke(credential, by, reason)
+    transaction.on_commit(lambda: settle(credential.pk), robust=True)
+    return credential
+
+
+def _check_and_revoke(credential: CredentialReference, by: Actor, reason: str) -> None:
+    permissions.check_can_suspend_agent(credential.agent, by)
+    if not reason.strip():
+        raise Invalid("Say why.", fields={"reason": ["Say why."]})
+    if credential.state not in OVER:
+        _revoke(credential, by, reason.strip()[:500])
 
 
 def _revoke(credential: CredentialReference, by: Actor, reason: str) -> None:
@@ -257,7 +275,7 @@ def confirm_ended(reference: str, *, by: Person, reason: str) -> CredentialRefer
     if not reason.strip():
         sentence = "Say how you know: who ended it, where, when."
         raise Invalid(sentence, fields={"reason": [sentence]})
-    if not credential.live_at_source:
+    if not credential.may_be_live:
         return credential
     credential.live_at_source = False
     credential.ended_by, credential.ended_why = by, reason.strip()[:500]
@@ -266,7 +284,7 @@ def confirm_ended(reference: str, *, by: Person, reason: str) -> CredentialRefer
     return credential
 
 
-def destroy(reference: str, *, by: Person) -> CredentialReference:
+def destroy(reference: str, *, by: Actor) -> CredentialReference:
     """Remove every version of a revoked credential that Muster stored, for good."""
     with transaction.atomic():
         credential = _locked(reference)

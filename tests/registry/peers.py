@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -62,7 +63,7 @@ def installed() -> Path:
     if shutil.which("npm") is None or shutil.which("node") is None:
         pytest.skip("node and npm are not installed, so there is no identity provider to ask")
     CACHE.mkdir(exist_ok=True)
-    for name in ("package.json", "provider.mjs"):
+    for name in ("package.json", "provider.mjs", "people.mjs"):
         shutil.copy(DATA / name, CACHE / name)
     if not (CACHE / "node_modules" / "oidc-provider").is_dir():
         command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", CACHE]
@@ -94,6 +95,82 @@ def oidc_provider(folder: Path) -> Iterator[str]:
         child.wait(10)
         if child.stdout:
             child.stdout.close()
+
+
+class House:
+    """npm's oidc-provider with people who sign in there, and a browser that does."""
+
+    secret = "of-the-house-4711-and-nobody-else"
+    back = "http://127.0.0.1:8000/sign-in/with/house/back/"
+
+    def __init__(self, folder: Path, back: str = "") -> None:
+        self.place, self.port, self.back = installed(), free_port(), back or self.back
+        self.ca, self.key = certificate(folder)
+        self.child: subprocess.Popen[str] | None = None
+        self.people: dict[str, dict[str, Any]] = {}
+        self.start()
+
+    @property
+    def issuer(self) -> str:
+        return f"https://localhost:{self.port}"
+
+    def start(self) -> None:
+        client = {
+            "client_id": "muster",
+            "client_secret": self.secret,
+            "redirect_uris": [self.back],
+            "require_auth_time": True,
+            "post_logout_redirect_uris": [self.back.partition("/sign-in/")[0] + "/accounts/login/"],
+        }
+        script = self.place / "people.mjs"
+        self.child = subprocess.Popen(
+            ["node", script, str(self.port), self.ca, self.key, json.dumps(client)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=self.place,
+        )
+        assert self.child.stdout is not None
+        assert self.child.stdout.readline().strip() == self.issuer
+        self._tell(people=self.people)
+
+    def stop(self) -> None:
+        if self.child is not None and self.child.stdout is not None:
+            self.child.terminate()
+            self.child.wait(10)
+            self.child.stdout.close()
+        self.child = None
+
+    def knows(self, account: str, /, **claims: Any) -> None:
+        """Have someone have an account there; `amr`, `acr` and `off` are about signing in."""
+        about = {key: claims.pop(key) for key in ("amr", "acr", "off") if key in claims}
+        self.people[account] = {"claims": claims, **about}
+        self._tell(people=self.people)
+
+    def rotate(self) -> None:
+        self._tell(rotate=True)
+
+    def _tell(self, **what: Any) -> None:
+        with self.browser() as browser:
+            browser.post(f"{self.issuer}/test", json=what).raise_for_status()
+
+    def browser(self) -> httpx.Client:
+        trust = ssl.create_default_context(cafile=str(self.ca))
+        return httpx.Client(verify=trust, trust_env=False)
+
+    def signed_in(self, url: str, name: str, browser: httpx.Client | None = None) -> str:
+        """Go where Muster sends people, sign in there, and say where that leads back to."""
+        with browser or self.browser() as client:
+            answer = client.get(url)
+            for _ in range(10):
+                if answer.status_code == 200:
+                    answer = client.post(str(answer.url), data={"login": name})
+                place = answer.headers.get("location", "")
+                if place.startswith(self.back):
+                    return place
+                assert answer.status_code in (302, 303), answer.text
+                answer = client.get(urllib.parse.urljoin(self.issuer, place))
+        raise AssertionError("the house sends nobody back")
 
 
 class Keycloak:

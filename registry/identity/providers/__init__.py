@@ -8,6 +8,7 @@ from registry.identity.providers.errors import ProviderRefused
 from registry.identity.providers.listed import Provider, check_configured, configured
 from registry.identity.providers.services import (
     Registered,
+    confirm_deleted,
     delete,
     disable,
     due,
@@ -25,6 +26,7 @@ __all__ = [
     "Registered",
     "check_configured",
     "configured",
+    "confirm_deleted",
     "delete",
     "disable",
     "due",

@@ -21,7 +21,7 @@ from django.db.models import Q
 
 from governance.kernel import clock
 from governance.kernel.egress import NoAnswer, NotReached
-from governance.kernel.errors import Conflict, GovernanceError, NotFound
+from governance.kernel.errors import Conflict, GovernanceError, Invalid, NotFound
 from governance.kernel.row import ANSWERING
 from registry import guard, permissions
 from registry.enums import AgentState
@@ -33,7 +33,7 @@ from registry.identity.providers.wire import Made, Wanted
 from registry.models import Agent, Client, ExternalClient, Person
 from registry.models.external_clients import ExternalClientState as State
 from registry.permissions import Automatic
-from registry.services.saving import record
+from registry.services.saving import Changes, locked, record
 
 ACTOR = Automatic("identities")
 CLAIM = timedelta(minutes=2)
@@ -91,6 +91,29 @@ def disable(*, agent_id: int, provider: str) -> Registered:
 def delete(*, agent_id: int, provider: str) -> Registered:
     """Delete what was made there for an agent that is not active: the undo of `register`."""
     return _end(agent_id, provider, delete=True)
+
+
+@transaction.atomic
+def confirm_deleted(*, agent_id: int, provider: str, by: Person, reason: str) -> Registered:
+    """Someone's word that a client is gone where it was made, whatever the provider says.
+
+    Only of an agent that has ended: what may live again is what the provider says it is.
+    """
+    found = ExternalClient.objects.filter(agent=agent_id, provider=provider).first()
+    agent, external = _locked(agent_id, found.pk if found else 0)
+    permissions.check_can_change_agent(agent, by)
+    if agent.state not in GONE_STATES:
+        raise Conflict(f"{agent.slug} is {agent.state_word}: its client is not to be gone.")
+    if not reason.strip():
+        sentence = "Say how you know: who deleted it, where, when."
+        raise Invalid(sentence, fields={"reason": [sentence]})
+    if external.state == State.DELETED:
+        return told(external.pk)
+    _write(external, None, State.DELETED, _Plan(external.pk, lambda: None))
+    external.save()
+    said = {"reason": ("", reason.strip()[:500])}
+    _record("external_client_said_deleted", external, agent, by, said)
+    return told(external.pk)
 
 
 def told(external_id: int) -> Registered:
@@ -178,7 +201,7 @@ def open_row(*, agent_id: int, provider: str) -> ExternalClient:
 
     Raises `AgentNotActive`. Nobody outside is told of it yet.
     """
-    agent = _locked_agent(agent_id)
+    agent = locked(Agent, "agent", pk=agent_id)
     guard.require_active(agent)
     now = clock.now()
     row, _ = ExternalClient.objects.get_or_create(
@@ -348,30 +371,27 @@ def _failed(plan: _Plan, why: str, *, lost: bool) -> None:
 
 def _locked(agent_id: int, external_id: int) -> tuple[Agent, ExternalClient]:
     """The agent first, as everywhere, so that its state cannot change meanwhile."""
-    agent = _locked_agent(agent_id)
-    external = ExternalClient.objects.select_for_update(no_key=True).filter(pk=external_id).first()
-    if external is None:
-        raise NotFound("There is no such client outside.")
-    return agent, external
-
-
-def _locked_agent(agent_id: int) -> Agent:
-    rows = Agent.objects.select_for_update(of=("self",), no_key=True).select_related("owner")
-    agent = rows.filter(pk=agent_id).first()
-    if agent is None:
-        raise NotFound("There is no such agent.")
-    return agent
+    # Its owner is read once it is held: joined, they would be as they were before the wait.
+    agent = locked(Agent, "agent", pk=agent_id)
+    return agent, locked(ExternalClient, "client outside", pk=external_id)
 
 
 def _digest_of(jwks: Any) -> str:
     return hashlib.sha256(json.dumps(jwks, sort_keys=True).encode()).hexdigest() if jwks else ""
 
 
-def _record(did: str, external: ExternalClient, agent: Agent, by: Person | Automatic) -> None:
+def _record(
+    did: str,
+    external: ExternalClient,
+    agent: Agent,
+    by: Person | Automatic,
+    changes: Changes | None = None,
+) -> None:
     record(
         did,
         by=by,
         agent=agent.slug,
         resource=f"agent:{agent.slug}",
+        changes=changes,
         more={"provider": external.provider, "client": external.client_id},
     )
