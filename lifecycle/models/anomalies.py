@@ -36,9 +36,13 @@ class SeenKind(models.TextChoices):
 
 
 class Counted(models.Model):
-    """How far the record is counted: a single row. Every hour before `until` is, once."""
+    """How far the record is counted: a single row. Every hour before `until` is, once.
+
+    Every hour from `uses_from` on counts in `ToolUse` as well.
+    """
 
     until = models.DateTimeField()
+    uses_from = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name_plural = "counted"

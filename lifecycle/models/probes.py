@@ -71,6 +71,9 @@ class ProbeRun(models.Model):
     not_aimed = models.PositiveIntegerField()
     calls = models.JSONField(default=dict, help_text="Attack calls by kind, end and deciding check")
     blocking = models.JSONField(default=list)
+    things = models.JSONField(
+        null=True, help_text="Resources that the attacks named, by kind and id; nothing for all"
+    )
     milliseconds = models.PositiveIntegerField()
 
     class Meta:

@@ -15,6 +15,7 @@ from registry.models import Agent, Clearance, Person, ProposedChange, System
 class ReviewKind(models.TextChoices):
     LIVE = "live", "to go live"
     CHANGE = "change", "a change of a live row"
+    PERIODIC = "periodic", "to go on, looked at in time"
 
 
 class ReviewState(models.TextChoices):
@@ -23,6 +24,16 @@ class ReviewState(models.TextChoices):
     CHANGES = "changes", "sent back for a change"
     REJECTED = "rejected", "rejected"
     WITHDRAWN = "withdrawn", "withdrawn"
+    ANSWERED = "answered", "answered"
+
+
+class ReviewOutcome(models.TextChoices):
+    """What came of looking at a live agent again, the gentlest first."""
+
+    KEEP = "keep", "goes on as it is"
+    NARROW = "narrow", "goes on with less"
+    SUSPEND = "suspend", "suspended"
+    END = "end", "ended"
 
 
 class StepRole(models.TextChoices):
@@ -37,6 +48,7 @@ class StepState(models.TextChoices):
     APPROVED = "approved", "approved"
     CHANGES = "changes", "asked for a change"
     REJECTED = "rejected", "rejected"
+    ANSWERED = "answered", "answered"
 
 
 class EventKind(models.TextChoices):
@@ -52,6 +64,8 @@ class EventKind(models.TextChoices):
     ESCALATED = "escalated", "escalated"
     WITHDRAWN = "withdrawn", "withdrew it"
     CLOSED = "closed", "closed"
+    ANSWERED = "answered", "looked at it"
+    SUSPENDED = "suspended", "suspended it"
 
 
 class ReviewQuerySet(models.QuerySet["Review"]):
@@ -77,7 +91,7 @@ class Review(models.Model):
     """
 
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="reviews")
-    kind = models.CharField(max_length=6, choices=ReviewKind.choices)
+    kind = models.CharField(max_length=8, choices=ReviewKind.choices)
     change = models.ForeignKey(
         ProposedChange, null=True, blank=True, on_delete=models.PROTECT, related_name="reviews"
     )
@@ -94,6 +108,14 @@ class Review(models.Model):
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
     live_at = models.DateTimeField(null=True, blank=True)
+    # Of a periodic one: the day by which it was to be done, the end of that day where its owner
+    # is, what it was opened for besides the day, and what came of it.
+    due_on = models.DateField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    because = models.CharField(max_length=300, blank=True)
+    outcome = models.CharField(
+        max_length=8, choices=ReviewOutcome.choices, blank=True, editable=False
+    )
 
     objects = ReviewQuerySet.as_manager()
 
@@ -106,12 +128,29 @@ class Review(models.Model):
                 name="review_one_open_per_agent",
             ),
             models.UniqueConstraint(
+                fields=["agent"],
+                condition=Q(state="open", kind="periodic"),
+                name="review_one_periodic_per_agent",
+            ),
+            models.UniqueConstraint(
                 fields=["change"], condition=Q(state="open"), name="review_one_open_per_change"
             ),
             models.CheckConstraint(
                 name="review_of_a_change_names_it",
-                condition=Q(kind="live", change__isnull=True)
+                condition=Q(kind__in=["live", "periodic"], change__isnull=True)
                 | Q(kind="change", change__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="review_periodic_has_its_day",
+                condition=(
+                    Q(kind="periodic", due_on__isnull=False, due_at__isnull=False)
+                    | (~Q(kind="periodic") & Q(due_on__isnull=True, due_at__isnull=True))
+                ),
+            ),
+            models.CheckConstraint(
+                name="review_answered_has_an_outcome",
+                condition=Q(state="answered", kind="periodic") & ~Q(outcome="")
+                | ~Q(state="answered") & Q(outcome=""),
             ),
             models.CheckConstraint(
                 name="review_closed_when",
@@ -151,6 +190,9 @@ class ReviewStep(models.Model):
         Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     reason = models.TextField(blank=True)
+    # Of a periodic review: what this reviewer decided, and what they answered to each question.
+    outcome = models.CharField(max_length=8, choices=ReviewOutcome.choices, blank=True)
+    answers = models.JSONField(default=dict, blank=True)
     clearance = models.ForeignKey(
         Clearance, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )

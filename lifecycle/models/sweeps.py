@@ -6,6 +6,14 @@ from django.db import models
 from django.db.models import F, Q
 
 
+class SweepEnding(models.TextChoices):
+    """How a run ended. One whose time was up came through as well: it leaves rows for the next."""
+
+    THROUGH = "through", "came through"
+    STOPPED = "stopped", "stopped by an error"
+    SILENT = "silent", "ended without a word"
+
+
 class SweepRun(models.Model):
     """One run of a sweep. At most one of a sweep is open; `heard_at` tells whether it lives."""
 
@@ -17,6 +25,8 @@ class SweepRun(models.Model):
     failed = models.PositiveIntegerField(default=0)
     # A run ends before it has handled all when its time is up; the next one goes on.
     left = models.PositiveIntegerField(default=0)
+    ending = models.CharField(max_length=7, choices=SweepEnding.choices, blank=True)
+    # What failed last, for people.
     failure = models.CharField(max_length=500, blank=True)
 
     class Meta:
@@ -29,6 +39,11 @@ class SweepRun(models.Model):
             models.CheckConstraint(
                 name="sweep_ends_after_it_starts",
                 condition=Q(ended_at__isnull=True) | Q(ended_at__gte=F("started_at")),
+            ),
+            models.CheckConstraint(
+                name="sweep_says_how_it_ended",
+                condition=Q(ended_at__isnull=True, ending="")
+                | Q(ended_at__isnull=False, ending__in=["through", "stopped", "silent"]),
             ),
         ]
 

@@ -1,0 +1,10 @@
+DROP TRIGGER no_emergency ON registry_proposedchange;
+DROP TRIGGER no_emergency ON lifecycle_reviewstep;
+DROP TRIGGER no_emergency ON authz_holdvote;
+DROP TRIGGER no_emergency ON registry_clearance;
+DROP TRIGGER guard ON lifecycle_breakglass;
+DROP TRIGGER guard ON lifecycle_sealedcode;
+DROP FUNCTION lifecycle_no_emergency();
+DROP FUNCTION lifecycle_guard_break_glass();
+DROP FUNCTION lifecycle_guard_sealed_code();
+DROP FUNCTION lifecycle_in_emergency(bigint);
