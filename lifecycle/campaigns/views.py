@@ -9,12 +9,13 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance.kernel import clock
 from governance.kernel.errors import GovernanceError
+from governance.kernel.streaming import Streamed
 from lifecycle.campaigns import selectors, services
 from lifecycle.campaigns.candidates import Looked, look_up
 from lifecycle.campaigns.reading import CSV, MAX_BYTES, read_rows
@@ -139,12 +140,11 @@ def campaign(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_GET
-def as_csv(request: HttpRequest, pk: int) -> StreamingHttpResponse:
+def as_csv(request: HttpRequest, pk: int) -> Streamed:
     """The whole list, for a spreadsheet."""
     found = _campaign(request, pk)
-    answer = StreamingHttpResponse(selectors.csv_lines(found), content_type="text/csv")
-    answer["Content-Disposition"] = f'attachment; filename="campaign-{found.pk}.csv"'
-    return answer
+    name = f"campaign-{found.pk}.csv"
+    return Streamed(selectors.csv_lines(found), content_type="text/csv", name=name)
 
 
 @login_required

@@ -8,20 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
 from audit.enums import Kind
 from audit.models import Record
 from governance.kernel.errors import GovernanceError
+from lifecycle.cases.rules import said_due
+from lifecycle.idle import selectors as idle
+from lifecycle.idle import words
 from lifecycle.models.toxic import FindingScope, FindingState, ToxicFinding
 from lifecycle.probes import reporting
 from lifecycle.probes import selectors as probes
+from lifecycle.renewals.rules import TOLD_BEFORE
 from registry import guard
+from registry.enums import AgentState
 from registry.models import Agent
 from registry.reach import Reach, reach_of
 from registry.selectors import agents_for_reach, current_clearance
+from registry.services.agents import today_of
 
 UNUSED = timedelta(days=90)
 MOST_NAMED = 5
@@ -47,7 +52,7 @@ class Looked:
     @property
     def today(self) -> date:
         """The day where its owner is."""
-        return self.now.astimezone(ZoneInfo(self.agent.owner.zone)).date()
+        return today_of(self.agent.owner, self.now)
 
 
 def look_at(agent_id: int, now: datetime) -> Looked:
@@ -103,7 +108,7 @@ def _probes(looked: Looked) -> Iterator[Finding]:
     if not agent.allowlist.all():
         return
     run = probes.gating_runs(agent).first()
-    if run is None or run.standing != probes.standing_now(agent):
+    if run is None or not probes.stands(run):
         yield Finding(
             "probes_stale",
             f"No adversarial test of {agent.slug} stands for the row as it is. "
@@ -132,13 +137,51 @@ def _toxic(looked: Looked) -> Iterator[Finding]:
 
 
 def _unrenewed(looked: Looked) -> Iterator[Finding]:
-    agent = looked.agent
-    if agent.renewal_due and agent.renewal_due < looked.today:
+    """Fails after its day, and is told of for two weeks before."""
+    agent, due = looked.agent, looked.agent.renewal_due
+    if due is None:
+        return
+    if due < looked.today:
         yield Finding(
             "unrenewed",
-            f"{agent.slug} was to be renewed by {agent.renewal_due:%Y-%m-%d}. "
+            f"{agent.slug} was to be renewed by {due:%Y-%m-%d}. "
             f"Its owner {agent.owner} must say that it is still needed.",
         )
+    elif due <= looked.today + TOLD_BEFORE:
+        yield Finding(
+            "renewal_due",
+            f"{agent.slug} is to be renewed by {due:%Y-%m-%d}. "
+            f"Its owner {agent.owner} answers three questions on its page.",
+            fails=False,
+        )
+
+
+def _review_overdue(looked: Looked) -> Iterator[Finding]:
+    agent, due = looked.agent, looked.agent.review_due
+    if due and due < looked.today:
+        yield Finding(
+            "review_overdue",
+            f"{agent.slug} was to be looked at again by {due:%Y-%m-%d}, and nobody has. "
+            "Security answers its review; until then it is suspended in time.",
+        )
+
+
+def _idle(looked: Looked) -> Iterator[Finding]:
+    agent = looked.agent
+    if agent.state != AgentState.ACTIVE:
+        return
+    silence, case = idle.silence_of(agent), idle.case_of(agent)
+    if case is not None and silence.is_idle(looked.now):
+        ends = f" Where nobody answers, it is decommissioned {said_due(case)}."
+    elif silence.is_idle(looked.now):
+        ends = ""
+    else:
+        return
+    yield Finding(
+        "idle",
+        f"{agent.slug} {words.silent(silence)}. Its owner {agent.owner} must renew it, narrow it "
+        f"or end it.{ends}",
+    )
 
 
 def _observing(looked: Looked) -> Iterator[Finding]:
@@ -157,13 +200,14 @@ def _listed(names: list[str]) -> str:
     return shown if len(names) <= MOST_NAMED else f"{shown} and {len(names) - MOST_NAMED} more"
 
 
-# Whether it is idle joins them here with the clocks of its life.
 FINDERS: tuple[Callable[[Looked], Iterator[Finding]], ...] = (
     _not_active,
     _over_reaching,
     _probes,
     _toxic,
     _unrenewed,
+    _review_overdue,
+    _idle,
     _observing,
     _unused,
 )

@@ -41,7 +41,7 @@ class ReviewStepOut(serializers.ModelSerializer[ReviewStep]):
         model = ReviewStep
         fields = [
             *("id", "role", "system", "why", "days", "due", "state", "answered_by"),
-            *("answered_at", "stands_in_for", "reason"),
+            *("answered_at", "stands_in_for", "reason", "outcome", "answers"),
         ]
 
 
@@ -63,7 +63,8 @@ class ReviewOut(serializers.ModelSerializer[Review]):
         model = Review
         fields = [
             *("id", "agent", "kind", "change", "what", "state", "tier", "digest", "opened_by"),
-            *("opened_at", "closed_at", "live_at", "steps"),
+            *("opened_at", "closed_at", "live_at", "due_on", "due_at", "because", "outcome"),
+            "steps",
         ]
 
     def get_what(self, row: Review) -> str:
@@ -152,7 +153,7 @@ class ApproveStep(APIView):
     def post(self, request: Request, pk: int, step: int) -> Response:
         """Sign a step, for exactly the row that was read. The last one lets it take effect."""
         given = given_in(ApproveStepIn, request)
-        found = _step(request, pk, step)
+        found = step_of(request, pk, step)
         review = services.approve_step(step_id=found, by=person_of(request), **given)
         return Response(ReviewOut(review).data)
 
@@ -163,7 +164,7 @@ class AskForChange(APIView):
         """Send it back, with what must change."""
         given = given_in(RefuseStepIn, request)
         review = services.ask_for_change(
-            step_id=_step(request, pk, step), by=person_of(request), **given
+            step_id=step_of(request, pk, step), by=person_of(request), **given
         )
         return Response(ReviewOut(review).data)
 
@@ -174,7 +175,7 @@ class RejectStep(APIView):
         """Say no, with the reason."""
         given = given_in(RefuseStepIn, request)
         review = services.reject_step(
-            step_id=_step(request, pk, step), by=person_of(request), **given
+            step_id=step_of(request, pk, step), by=person_of(request), **given
         )
         return Response(ReviewOut(review).data)
 
@@ -248,7 +249,7 @@ def _visible(request: Request, pk: int) -> Review:
     return get_object_or_404(selectors.visible(person_of(request)), pk=pk)
 
 
-def _step(request: Request, pk: int, step: int) -> int:
+def step_of(request: Request, pk: int, step: int) -> int:
     if not _visible(request, pk).steps.filter(pk=step).exists():
         raise NotFound()
     return step

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from lifecycle.models import Review, ReviewEvent, ReviewStep
 from lifecycle.models.reviews import EventKind, ReviewKind, ReviewState, StepRole, StepState
@@ -36,9 +37,26 @@ def _without_review() -> Iterator[str]:
 
 
 def _open_reviews(now: datetime) -> Iterator[str]:
-    waiting = Review.objects.filter(state=ReviewState.OPEN).order_by("opened_at")
+    """Of periodic ones, which are many and wait for weeks, those alone that have news to tell.
+
+    What was read in them is compared with the row when somebody answers.
+    """
+    rows = Review.objects.filter(state=ReviewState.OPEN)
+    waiting = rows.exclude(
+        Q(kind=ReviewKind.PERIODIC) & ~Q(pk__in=_with_news(now).values("review"))
+    ).order_by("opened_at")
     for pk in waiting.values_list("pk", flat=True):
         yield f"{KEEPS}:{pk}"
+
+
+def _with_news(now: datetime) -> QuerySet[ReviewStep]:
+    """Steps of which something is to be told by now."""
+    return ReviewStep.objects.filter(
+        Q(told_at__isnull=True)
+        | Q(reminded_at__isnull=True, due__lte=now + REMIND_BEFORE)
+        | Q(escalated_at__isnull=True, due__lte=now),
+        state=StepState.WAITING,
+    )
 
 
 def handle(key: str | int, now: datetime) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, QuerySet
 
+from governance.kernel import clock
 from governance.kernel.errors import GovernanceError
 from lifecycle.models import Review, ReviewStep
 from lifecycle.models.reviews import ReviewKind, ReviewState, StepState
@@ -30,11 +32,17 @@ class Signature:
     people: tuple[Person, ...]
     note: str
     why_not: str
+    now: datetime
 
     @property
     def is_waiting(self) -> bool:
         """Whether nobody has answered."""
         return self.step.state == StepState.WAITING
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its day is over, and it waits."""
+        return self.is_waiting and self.step.due < self.now
 
     @property
     def names(self) -> str:
@@ -92,13 +100,13 @@ def _why_nothing(review: Review) -> str:
 def signatures_of(review: Review, person: Person) -> list[Signature]:
     """Every step with who may answer it."""
     steps = review.steps.select_related("system__owner", "answered_by", "stands_in_for")
-    found = []
+    found, now = [], clock.now()
     for step in steps:
         step.review = review
         people, note = selectors.people_for(step.role, step.system, review.agent)
         waiting = step.state == StepState.WAITING and review.is_open
         why = permissions.why_not(step, person) if waiting else "It is answered."
-        found.append(Signature(step, tuple(people), note, why))
+        found.append(Signature(step, tuple(people), note, why, now))
     return found
 
 

@@ -10,6 +10,8 @@ from registry import permissions as register
 from registry.enums import GroupName
 from registry.models import Person
 
+GIVEN = frozenset({StepState.APPROVED, StepState.ANSWERED})
+
 
 def check_can_see(review: Review, by: Person) -> None:
     """See one review."""
@@ -28,9 +30,7 @@ def check_can_answer(step: ReviewStep, by: Person) -> None:
         return
     register.check_can_sign_agent(agent, clearing.BASES[step.role], by, step.system)
     others = (
-        each
-        for each in review.steps.all()
-        if each.answered_by_id == by.pk and each.state == StepState.APPROVED
+        each for each in review.steps.all() if each.answered_by_id == by.pk and each.state in GIVEN
     )
     other = next((each for each in others if each.role != step.role), None)
     if other:

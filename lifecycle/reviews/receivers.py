@@ -21,11 +21,13 @@ from registry.signals import (
 )
 
 S = AgentState
+ENDING = frozenset({S.DECOMMISSIONING, S.DECOMMISSIONED})
 REVIEWED = frozenset({FIELDS_KIND, ENTRY_KIND, STAY_KIND})
 _ENDED = {
     ChangeState.AGREED: ReviewState.APPROVED,
     ChangeState.REJECTED: ReviewState.REJECTED,
     ChangeState.WITHDRAWN: ReviewState.WITHDRAWN,
+    ChangeState.DROPPED: ReviewState.WITHDRAWN,
 }
 
 
@@ -41,6 +43,9 @@ def connect() -> None:
 
 def on_state(agent: Agent, before: AgentState, by: Actor, reason: str = "", **_: Any) -> None:
     """Begin where it comes into review, end where it leaves it."""
+    if agent.state in ENDING:
+        for review in _open(agent, ReviewKind.PERIODIC):
+            services.close(review, ReviewState.WITHDRAWN, by, "It ends.")
     if agent.state == S.IN_REVIEW:
         services.begin(agent, by)
     elif before == S.IN_REVIEW:
@@ -80,7 +85,7 @@ def on_proposal(change: ProposedChange, by: Person, **_: Any) -> None:
         services.begin(Agent.objects.get(slug=change.agent), by, change)
 
 
-def on_decision(change: ProposedChange, by: Person, **_: Any) -> None:
-    """The change was agreed to, rejected or taken back."""
+def on_decision(change: ProposedChange, by: Actor, **_: Any) -> None:
+    """The change was agreed to, rejected, taken back, or fell away with its agent."""
     for review in Review.objects.filter(change=change, state=ReviewState.OPEN):
         services.close(review, _ENDED[ChangeState(change.state)], by, change.answer)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db.models import Min, Prefetch, Q, QuerySet
 
+from governance import words
 from governance.kernel import business_days
 from governance.kernel.database_clock import database_now
 from lifecycle.models import Review, ReviewStep
@@ -109,8 +110,7 @@ def _due(today: date, days: int, people: Sequence[Person]) -> date:
 
 def calendar_of(people: Sequence[Person]) -> str:
     """Whose holidays count: a single person's own, else the installation's."""
-    own = people[0].calendar if len(people) == 1 else ""
-    return own or str(settings.MUSTER_CALENDAR)
+    return people[0].holidays if len(people) == 1 else str(settings.MUSTER_CALENDAR)
 
 
 def zone_of(people: Sequence[Person]) -> str:
@@ -125,6 +125,8 @@ def due_at(start: datetime, days: int, people: Sequence[Person]) -> datetime:
 
 def what_of(review: Review) -> str:
     """What is asked, as a clause."""
+    if review.due_on is not None:
+        return f"{review.agent.slug} is looked at again, due on {words.day(review.due_on)}"
     if review.change is None:
         return f"{review.agent.slug} asks to go live"
     return review.change.summary.rstrip(".")

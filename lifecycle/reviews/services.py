@@ -7,6 +7,7 @@ whichever way (`receivers`). A step is answered where the word for it is given, 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -14,7 +15,7 @@ from governance.kernel.database_clock import database_now
 from governance.kernel.errors import GovernanceError, NotFound
 from lifecycle.models import Review, ReviewEvent, ReviewStep
 from lifecycle.models.reviews import EventKind, ReviewKind, ReviewState, StepRole, StepState
-from lifecycle.reviews import permissions, reading, selectors, telling
+from lifecycle.reviews import looking, permissions, reading, selectors, telling
 from lifecycle.reviews.errors import NoReason, ReviewClosed, RowChanged, StepAnswered
 from lifecycle.reviews.reading import Read
 from lifecycle.reviews.rules import OWNER, SOURCE_OWNER
@@ -31,6 +32,7 @@ _CLOSING = {
     ReviewState.CHANGES: EventKind.CHANGES,
     ReviewState.REJECTED: EventKind.REJECTED,
     ReviewState.WITHDRAWN: EventKind.WITHDRAWN,
+    ReviewState.ANSWERED: EventKind.CLOSED,
 }
 _SAID = {ReviewState.APPROVED: "It is in effect."}
 
@@ -55,14 +57,15 @@ def begin(agent: Agent, by: Actor, change: ProposedChange | None = None) -> Revi
         change=change,
         opened_by=by if isinstance(by, Person) else None,
         opened_at=now,
-        **_bound_to(read),
+        **bound_to(read),
     )
-    _make_steps(review, read, now)
-    _tell(review, EventKind.OPENED, by, now)
+    make_steps(review, read, now)
+    tell(review, EventKind.OPENED, by, now)
     return review
 
 
-def _bound_to(read: Read) -> dict[str, object]:
+def bound_to(read: Read) -> dict[str, object]:
+    """What a review keeps of what is read in it."""
     return {
         "tier": str(read.reach.tier),
         "digest": read.digest,
@@ -71,10 +74,11 @@ def _bound_to(read: Read) -> dict[str, object]:
     }
 
 
-def _make_steps(review: Review, read: Read, now: datetime, *, afresh: bool = False) -> None:
+def make_steps(review: Review, read: Read, now: datetime, *, afresh: bool = False) -> None:
     """One step for each signature. One that waits keeps its date, unless all begin `afresh`."""
     had = {(step.role, step.system_id): step for step in review.steps.all()}
-    for wanted in read.reach.steps:
+    periodic = review.kind == ReviewKind.PERIODIC
+    for wanted in looking.steps_for(read.reach) if periodic else read.reach.steps:
         sources: list[System | None] = [*selectors.systems_of(wanted.systems)]
         for system in sources or [None]:
             step = had.pop((wanted.role, system.pk if system else None), None)
@@ -91,16 +95,18 @@ def _make_steps(review: Review, read: Read, now: datetime, *, afresh: bool = Fal
 def _begin_anew(step: ReviewStep, now: datetime) -> None:
     """Unanswered, with its whole time before it."""
     people, _ = selectors.people_for(step.role, step.system, step.review.agent)
-    step.due = selectors.due_at(now, step.days, people)
+    step.due = step.review.due_at or selectors.due_at(now, step.days, people)
     step.state = StepState.WAITING
     step.answered_by = step.answered_at = step.clearance = step.stands_in_for = None
     step.told_at = step.reminded_at = step.escalated_at = None
-    step.reason = ""
+    step.reason = step.outcome = ""
+    step.answers = {}
 
 
-def _tell(
+def tell(
     review: Review, kind: str, by: Actor | None, now: datetime, *, text: str = "", role: str = ""
 ) -> None:
+    """Write one line of the timeline."""
     ReviewEvent.objects.create(
         review=review,
         kind=kind,
@@ -141,15 +147,21 @@ def _void(review: Review, read: Read | None, because: str) -> bool:
         register.void_clearances(
             agent_id=review.agent_id, by=reading.WATCH, because=because, ids=words
         )
-        _tell(review, EventKind.VOIDED, None, now, text=because)
+        tell(review, EventKind.VOIDED, None, now, text=because)
         telling.tell_void(review, [step.answered_by for step in steps if step.answered_by], because)
     if read is None:
         return bool(words)
-    for name, value in _bound_to(read).items():
+    afresh = bool(words) or _is_other_reach(review, read)
+    for name, value in bound_to(read).items():
         setattr(review, name, value)
     review.save()
-    _make_steps(review, read, now, afresh=bool(words))
+    make_steps(review, read, now, afresh=afresh)
     return True
+
+
+def _is_other_reach(review: Review, read: Read) -> bool:
+    """What was said of a live agent in time counts for what it reached then."""
+    return review.kind == ReviewKind.PERIODIC and read.reach.digest != review.reach_digest
 
 
 # Answers
@@ -165,7 +177,8 @@ def approve_step(*, step_id: int, by: Person, reason: str = "", digest: str = ""
     if refresh(review_id=step.review_id):
         raise RowChanged()
     with transaction.atomic():
-        review, step = _waiting(step_id)
+        review, step = waiting_step(step_id)
+        _check_is_signed(review)
         if digest and digest != review.digest:
             raise RowChanged()
         permissions.check_can_answer(step, by)
@@ -173,6 +186,13 @@ def approve_step(*, step_id: int, by: Person, reason: str = "", digest: str = ""
         finish(review, by)
     review.refresh_from_db()
     return review
+
+
+def _check_is_signed(review: Review) -> None:
+    if review.kind == ReviewKind.PERIODIC:
+        raise ReviewClosed(
+            "A periodic review is not signed: answer that it keeps, narrows, suspends or ends."
+        )
 
 
 def _give_word(review: Review, step: ReviewStep, by: Person, reason: str) -> None:
@@ -211,7 +231,7 @@ def finish(review: Review, by: Person) -> None:
             register.activate_agent(agent_id=review.agent_id, by=by)
     except GovernanceError as error:
         said = f"Everyone has signed, and it is not live yet: {error.message}"
-        _tell(review, EventKind.COMMENT, None, database_now(), text=said)
+        tell(review, EventKind.COMMENT, None, database_now(), text=said)
 
 
 def _waits_for_others(review: Review) -> bool:
@@ -225,6 +245,7 @@ def go_live(*, review_id: int, by: Person) -> Review:
     review = _locked(review_id)
     if not review.is_open:
         raise ReviewClosed()
+    _check_is_signed(review)
     if review.change is None:
         register.activate_agent(agent_id=review.agent_id, by=by)
     else:
@@ -245,12 +266,13 @@ def reject_step(*, step_id: int, by: Person, reason: str) -> Review:
 
 @transaction.atomic
 def _refuse(step_id: int, by: Person, reason: str, outcome: ReviewState) -> Review:
-    review, step = _waiting(step_id)
+    review, step = waiting_step(step_id)
+    _check_is_signed(review)
     permissions.check_can_answer(step, by)
     said = reason.strip()[:REASON]
     if not said:
         raise NoReason(fields={"reason": [NoReason.__doc__ or ""]})
-    _answer(step, StepState(str(outcome)), by, said)
+    answer_step(step, StepState(str(outcome)), by, said)
     close(review, outcome, by, said, told=True)
     if review.change is None:
         register.send_back_agent(agent_id=review.agent_id, by=by, reason=said[:500])
@@ -259,8 +281,13 @@ def _refuse(step_id: int, by: Person, reason: str, outcome: ReviewState) -> Revi
     return review
 
 
-def _answer(
-    step: ReviewStep, state: StepState, by: Person, reason: str, word: Clearance | None = None
+def answer_step(
+    step: ReviewStep,
+    state: StepState,
+    by: Person,
+    reason: str,
+    word: Clearance | None = None,
+    **more: Any,
 ) -> bool:
     """Compare and swap: the one UPDATE that still finds it waiting answers."""
     now = database_now()
@@ -271,9 +298,10 @@ def _answer(
         reason=reason,
         clearance=word,
         stands_in_for=word.stands_in_for if word else None,
+        **more,
     )
     if won:
-        _tell(step.review, str(state), by, now, text=reason, role=step.title)
+        tell(step.review, str(state), by, now, text=reason, role=step.title)
     return bool(won)
 
 
@@ -284,7 +312,7 @@ def add_comment(*, review_id: int, by: Person, text: str) -> ReviewEvent:
     permissions.check_can_see(review, by)
     if not text.strip():
         raise NoReason("Write something first.", fields={"text": ["Write something first."]})
-    _tell(review, EventKind.COMMENT, by, database_now(), text=text.strip())
+    tell(review, EventKind.COMMENT, by, database_now(), text=text.strip())
     event = review.events.order_by("-pk").first()
     if event is None:  # pragma: no cover  it was written a line above
         raise NotFound()
@@ -304,7 +332,7 @@ def note_word(agent: Agent, word: Clearance, change: ProposedChange | None) -> N
         return
     for step in _steps_of_word(review, word):
         by = word.by
-        if not _answer(step, StepState.APPROVED, by, word.reason, word) and review.is_open:
+        if not answer_step(step, StepState.APPROVED, by, word.reason, word) and review.is_open:
             raise StepAnswered()
 
 
@@ -322,17 +350,23 @@ def _steps_of_word(review: Review, word: Clearance) -> list[ReviewStep]:
 
 
 def close(
-    review: Review, outcome: ReviewState, by: Actor | None, reason: str = "", *, told: bool = False
+    review: Review,
+    outcome: ReviewState,
+    by: Actor | None,
+    reason: str = "",
+    *,
+    told: bool = False,
+    came_of: str = "",
 ) -> None:
-    """End a review. One that has ended stays as it is."""
+    """End a review. One that has ended stays as it is. `came_of` is of a periodic one."""
     now = database_now()
     live_at = now if outcome == ReviewState.APPROVED else None
     won = Review.objects.filter(pk=review.pk, state=ReviewState.OPEN).update(
-        state=outcome, closed_at=now, live_at=live_at
+        state=outcome, closed_at=now, live_at=live_at, outcome=came_of
     )
-    review.refresh_from_db(fields=["state", "closed_at", "live_at"])
+    review.refresh_from_db(fields=["state", "closed_at", "live_at", "outcome"])
     if won and not told:
-        _tell(review, _CLOSING[outcome], by, now, text=reason or _SAID.get(outcome, ""))
+        tell(review, _CLOSING[outcome], by, now, text=reason or _SAID.get(outcome, ""))
     if won:
         telling.tell_end(review, by, reason)
 
@@ -357,7 +391,7 @@ def _step(step_id: int) -> ReviewStep:
     return step
 
 
-def _waiting(step_id: int) -> tuple[Review, ReviewStep]:
+def waiting_step(step_id: int) -> tuple[Review, ReviewStep]:
     """The review and its step, locked, if they still wait."""
     review = _locked(_step(step_id).review_id)
     step = review.steps.select_related("system__owner", "answered_by").filter(pk=step_id).first()

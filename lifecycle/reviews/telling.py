@@ -22,7 +22,7 @@ def tell_end(review: Review, by: Actor | None, reason: str) -> None:
         return
     context = {
         "agent": review.agent.slug,
-        "outcome": str(review.get_state_display()),
+        "outcome": str(review.get_outcome_display() or review.get_state_display()),
         "what": selectors.what_of(review),
         "reason": reason or "No reason was given.",
     }

@@ -33,7 +33,7 @@ def open_for(person: Person) -> QuerySet[Review]:
     )
     if in_group(person, GroupName.SECURITY):
         return rows
-    wanted = Q(role=StepRole.SOURCE_OWNER, system__slug__in=absences.sources_of(person))
+    wanted = Q(role=StepRole.SOURCE_OWNER, system__slug__in=absences.listed_sources_of(person))
     if in_group(person, GroupName.DPO):
         wanted |= Q(role=StepRole.DPO)
     theirs = ReviewStep.objects.filter(wanted, state=StepState.WAITING).values("review")

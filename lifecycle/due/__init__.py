@@ -1,0 +1,1 @@
+"""What is due, from all parts, in the order in which it comes."""
