@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from audit import selectors as trail
 from audit.selectors import Tally
 from lifecycle.anomalies.rules import HOUR, LOOK_BACK, MOST_VALUES
+from lifecycle.idle import uses
 from lifecycle.models import Counted, HourCount, Seen
 from lifecycle.models.anomalies import SeenKind
 from registry.enums import ToolEffect
@@ -50,7 +51,8 @@ def claim(hour: datetime, now: datetime) -> bool:
     due = counted.until if counted else _first_hour(now)
     if due != hour or hour + HOUR + SETTLED > now:
         return False
-    Counted.objects.update_or_create(pk=1, defaults={"until": hour + HOUR})
+    began = (counted.uses_from if counted else None) or hour
+    Counted.objects.update_or_create(pk=1, defaults={"until": hour + HOUR, "uses_from": began})
     return True
 
 
@@ -59,6 +61,7 @@ def count(hour: datetime) -> tuple[list[HourCount], list[Seen]]:
     tallies = trail.tally(hour, hour + HOUR)
     counts = HourCount.objects.bulk_create(_counts(hour, tallies))
     HourCount.objects.filter(hour__lt=hour - KEPT).delete()
+    uses.keep(hour, {(each.agent, each.tool[:255]) for each in tallies if each.went_on})
     return counts, _remember(hour, _places(tallies))
 
 

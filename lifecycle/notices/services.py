@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, time
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from lifecycle.models import Channel, Delivery, Notice, Wishes
 from lifecycle.models.notices import DeliveryState, Digest, Severity
 from lifecycle.notices import addresses, mail, rules, words
 from lifecycle.notices.errors import NotSent
-from registry.enums import GroupName
+from registry.enums import Employment, GroupName
 from registry.models import Person
 from registry.permissions import in_group
 
@@ -70,6 +70,16 @@ def notify(
     if severity == Severity.PAGE:
         transaction.on_commit(_send_soon)
     return notice
+
+
+def page(groups: Collection[str], *, code: str, context: Mapping[str, Any], event: str) -> bool:
+    """Page everyone in one of `groups`, once for each such event; whether anybody heard news."""
+    people = Person.objects.filter(groups__name__in=groups, is_active=True).distinct()
+    told = [
+        notify(person=each, severity=Severity.PAGE, code=code, context=context, event=event)
+        for each in people.exclude(employment=Employment.LEFT)
+    ]
+    return any(told)
 
 
 def _event_of(code: str, context: Mapping[str, Any]) -> str:

@@ -20,8 +20,6 @@ STEP_TRANSITIONS: dict[StepState, frozenset[StepState]] = {
     S.FAILED: frozenset({S.UNDONE}),
     S.UNDONE: frozenset(),
 }
-# How long whoever works on a run may be silent before another takes it over.
-CLAIM = timedelta(minutes=2)
 # A step that another system does not take for so long, some twenty minutes, has failed for good.
 MOST_ATTEMPTS = 8
 _FIRST_PAUSE = timedelta(seconds=10)

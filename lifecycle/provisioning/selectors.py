@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from audit.enums import Kind
 from audit.models import Record
 from governance.kernel.errors import Invalid
+from lifecycle import claims
 from lifecycle.models.provisioning import OPEN, ProvisioningRun
 from registry.models import Agent, Tool
 
 
 def due_runs(now: datetime) -> QuerySet[ProvisioningRun]:
     """Open runs that nobody works on and whose next try is due, those due longest first."""
-    free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
-    return ProvisioningRun.objects.filter(free, state__in=OPEN, next_try_at__lte=now).order_by(
-        "next_try_at", "pk"
-    )
+    return ProvisioningRun.objects.filter(
+        claims.free(now), state__in=OPEN, next_try_at__lte=now
+    ).order_by("next_try_at", "pk")
 
 
 def newest_run(agent: Agent) -> ProvisioningRun | None:

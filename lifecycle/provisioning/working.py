@@ -13,12 +13,13 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 
 from audit import services as audit
 from audit.enums import Kind
 from governance.kernel import clock
 from governance.kernel.errors import GovernanceError, NotFound, Unavailable
+from lifecycle import claims
+from lifecycle.claims import Overtaken
 from lifecycle.models.provisioning import (
     OPEN,
     ProvisioningRun,
@@ -35,10 +36,6 @@ from registry.permissions import Automatic
 log = logging.getLogger(__name__)
 
 PROVISIONING = Automatic("provisioning")
-
-
-class Overtaken(Exception):
-    """This process was taken for dead, and another one works on the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +65,11 @@ def carry_on(*, run_id: UUID) -> ProvisioningRun | None:
 
 
 def _claim(run_id: UUID, now: datetime) -> UUID | None:
-    """Compare and swap: the one UPDATE that finds the run free has it."""
-    claim = clock.uuid7()
-    free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
-    won = ProvisioningRun.objects.filter(
-        free, pk=run_id, state__in=OPEN, next_try_at__lte=now
-    ).update(claim=claim, claimed_until=now + rules.CLAIM)
-    return claim if won else None
+    return claims.take(ProvisioningRun, run_id, OPEN, now)
 
 
 def _ours(run_id: UUID, claim: UUID) -> ProvisioningRun:
-    """The run, locked, after its agent; `Overtaken` where it is another's by now."""
-    agent_id = ProvisioningRun.objects.values_list("agent_id", flat=True).get(pk=run_id)
-    agents = Agent.objects.select_for_update(of=("self",), no_key=True).select_related("owner")
-    agent = agents.get(pk=agent_id)
-    run = (
-        ProvisioningRun.objects.select_for_update(no_key=True)
-        .filter(pk=run_id, claim=claim)
-        .first()
-    )
-    if run is None:
-        raise Overtaken()
+    agent, run = claims.held(ProvisioningRun, run_id, claim)
     run.agent = agent
     return run
 
@@ -97,7 +78,7 @@ def _ours(run_id: UUID, claim: UUID) -> ProvisioningRun:
 def _next(run_id: UUID, claim: UUID) -> _Work | None:
     """The next piece of work; None where nothing is left, and then the run has ended."""
     run = _ours(run_id, claim)
-    run.claimed_until = clock.now() + rules.CLAIM
+    run.claimed_until = clock.now() + claims.CLAIM
     if run.state == RunState.RUNNING and guard.refusal(run.agent):
         _begin_undoing(run, f"{run.agent.slug} was stopped while it went live.")
     step = _next_step(run)

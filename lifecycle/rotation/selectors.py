@@ -18,7 +18,7 @@ from lifecycle.rotation import rules
 from registry.enums import AgentState, Employment
 from registry.models import Agent, AllowlistEntry, Client, CredentialReference, Person
 from registry.models.credentials import OVER
-from registry.reach import reaches_of
+from registry.reach import Reach, reaches_of
 from registry.selectors import agents_for_reach
 
 
@@ -42,7 +42,12 @@ class Due:
 def keys_of(agents: QuerySet[Agent]) -> list[Due]:
     """Every key of these agents, those due first."""
     rows = list(agents.select_related("client").prefetch_related("credentials__system"))
-    found = [each for agent, reach in reaches_of(rows) for each in _keys(agent, reach.tier)]
+    return keys_among(reaches_of(rows))
+
+
+def keys_among(agents: Iterable[tuple[Agent, Reach]]) -> list[Due]:
+    """The same of agents whose reach, client and credentials were read already."""
+    found = [each for agent, reach in agents for each in _keys(agent, reach.tier)]
     return sorted(found, key=lambda each: (each.due_on, each.agent.slug, each.key))
 
 

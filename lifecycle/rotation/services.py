@@ -31,6 +31,7 @@ from registry.models import Agent, Client, CredentialReference, Person, Tool
 from registry.models.credentials import OVER
 from registry.permissions import Automatic
 from registry.selectors import answering_for
+from registry.services.saving import locked
 
 ACTOR = Automatic("rotation")
 S = RotationState
@@ -66,7 +67,7 @@ def handle(key: str | int, now: datetime) -> bool:
 @transaction.atomic(durable=True)
 def _open(agent_id: int, key: str, now: datetime) -> Rotation | None:
     """Begin the rotation of a key that is due still; the agent's lock keeps a second one off."""
-    agent = _locked_agent(agent_id)
+    agent = locked(Agent, "agent", pk=agent_id)
     if guard.refusal(agent) is not None:
         return None
     found = selectors.one_due(agent, key)
@@ -156,7 +157,7 @@ def _claim(rotation: Rotation, now: datetime) -> bool:
 @transaction.atomic(durable=True)
 def _watch_overlap(rotation_id: int, now: datetime) -> bool:
     """Tell again while nobody has fetched the new secret; end the earlier one in time."""
-    rotation = _locked(rotation_id)
+    rotation = locked(Rotation, "rotation", pk=rotation_id)
     if rotation.state != S.OVERLAP or rotation.overlap_until is None:
         return False
     fetched = not is_unfetched(rotation)
@@ -186,7 +187,7 @@ def is_unfetched(rotation: Rotation) -> bool:
 
 @transaction.atomic(durable=True)
 def _rotated(rotation_id: int, now: datetime, until: datetime) -> None:
-    rotation = _locked(rotation_id)
+    rotation = locked(Rotation, "rotation", pk=rotation_id)
     rotation.state, rotation.rotated_at, rotation.overlap_until = S.OVERLAP, now, until
     rotation.attempts, rotation.failure = rotation.attempts + 1, ""
     rotation.save()
@@ -195,7 +196,7 @@ def _rotated(rotation_id: int, now: datetime, until: datetime) -> None:
 
 @transaction.atomic(durable=True)
 def _failed(rotation_id: int, why: str, now: datetime) -> None:
-    rotation = _locked(rotation_id)
+    rotation = locked(Rotation, "rotation", pk=rotation_id)
     rotation.attempts += 1
     rotation.state, rotation.failure = S.FAILED, why[:300]
     rotation.next_at = now + rules.pause_after(rotation.attempts)
@@ -206,7 +207,7 @@ def _failed(rotation_id: int, why: str, now: datetime) -> None:
 
 @transaction.atomic(durable=True)
 def _ask_people(rotation_id: int, why: str) -> None:
-    rotation = _locked(rotation_id)
+    rotation = locked(Rotation, "rotation", pk=rotation_id)
     rotation.state, rotation.failure = S.WAITING, why[:300]
     rotation.save()
     _tell(rotation, "rotation.by_hand", why=why)
@@ -214,7 +215,7 @@ def _ask_people(rotation_id: int, why: str) -> None:
 
 @transaction.atomic(durable=True)
 def _finish(rotation_id: int, now: datetime, why: str = "") -> bool:
-    rotation = _locked(rotation_id)
+    rotation = locked(Rotation, "rotation", pk=rotation_id)
     if rotation.state == S.DONE:
         return False
     _close(rotation, now, why)
@@ -228,13 +229,23 @@ def _close(rotation: Rotation, now: datetime, why: str = "", by: Person | None =
     _record("rotation_closed", rotation, by)
 
 
+@transaction.atomic
+def close_of_agent(*, agent: Agent, why: str) -> int:
+    """Close what goes on for an agent that has ended; how many. Done twice, it is done once."""
+    rows = Rotation.objects.select_for_update(of=("self",), no_key=True).select_related("agent")
+    still = list(rows.filter(agent=agent, state__in=OPEN).order_by("pk"))
+    for rotation in still:
+        _close(rotation, clock.now(), why)
+    return len(still)
+
+
 # People
 
 
 @transaction.atomic
 def confirm_rotated(*, rotation_id: int, by: Person) -> Rotation:
     """Someone's word that they changed a credential where it lies."""
-    rotation = _locked(rotation_id)
+    rotation = locked(Rotation, "rotation", pk=rotation_id)
     permissions.check_can_change_agent(rotation.agent, by)
     credential = _credential_of(rotation)
     if rotation.state not in {S.WAITING, S.FAILED} or credential is None:
@@ -333,26 +344,6 @@ def _credential_of(rotation: Rotation) -> CredentialReference | None:
     pk = int(rotation.key.partition("-")[2] or 0)
     found = CredentialReference.objects.select_related("agent", "system").filter(pk=pk)
     return found.exclude(state__in=OVER).first()
-
-
-def _locked(rotation_id: int) -> Rotation:
-    rows = Rotation.objects.select_for_update(of=("self",), no_key=True).select_related(
-        "agent__owner"
-    )
-    rotation = rows.filter(pk=rotation_id).first()
-    if rotation is None:
-        raise NotFound("There is no such rotation.")
-    return rotation
-
-
-def _locked_agent(agent_id: int) -> Agent:
-    rows = Agent.objects.select_for_update(of=("self",), no_key=True).select_related(
-        "owner", "backup_owner"
-    )
-    agent = rows.filter(pk=agent_id).first()
-    if agent is None:
-        raise NotFound("There is no such agent.")
-    return agent
 
 
 def name_of(rotation: Rotation) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
+from governance import words
 from governance.kernel.waiting import Waiting
 from lifecycle.models import Rotation, RotationState
 from lifecycle.rotation import rules
@@ -39,7 +40,7 @@ def _entry(rotation: Rotation, person: Person) -> Waiting:
         key=f"{ROTATION}:{rotation.pk}",
         kind=ROTATION,
         title=f"{rotation.agent.slug} {title}",
-        text=f"{name_of(rotation)}, due on {rotation.due_on:%Y-%m-%d}",
+        text=f"{name_of(rotation)}, due on {words.day(rotation.due_on)}",
         since=rotation.opened_at,
         expires_at=rotation.overlap_until if fetch else None,
         on_expiry="The earlier secret ends, and the agent gets no token until it has the new one."

@@ -7,7 +7,13 @@ what is due. `settings.MUSTER_SWEEPS` says how often each runs.
 
 from lifecycle.sweeps.registry import Key, Sweep, find, register, registered
 from lifecycle.sweeps.run import run_sweep
-from lifecycle.sweeps.selectors import Late, SweepState, late_sweeps, sweep_states
+from lifecycle.sweeps.selectors import (
+    Late,
+    SweepState,
+    late_sweeps,
+    overdue_sweeps,
+    sweep_states,
+)
 
 __all__ = [
     "Key",
@@ -16,6 +22,7 @@ __all__ = [
     "SweepState",
     "find",
     "late_sweeps",
+    "overdue_sweeps",
     "register",
     "registered",
     "run_sweep",

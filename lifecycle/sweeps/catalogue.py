@@ -15,18 +15,27 @@ from authz.models import Callback, Hold
 from authz.services import callbacks, holds, spending, stops
 from lifecycle.anomalies import sweep as anomalies
 from lifecycle.campaigns import sweep as campaigns
+from lifecycle.cases import sweep as cases
 from lifecycle.credentials import sweep as credentials
+from lifecycle.decommissioning import sweep as decommissioning
+from lifecycle.idle import sweep as idle
 from lifecycle.inbox import asked
+from lifecycle.leavers import sweep as leavers
 from lifecycle.models import SweepRun
 from lifecycle.models.probes import ProbeCause
 from lifecycle.notices import limits as paging
 from lifecycle.notices import services as notices
 from lifecycle.observing import sweep as observing
+from lifecycle.people import sweep as people
 from lifecycle.probes import selectors as probes
 from lifecycle.probes import services as probing
 from lifecycle.provisioning import sweep as provisioning
+from lifecycle.renewals import sweep as renewals
 from lifecycle.reviews import clock as review_clock
+from lifecycle.reviews.periodic import sweep as periodic
 from lifecycle.rotation import services as rotation
+from lifecycle.scim import log as source_log
+from lifecycle.sweeps import alarm, anchors, sealing, streams
 from lifecycle.sweeps.registry import Key, Sweep, register
 from lifecycle.switch import selectors as switch
 from lifecycle.switch.services import handle_order
@@ -113,8 +122,8 @@ def _forget_counted(key: Key, now: datetime) -> bool:
     return bool(spending.forget_old(now))
 
 
-def _live_rows(now: datetime) -> list[int]:
-    return list(probes.live_agents())
+def _stale_rows(now: datetime) -> list[int]:
+    return probes.stale_agents()
 
 
 def _probe(key: Key, now: datetime) -> bool:
@@ -146,6 +155,12 @@ SWEEPS = (
         "Counts money at its ceiling where nobody said in time what a call has cost.",
         _due_reservations,
         _time_out,
+    ),
+    Sweep(
+        "idle",
+        "Asks owners about agents that nobody has heard of for too long.",
+        idle.due,
+        idle.ask,
     ),
     Sweep("stopped", "Suspends agents that a limit has stopped.", _stopped, _suspend),
     Sweep("holds", "Ends holds that nobody answered in time.", _over_holds, _expire_hold),
@@ -182,6 +197,24 @@ SWEEPS = (
         observing.end,
     ),
     Sweep(
+        "people",
+        "Has people leave after their last day, applies files of people, watches their sources.",
+        people.due,
+        people.handle,
+    ),
+    Sweep(
+        "periodic",
+        "Has live agents looked at again in time, and suspends what nobody looked at.",
+        periodic.due,
+        periodic.handle,
+    ),
+    Sweep(
+        "renewals",
+        "Asks owners in time whether their agents are still needed.",
+        renewals.due,
+        renewals.ask,
+    ),
+    Sweep(
         "previews", "Deletes previews of changes that are too old.", _old_previews, _forget_preview
     ),
     Sweep(
@@ -190,12 +223,18 @@ SWEEPS = (
         review_clock.due,
         review_clock.handle,
     ),
-    Sweep("probes", "Attacks live rows whose last test no longer stands.", _live_rows, _probe),
+    Sweep("probes", "Attacks live rows whose last test no longer stands.", _stale_rows, _probe),
     Sweep(
         "provisioning",
         "Goes on with agents on their way to being live, where that stopped.",
         provisioning.due,
         provisioning.pick_up,
+    ),
+    Sweep(
+        "decommissioning",
+        "Begins the ends that were ordered, and goes on with those that are not over.",
+        decommissioning.due,
+        decommissioning.handle,
     ),
     Sweep(
         "suspensions",
@@ -215,6 +254,48 @@ SWEEPS = (
         "Ends revoked credentials at their vault, and wipes values whose overlap is over.",
         credentials.due,
         credentials.handle,
+    ),
+    Sweep(
+        "cases",
+        "Tells each day of an open case, drops what is not true any more, and acts at its end.",
+        cases.due,
+        cases.handle,
+    ),
+    Sweep(
+        "leavers",
+        "Finds leavers of whom no event told, or whose agents it missed.",
+        leavers.due,
+        leavers.handle,
+    ),
+    Sweep(
+        "source_log", "Shortens the log of what directories did.", source_log.due, source_log.forget
+    ),
+    Sweep(
+        "watch",
+        "Sets off again what does not come through, and pages platform admins where it stays so.",
+        alarm.due,
+        alarm.handle,
+    ),
+    Sweep(
+        sealing.NAME,
+        "Pages security and platform admins where the record is not sealed in time.",
+        sealing.due,
+        sealing.tell,
+        outside=True,
+    ),
+    Sweep(
+        anchors.NAME,
+        "Tells anchors outside the newest checkpoint, and pages people where none takes it.",
+        anchors.due,
+        anchors.handle,
+        outside=True,
+    ),
+    Sweep(
+        streams.NAME,
+        "Sends the record to receivers outside, and pages people where one stays behind.",
+        streams.due,
+        streams.handle,
+        outside=True,
     ),
     Sweep("runs", "Shortens the log of the sweeps.", _old_runs, _forget_run),
 )

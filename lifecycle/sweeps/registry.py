@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from governance.kernel.errors import NotFound
+
+# After a start, every sweep has begun within so long.
+BEGIN_WITHIN = timedelta(seconds=30)
 
 # What names a row: its primary key, or what stands for it.
 Key = int | str
@@ -35,6 +39,12 @@ class Sweep:
     def every(self) -> timedelta:
         """How often it runs."""
         return timedelta(seconds=settings.MUSTER_SWEEPS[self.name])
+
+    @property
+    def begins_after(self) -> timedelta:
+        """How long after a start it first runs: by its name, so that not all begin at once."""
+        share = zlib.crc32(self.name.encode()) / 2**32
+        return share * min(self.every / 2, BEGIN_WITHIN)
 
 
 _sweeps: dict[str, Sweep] = {}

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from governance.kernel.database_clock import database_now
-from lifecycle.models import SweepRun
+from lifecycle.models import SweepEnding, SweepRun
 from lifecycle.sweeps.registry import Key, Sweep, find
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,9 @@ SILENCE = timedelta(minutes=2)
 MOST_SECONDS = 300.0
 HEARD_EVERY_SECONDS = 5.0
 KILLED = "It ended without a word: its worker was stopped."
+ASK_AGAIN_SECONDS = 1.0
+# What a database takes to come back. No longer: a worker that is told to stop waits for its runs.
+BACK_WITHIN_SECONDS = 25.0
 
 
 class Overtaken(Exception):
@@ -48,7 +51,7 @@ def run_sweep(name: str) -> SweepRun | None:
     except Overtaken:
         log.warning("run %s of sweep %s was overtaken", run.pk, name)
         return None
-    _end(run)
+    _end_when_possible(run)
     return run
 
 
@@ -63,7 +66,7 @@ def _claim(sweep: Sweep, now: datetime) -> SweepRun | None:
 
 def _end_silent(name: str, now: datetime) -> None:
     SweepRun.objects.filter(sweep=name, ended_at__isnull=True, heard_at__lt=now - SILENCE).update(
-        ended_at=Now(), failure=KILLED
+        ended_at=Now(), ending=SweepEnding.SILENT, failure=KILLED
     )
 
 
@@ -86,6 +89,8 @@ def _handle_one(sweep: Sweep, run: SweepRun, key: Key, now: datetime) -> None:
         with nullcontext() if sweep.outside else transaction.atomic():
             run.done += bool(sweep.handle(key, now))
     except Exception as error:
+        if isinstance(error, DatabaseError) and not connection.is_usable():
+            raise  # no other row would fare better
         # Its text may hold what must not stand in a log; the class and the row are enough.
         log.exception("sweep %s could not handle %s", sweep.name, key)
         run.failed += 1
@@ -100,16 +105,31 @@ def _telling_what_stopped(run: SweepRun) -> Iterator[None]:
     except Overtaken:
         raise
     except Exception as error:
-        run.failure, run.failed = f"stopped by {type(error).__name__}", run.failed + 1
-        _end(run)
+        run.ending, run.failed = SweepEnding.STOPPED, run.failed + 1
+        run.failure = f"stopped by {type(error).__name__}"
+        _end_when_possible(run)
         raise
+
+
+def _end_when_possible(run: SweepRun) -> None:
+    """Close the run as soon as the database answers, if it comes back soon; else it bars the next
+    until its silence is noticed."""
+    given_up = time.monotonic() + BACK_WITHIN_SECONDS
+    while True:
+        try:
+            return _end(run)
+        except DatabaseError:
+            if time.monotonic() > given_up:
+                raise
+            connection.close()
+            time.sleep(ASK_AGAIN_SECONDS)
 
 
 def _write(run: SweepRun, *, ended: bool = False) -> None:
     """Write down how far the run is, as long as it was not taken for dead."""
     fields = {name: getattr(run, name) for name in ("done", "failed", "left", "failure")}
     ours = SweepRun.objects.filter(pk=run.pk, ended_at__isnull=True)
-    at = {"ended_at": Now()} if ended else {}
+    at = {"ended_at": Now(), "ending": run.ending or SweepEnding.THROUGH} if ended else {}
     if not ours.update(heard_at=Now(), **fields, **at):
         raise Overtaken()
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import Max
+from django.db.models import Max, Min, Q
 
 from governance.kernel.database_clock import database_now
-from lifecycle.models import SweepRun
+from lifecycle.models import SweepEnding, SweepRun
 from lifecycle.sweeps.registry import Sweep, registered
 
-# A sweep is late when none of its runs ended within so many intervals.
+# A sweep is late when none of its runs came to its end within so many intervals.
 INTERVALS = 2
 # Beat, queue and worker take a moment of their own.
-GRACE_SECONDS = 30
+GRACE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Late:
 
     sweep: Sweep
     seconds: int | None
+    ended: datetime | None = None
 
     @property
     def sentence(self) -> str:
@@ -41,27 +42,57 @@ class SweepState:
     next_due: datetime | None
     late: bool
 
+    @property
+    def took(self) -> timedelta | None:
+        """How long its newest run took; None while it runs, or before the first."""
+        run = self.newest
+        return run.ended_at - run.started_at if run and run.ended_at else None
+
 
 def late_sweeps() -> list[Late]:
-    """The sweeps that have not finished in two intervals, by the database's time. One query."""
-    ended = dict(
-        SweepRun.objects.order_by()
-        .values_list("sweep")
-        .annotate(newest=Max("ended_at"))
-        .values_list("sweep", "newest")
-    )
-    now = database_now()
-    found = (Late(each, _since(ended.get(each.name), now)) for each in registered())
-    return [late for late in found if _is_late(late)]
+    """The sweeps that have not finished in two intervals, by the database's time.
+
+    One that has never run is late where no sweep has, and where others have since it had to begin.
+    """
+    found, age = _looked_at()
+    return [late for late in found if _is_late(late, age)]
 
 
-def _since(ended: datetime | None, now: datetime) -> int | None:
-    return None if ended is None else int((now - ended).total_seconds())
+def overdue_sweeps() -> list[Late]:
+    """Those of them that had the time: one that has never run is none before the first is due.
+
+    Nobody is alarmed because an installation has only just begun.
+    """
+    found, age = _looked_at()
+    if age is None:
+        return []
+    late = (each for each in found if _is_late(each, age))
+    return [each for each in late if each.seconds is not None or age > _limit(each.sweep)]
 
 
-def _is_late(late: Late) -> bool:
-    limit = INTERVALS * late.sweep.every.total_seconds() + GRACE_SECONDS
-    return late.seconds is None or late.seconds > limit
+def _looked_at() -> tuple[list[Late], timedelta | None]:
+    """Each sweep with when it last came through; how long ago any began first. One query."""
+    runs = SweepRun.objects.order_by().values("sweep")
+    newest = Max("ended_at", filter=Q(ending=SweepEnding.THROUGH))
+    found = list(runs.annotate(newest=newest, first=Min("started_at")))
+    ended = {each["sweep"]: each["newest"] for each in found}
+    now, began = database_now(), min((each["first"] for each in found), default=None)
+    age = None if began is None else now - began
+    return [_late(each, ended.get(each.name), now) for each in registered()], age
+
+
+def _late(sweep: Sweep, ended: datetime | None, now: datetime) -> Late:
+    return Late(sweep, None if ended is None else int((now - ended).total_seconds()), ended)
+
+
+def _is_late(late: Late, age: timedelta | None) -> bool:
+    if late.seconds is None:
+        return age is None or age > late.sweep.begins_after + GRACE
+    return timedelta(seconds=late.seconds) > _limit(late.sweep)
+
+
+def _limit(sweep: Sweep) -> timedelta:
+    return INTERVALS * sweep.every + GRACE
 
 
 def sweep_states() -> list[SweepState]:
