@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -23,6 +23,7 @@ from registry.errors import ChangeOpen, NotBootstrapping
 from registry.models import Person
 
 Carry = Callable[[Run, Step], None]
+Around = Callable[[Step], AbstractContextManager[object]]
 
 # The order in which things come to be. Policies stand at the end, since nobody acts alone any
 # more from the first active one on, and who applies keeps their own groups until then.
@@ -78,10 +79,12 @@ def apply_inventory(
     bootstrap: bool = False,
     dry_run: bool = False,
     secrets: SecretFile | None = None,
+    around: Around = nullcontext,
 ) -> Outcome:
     """Make the register say what `inventory` says, as far as `by_email` may.
 
     With `dry_run` all is done and undone again, so that the plan is what would really happen.
+    Each step is carried out within `around(step)`.
     Raises BadInventory with every item that was refused, and then nothing was changed.
     """
     with secrets or nullcontext(), transaction.atomic():
@@ -92,7 +95,7 @@ def apply_inventory(
         if alone and not selectors.is_bootstrapping():
             raise NotBootstrapping()
         run = Run(actor, alone, secrets)
-        _carry_out(run, plan)
+        _carry_out(run, plan, around)
         if dry_run:
             transaction.set_rollback(True)
         elif secrets:
@@ -150,7 +153,7 @@ def _first_of(inventory: Inventory) -> str:
     return chosen.label if chosen else ""
 
 
-def _carry_out(run: Run, plan: Sequence[Step]) -> None:
+def _carry_out(run: Run, plan: Sequence[Step], around: Around) -> None:
     """Every phase for every step; what is refused is gathered, and then refused together."""
     problems: list[Problem] = []
     for kind, carry in PHASES:
@@ -158,7 +161,8 @@ def _carry_out(run: Run, plan: Sequence[Step]) -> None:
             if step.item.kind != kind or (step.verb == Verb.KEEP and carry not in ALWAYS):
                 continue
             if (kind, step.item.label) not in run.failed:
-                problems += _carry_step(run, carry, step)
+                with around(step):
+                    problems += _carry_step(run, carry, step)
         if kind == "policies" and run.drafts and not problems:
             problems += _activate_policies(run)
     if problems:

@@ -6,27 +6,26 @@ transaction that changes them.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from audit.payloads import canonical
 from authz import slices
 from authz.engine.targets import READ, Target, touched
 from authz.engine.types import Document, Slice
-from authz.engine.world import World, world_of
+from authz.engine.world import Thing, World
 from governance.kernel.errors import NotFound
 from governance.kernel.tiers import TIERS, rank
+from lifecycle.probes.ground import Ground, read_ground, slice_of
 from lifecycle.probes.values import merged, required
 from registry.rules import LIMITS
 
 UNLIMITED = 2**31 - 1
 OFFICE, NIGHT = time(11, 0), time(3, 0)
-SUNDAY = 6
+WEDNESDAY, SUNDAY = 2, 6
 # What a live row has, whatever the state that this one is in.
 _LIVE: Mapping[str, Any] = {
     "state": "active",
@@ -34,10 +33,8 @@ _LIVE: Mapping[str, Any] = {
     "observe_until": None,
     "carried": {},
 }
-# What of the world every run rests on.
-_RESTS_ON = ("policies", "governed", "toxic", "signatures", "types", "rates")
-# What of the agent's slice says nothing of what it may do.
-_PASSING = frozenset({*_LIVE, "client_version", "revoked", "tier"})
+# What of the agent's slice says nothing of what it may do; its tier follows from the rest.
+PASSING = frozenset({*_LIVE, "client_version", "revoked", "tier"})
 
 Json = Any
 Facts = Mapping[str, Json]
@@ -45,20 +42,28 @@ Facts = Mapping[str, Json]
 
 @dataclass(frozen=True)
 class Row:
-    """One agent's row with the part of the world that it is judged by."""
+    """One agent's row with the part of the world that it is judged by.
+
+    `things` gathers the resources of declared types that calls were about.
+    """
 
     agent: Slice
-    world: Slice
+    ground: Ground
     owner: Slice | None
+    things: set[Thing] = field(default_factory=set)
     _parameters: dict[str, dict[str, Facts]] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
         return str(self.agent.document["slug"])
 
-    @cached_property
+    @property
+    def world(self) -> Slice:
+        return self.ground.world
+
+    @property
     def compiled(self) -> World:
-        return world_of(self.world)
+        return self.ground.compiled
 
     @cached_property
     def tools(self) -> dict[str, Facts]:
@@ -148,16 +153,26 @@ def _anywhere(facts: Facts) -> Target:
 
 def read_row(slug: str, *, tier: str) -> Row:
     """The row as the database has it in this transaction; `NotFound` if there is none."""
-    found = {each.key: each.document for each in slices.read([slices.WORLD, f"agent:{slug}"])}
-    agent, world = found[f"agent:{slug}"], found[slices.WORLD]
-    if agent is None or world is None:
-        raise NotFound(f"There is no agent {slug[:80]}.")
-    (owner,) = slices.read([f"user:{agent['owner']}"])
-    return Row(
-        agent=_slice(f"agent:{slug}", _as_live(agent, tier)),
-        world=_slice(slices.WORLD, world),
-        owner=_slice(owner.key, owner.document) if owner.document else None,
-    )
+    for row in read_rows({slug: tier}):
+        return row
+    raise NotFound(f"There is no agent {slug[:80]}.")
+
+
+def read_rows(tiers: Mapping[str, str]) -> list[Row]:
+    """The rows of these agents, each with the tier that it is to have."""
+    ground = read_ground()
+    agents = slices.read(f"agent:{slug}" for slug in tiers)
+    found = [each.document for each in agents if each.document]
+    people = slices.read({f"user:{agent['owner']}" for agent in found})
+    owners = {each.key: slice_of(each.key, each.document) for each in people if each.document}
+    return [
+        Row(
+            agent=slice_of(f"agent:{agent['slug']}", _as_live(agent, tiers[agent["slug"]])),
+            ground=ground,
+            owner=owners.get(f"user:{agent['owner']}"),
+        )
+        for agent in found
+    ]
 
 
 def _as_live(agent: Document, tier: str) -> dict[str, Json]:
@@ -168,44 +183,16 @@ def _as_live(agent: Document, tier: str) -> dict[str, Json]:
     return {**agent, **_LIVE, "tier": tier, "limits": limits}
 
 
-def _slice(key: str, document: Document) -> Slice:
-    return Slice(key, 0, hashlib.sha256(canonical(document)).hexdigest(), document)
-
-
-def standing_of(row: Row, *more: str) -> str:
-    """A digest of all that a probe of this row rests on: it is stale where this differs.
-
-    The tools and systems of the row, every policy, role, signature and combination, and `more`.
-    """
-    world, agent = row.world.document, row.agent.document
-    systems = {system for tool in row.tools.values() for system in _systems_of(tool)}
-    rests = {
-        "agent": {name: value for name, value in agent.items() if name not in _PASSING},
-        "tools": row.tools,
-        "systems": {name: world["systems"].get(name) for name in sorted(systems)},
-        **{name: world.get(name) for name in _RESTS_ON},
-        "roles": {name: world["roles"].get(name) for name in agent["roles"]},
-        "more": list(more),
-    }
-    return hashlib.sha256(canonical(rests)).hexdigest()
-
-
-def _systems_of(tool: Facts) -> Iterator[str]:
-    yield str(tool["system"])
-    yield from (str(access["system"]) for access in tool.get("accesses") or ())
-
-
 def instants(row: Row, now: datetime) -> tuple[datetime, datetime]:
-    """The next working day at eleven and the next Sunday at three, where the owner is.
+    """The next Wednesday at eleven and the next Sunday at three, where the owner is.
 
-    Policies may look at the time, and an attacker has all of it.
+    Policies may look at the time, and an attacker has all of it. It is always the same two days,
+    so that what a policy makes of the hour and of the weekday does not change from day to day.
     """
     zone = ZoneInfo(str(row.agent.document.get("owner_zone") or "UTC"))
     today = now.astimezone(zone).date()
-    days = [today + timedelta(days=ahead) for ahead in range(1, 8)]
-    working = next(day for day in days if day.weekday() < SUNDAY - 1)
-    sunday = next(day for day in days if day.weekday() == SUNDAY)
+    ahead = {day.weekday(): day for day in (today + timedelta(days=n) for n in range(1, 8))}
     return (
-        datetime.combine(working, OFFICE, zone).astimezone(UTC),
-        datetime.combine(sunday, NIGHT, zone).astimezone(UTC),
+        datetime.combine(ahead[WEDNESDAY], OFFICE, zone).astimezone(UTC),
+        datetime.combine(ahead[SUNDAY], NIGHT, zone).astimezone(UTC),
     )

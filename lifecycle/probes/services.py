@@ -20,8 +20,9 @@ from lifecycle.probes import gate, selectors
 from lifecycle.probes.corpus import Corpus, product_corpus
 from lifecycle.probes.errors import NothingToProbe, ProbeFailed
 from lifecycle.probes.live import Send, attack_live, host_of, send
-from lifecycle.probes.row import Row, read_row, standing_of
+from lifecycle.probes.row import Row, read_row
 from lifecycle.probes.running import End, Made, Result, run_corpus
+from lifecycle.probes.standing import standing_of
 from registry import permissions
 from registry.enums import AgentState
 from registry.models import Agent, Person
@@ -43,7 +44,7 @@ class _Begun:
     corpus: Corpus
     reach: Reach
     row: Row
-    at: datetime = field(default_factory=clock.now)
+    at: datetime = field(default_factory=lambda: clock.now())  # noqa: PLW0108  a clock may be moved
 
 
 @transaction.atomic
@@ -95,6 +96,8 @@ def _keep(
     begun: _Begun, results: Sequence[Result], by: Actor, cause: ProbeCause, *, live: str = ""
 ) -> ProbeRun:
     threshold = gate.gate_of(str(begun.reach.tier))
+    # What a running agent asked about came by other requests, so its run rests on all there is.
+    things = None if live else sorted(begun.row.things)
     run = ProbeRun(
         agent=begun.agent,
         at=clock.now(),
@@ -103,13 +106,17 @@ def _keep(
         live=live,
         corpus=begun.corpus.name,
         corpus_digest=begun.corpus.digest,
-        standing=standing_of(begun.row, *selectors.rests_on(begun.agent, begun.corpus)),
+        standing=standing_of(
+            begun.row, begun.at, things, selectors.rests_on(begun.agent, begun.corpus)
+        ),
+        things=things,
         reach_digest=begun.reach.digest,
         tier=begun.reach.tier,
         gate=threshold,
         calls=_calls(results),
         blocking=gate.blocking(results, threshold),
-        milliseconds=round((clock.now() - begun.at).total_seconds() * 1000),
+        # A machine whose clock is set back meanwhile probes all the same.
+        milliseconds=max(round((clock.now() - begun.at).total_seconds() * 1000), 0),
         **_ends(results),
     )
     run.save()

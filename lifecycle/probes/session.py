@@ -36,6 +36,8 @@ from lifecycle.probes.row import Row
 NAME = "s-" + "0" * 32
 OTHER = "s-" + "1" * 32
 MINUTE = "rate.minute"
+# No resource on the register has a longer id.
+LONGEST_ID = 255
 _DAY = timedelta(hours=24)
 
 Json = Any
@@ -71,6 +73,7 @@ class Session:
         """Judge a call, made `times` over; what it reads raises the run where it goes on."""
         request = self._request(tool, parameters, given or {}, tuple(untrusted))
         decision = judge(request, self._snapshot(request, given or {}), self.now, Mode.SIMULATE)
+        self._note(decision)
         self.reading |= decision.reported
         if decision.effect is not Effect.ALLOW:
             return Call(decision, 0)
@@ -88,6 +91,12 @@ class Session:
     def marks_untrusted(self) -> None:
         """The result of the last call is reported back as hostile."""
         self.reading |= Reading(untrusted=True)
+
+    def _note(self, decision: Decision) -> None:
+        """Keep which resource it was about, where anything can be known of it."""
+        known = decision.resource_type in self.row.compiled.types
+        if known and len(decision.resource_id) <= LONGEST_ID:
+            self.row.things.add((decision.resource_type, decision.resource_id))
 
     def _left(self, tool: str) -> int:
         """How many calls of this minute the row still has."""

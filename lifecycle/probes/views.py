@@ -149,7 +149,7 @@ def _told(run: ProbeRun) -> dict[str, Any]:
     return {
         "title": reporting.title_of(run),
         "verdict": reporting.verdict_of(run),
-        "stale": run == newest and run.standing != selectors.standing_now(run.agent),
+        "stale": run == newest and not selectors.stands(run),
         "checks": _checks(run),
         "forgotten": not run.results.exists(),
     }

@@ -183,7 +183,7 @@ def within(batch: Sequence[Judged]) -> list[Recorded | Stale]:
     with connection.cursor() as cursor:
         cursor.execute(recorder.STATEMENT, [recorder.as_json(batch)])
         (text,) = cursor.fetchone()
-    return recorder.read_answers(text)
+    return recorder.read_answers(text, committed=False)
 
 
 WAYS: tuple[Way, ...] = (

@@ -22,7 +22,7 @@ from registry import changes
 from registry import services as register
 from registry.enums import AgentState, ChangeState
 from registry.models import Agent, Person, ProposedChange
-from registry.permissions import Automatic
+from registry.permissions import Actor, Automatic
 
 ELEVATE_KIND = "toxic.elevate"
 JUNCTION_KIND = "toxic.junction"
@@ -58,7 +58,7 @@ def _answer(row: ToxicFinding, answer: FindingAnswer, by: Person, reason: str, *
     record_finding("toxic_answered", row, by.pid, answer=str(answer), **told)
 
 
-def _reopen(row: ToxicFinding, by: Person, did: str) -> None:
+def _reopen(row: ToxicFinding, by: Actor, did: str) -> None:
     if row.state == FindingState.ANSWERED:
         row.state = FindingState.OPEN
     row.answer, row.answer_reason, row.answered_by, row.answered_at = "", "", None, None
@@ -164,7 +164,7 @@ def _about(row: ToxicFinding) -> dict[str, Any]:
     }
 
 
-def staying_decided(change: ProposedChange, by: Person) -> None:
+def staying_decided(change: ProposedChange, by: Actor) -> None:
     """What became of the question whether a live agent may stay as it is."""
     row = _finding(change.after.get("finding", 0))
     if row is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
+from django.http import QueryDict
 
 from authz.models import ToxicCombination
 from lifecycle.models.toxic import FindingScope, FindingState
@@ -62,6 +63,13 @@ class CombinationForm(forms.Form):
         label="Only list it: it raises no tier and needs no review", required=False
     )
     is_active = forms.BooleanField(label="It counts", required=False, initial=True)
+
+    @classmethod
+    def proposed(cls, given: QueryDict) -> dict[str, Any]:
+        """What an address fills in: each field by its name, the effects one by one."""
+        named = ("slug", "categories", "implied_tier", "reason", "reference")
+        found: dict[str, Any] = {name: given[name] for name in named if name in given}
+        return found | ({"effects": given.getlist("effects")} if "effects" in given else {})
 
     def __init__(self, *args: Any, row: ToxicCombination | None = None, **kwargs: Any) -> None:
         if row is not None:

@@ -12,6 +12,7 @@ from lifecycle.toxic import answering, checking, gate
 from registry import changes
 from registry.enums import AgentState
 from registry.models import Agent, Clearance, Person, ProposedChange
+from registry.permissions import Actor
 from registry.services.agents import STAY_KIND
 from registry.signals import (
     agent_state_changed,
@@ -79,7 +80,7 @@ def on_catalogue(combination: ToxicCombination, by: Person, **_: Any) -> None:
     checking.ask_for_everything(combination, by)
 
 
-def on_decided(change: ProposedChange, by: Person, **_: Any) -> None:
+def on_decided(change: ProposedChange, by: Actor, **_: Any) -> None:
     """A live agent may stay as it is or not; what one puts out may count as less from now on."""
     if change.kind == STAY_KIND:
         answering.staying_decided(change, by)

@@ -186,7 +186,7 @@ def _waiting(slug: str) -> ProposedChange | None:
 @login_required
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    """Add a combination; it counts at once."""
+    """Add a combination; it counts at once. The address may fill the form in."""
     return _edit(request, None)
 
 
@@ -199,7 +199,8 @@ def change(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _edit(request: HttpRequest, row: ToxicCombination | None) -> HttpResponse:
     person = signed_in(request)
-    form = CombinationForm(request.POST or None, row=row)
+    proposed = CombinationForm.proposed(request.GET) if row is None else {}
+    form = CombinationForm(request.POST or None, row=row, initial=proposed)
     if request.method == "POST" and form.is_valid():
         try:
             return _saved(request, row, dict(form.cleaned_data), person)
