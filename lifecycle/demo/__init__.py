@@ -1,1 +1,1 @@
-"""The demo: a made-up company, Halvern Mutual, and a month of its agents' traffic."""
+"""The demo: a made-up company, Halvern Mutual, a month of its agents' traffic, and what ends."""

@@ -1,20 +1,18 @@
 """Loading the made-up company: its inventory by `apply`, its month by the decision service.
 
-Only the record's time is not the database's own here. It is given by the traffic, through a
-second append function that exists only in a demo, and only while this runs.
+Only the record's time is not the database's own here. It is given by the traffic and the story,
+through a second append function that exists only in a demo, and only while this runs.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from django.conf import settings
@@ -23,64 +21,28 @@ from audit import demo_append
 from audit import services as audit
 from audit.enums import Kind
 from audit.selectors import holds_demo_mark
-from authz import snapshot
 from authz.asks import Ask, Caller
 from authz.decide import Answer, decide
 from authz.engine.plans import read_plan
 from authz.engine.types import SubjectKind, Token
 from authz.models import FlowSession, ReportedOutcome
 from authz.outcomes import Report, Result, entry_of
-from authz.recorder import Judged, Recorded
 from authz.services import sessions
-from governance.kernel import clock
+from governance.kernel import clock, private_file
 from governance.kernel.errors import NotAllowed
 from lifecycle.apply.document import read_inventory
 from lifecycle.apply.execute import apply_inventory
 from lifecycle.apply.secret_file import SecretFile
-from lifecycle.demo import traffic
+from lifecycle.demo import endings, planted, traffic
+from lifecycle.demo.days import Days
+from lifecycle.demo.past import Past, Rows
 from lifecycle.demo.reviews import ask_for_reviews
 from registry import services
 from registry.models import Agent, Person
 
 INVENTORY = Path(__file__).parent / "halvern.yaml"
-FLUSH = 200
 # Who asked at the gateway without standing on the register.
 STRANGERS = (("sales-forecast", 14), ("export-helper", 3))
-
-
-class Rows:
-    """Rows on their way to the record, each with its own time."""
-
-    def __init__(self, loader: psycopg.Connection[Any]) -> None:
-        self.loader = loader
-        self.rows: list[audit.Row] = []
-        self.times: list[datetime] = []
-
-    def add(self, row: audit.Row, at: datetime) -> None:
-        """Take a row; written in batches."""
-        self.rows.append(row)
-        self.times.append(at)
-        if len(self.rows) >= FLUSH:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what waits."""
-        demo_append.append_at(self.loader, self.rows, self.times)
-        self.rows.clear()
-        self.times.clear()
-
-    def record(self, batch: Sequence[Judged]) -> list[Recorded]:
-        """What `decide` calls in the place of the real recorder."""
-        return [self._recorded(judged) for judged in batch]
-
-    def _recorded(self, judged: Judged) -> Recorded:
-        at = judged.now or clock.now()
-        self.add(judged.row, at)
-        if judged.flow:
-            sessions.raise_as_judged(judged.flow)
-            snapshot.drop([f"agent:{judged.flow['agent']}", f"session:{judged.flow['session']}"])
-        row = judged.row
-        return Recorded(UUID(row["id"]), at, row["effect"], row["check"], row["code"])
 
 
 def load_demo(*, migrator: str, loader: str, folder: Path) -> int:
@@ -90,41 +52,63 @@ def load_demo(*, migrator: str, loader: str, folder: Path) -> int:
     """
     if not holds_demo_mark():
         raise NotAllowed("This database is not marked as a demo. Start it with ./muster up --demo.")
-    known = _load_company(folder)
-    now = clock.now()
+    days = Days(clock.now())
     with psycopg.connect(migrator, autocommit=True) as owner:
-        demo_append.install_demo_append(
-            owner, first=(now - timedelta(days=traffic.DAYS + 1)).date()
-        )
+        demo_append.install_demo_append(owner, first=days.first)
         try:
-            decisions = _load_month(loader, now)
+            known, decisions = _load_past(loader, days, folder)
         finally:
             demo_append.drop_demo_append(owner)
     _note_strangers()
-    _ask_what_waits(now)
+    _ask_what_waits(days.now)
+    planted.approve_ones_own()
     ask_for_reviews()
-    write_private(folder / "demo.json", known)
+    endings.preview_file(days)
+    known["users"] = _users()
+    private_file.write(folder / "demo.json", json.dumps(known, indent=2) + "\n")
     return decisions
 
 
-def _load_company(folder: Path) -> dict[str, Any]:
-    """The inventory, with a password for everyone; returns what `demo.json` says."""
+def _load_past(loader: str, days: Days, folder: Path) -> tuple[dict[str, Any], int]:
+    """The company, its month, and what ends in it; what `demo.json` says, and the decisions."""
+    with psycopg.connect(loader, autocommit=True) as connection:
+        past = Past(connection)
+        known = _load_company(folder, past, days)
+        rows = Rows(connection)
+        decisions = _load_month(rows, days.now)
+        story = endings.Story(past, days, rows)
+        story.tell()
+        rows.flush()
+    known["scim_token"] = story.token
+    for agent in known["agents"]:
+        agent["client_secret"] = story.secrets.get(agent["id"], agent["client_secret"])
+    return known, decisions
+
+
+def _load_company(folder: Path, past: Past, days: Days) -> dict[str, Any]:
+    """The inventory; returns what `demo.json` says of it."""
     inventory = read_inventory(INVENTORY)
     with TemporaryDirectory(dir=folder) as temporary:
         path = Path(temporary) / "secrets.json"
         file = SecretFile(str(path), base_url=settings.MUSTER_BASE_URL)
         apply_inventory(
-            inventory, by_email="marco.ferri@halvern.example", bootstrap=True, secrets=file
+            inventory,
+            by_email="marco.ferri@halvern.example",
+            bootstrap=True,
+            secrets=file,
+            around=endings.registering(past, days),
         )
         known: dict[str, Any] = json.loads(path.read_text())
     patterns = dict(Agent.objects.values_list("slug", "pattern"))
     for agent in known["agents"]:
         agent["identity_pattern"] = patterns[agent["id"]]
-    return {"base_url": settings.MUSTER_BASE_URL, "users": _users(), **known}
+    return {"base_url": settings.MUSTER_BASE_URL, "users": [], **known}
 
 
 def _users() -> list[dict[str, Any]]:
-    return [_user(person) for person in Person.objects.prefetch_related("groups").order_by("name")]
+    """Everyone who may sign in, with a password for each."""
+    here = Person.objects.filter(is_active=True).prefetch_related("groups")
+    return [_user(person) for person in here.order_by("name")]
 
 
 def _user(person: Person) -> dict[str, Any]:
@@ -137,20 +121,18 @@ def _user(person: Person) -> dict[str, Any]:
     return {"email": person.email, "password": password, "roles": roles}
 
 
-def _load_month(loader: str, now: datetime) -> int:
+def _load_month(rows: Rows, now: datetime) -> int:
     """Every call of the month through the decision service, then what came of those allowed."""
     calls = traffic.month(now)
     callers = {agent.slug: _caller(agent) for agent in Agent.objects.select_related("client")}
     people = dict(Person.objects.values_list("email", "pid"))
-    with psycopg.connect(loader, autocommit=True) as connection:
-        rows = Rows(connection)
-        runs = Runs(rows, callers)
-        for call in calls:
-            ask = _ask(call, people, runs.session_of(call))
-            (answer,) = decide([ask], callers[call.agent], now=call.at, record=rows.record)
-            if answer.allowed:
-                _report(rows, call, answer)
-        rows.flush()
+    runs = Runs(rows, callers)
+    for call in calls:
+        ask = _ask(call, people, runs.session_of(call))
+        (answer,) = decide([ask], callers[call.agent], now=call.at, record=rows.record)
+        if answer.allowed:
+            _report(rows, call, answer)
+    rows.flush()
     return len(calls)
 
 
@@ -249,13 +231,3 @@ def _note_strangers() -> None:
     for claimed, count in STRANGERS:
         for _ in range(count):
             services.note_caller(claimed=claimed, source="10.20.0.7")
-
-
-def write_private(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON that only its owner may read, whole or not at all."""
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-    temporary.replace(path)

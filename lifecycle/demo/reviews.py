@@ -8,25 +8,25 @@ from typing import Any
 from authz.models import Role
 from governance.kernel.database_clock import database_now
 from lifecycle import services
+from lifecycle.demo.days import person
 from lifecycle.models import Review
 from lifecycle.reviews import services as reviews
 from registry import services as register
-from registry.models import Person, System, Tool
+from registry.models import System, Tool
 
 _LIMITS = {"rate_per_minute": 20, "rate_per_hour": 400, "spend_cap_minor": 1_500}
 
 
 def ask_for_reviews() -> None:
-    """Four agents that ask to go live: unsigned, half signed, toxic, and sent back."""
-    _claims_followup()
+    """Three agents that ask to go live: unsigned, toxic, and sent back."""
     _quote_helper()
     _refund_insight()
     _partner_sync()
     _stand_in()
 
 
-def _claims_followup() -> None:
-    """Restricted: security has signed, the DPO has not."""
+def ask_for_a_late_one() -> None:
+    """Restricted: security has signed, the DPO has not, and it is her turn for days."""
     review = _ask(
         "claims-followup",
         "jane.okafor",
@@ -36,7 +36,7 @@ def _claims_followup() -> None:
     _sign(review, "security", "aiko.mori", "It reads the status fields that the desk shows anyway.")
     reviews.add_comment(
         review_id=review.pk,
-        by=_person("ingrid.solheim"),
+        by=person("ingrid.solheim"),
         text="I wait for the retention period of the archive before I sign.",
     )
 
@@ -75,15 +75,15 @@ def _partner_sync() -> None:
     )
     reviews.ask_for_change(
         step_id=review.steps.get(role="security").pk,
-        by=_person("tomasz.lewandowski"),
+        by=person("tomasz.lewandowski"),
         reason="Name a backup owner, and read the segments alone.",
     )
 
 
 def _stand_in() -> None:
     """A source owner hands her duty on for a week."""
-    owner, today = _person("priya.raman"), database_now().date()
-    deputy = _person("sofia.lindqvist")
+    owner, today = person("priya.raman"), database_now().date()
+    deputy = person("sofia.lindqvist")
     register.declare_absence(
         person=owner,
         stand_in=deputy,
@@ -95,7 +95,7 @@ def _stand_in() -> None:
 
 
 def _ask(slug: str, owner: str, purpose: str, tools: list[str]) -> Review:
-    by = _person(owner)
+    by = person(owner)
     facts: dict[str, Any] = {"purpose": purpose, "model": "Meridian M2", **_LIMITS}
     facts["model_provider"] = System.objects.get(slug="meridian")
     agent = services.register_agent(
@@ -112,8 +112,4 @@ def _sign(
     review: Review, role: str, signer: str, reason: str, system: System | None = None
 ) -> None:
     step = review.steps.get(role=role, system=system)
-    reviews.approve_step(step_id=step.pk, by=_person(signer), reason=reason, digest=review.digest)
-
-
-def _person(name: str) -> Person:
-    return Person.objects.get(email=f"{name}@halvern.example")
+    reviews.approve_step(step_id=step.pk, by=person(signer), reason=reason, digest=review.digest)
