@@ -14,28 +14,39 @@ from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
+from audit.anchors.selectors import Standing
+from audit.anchors.selectors import standing as standing_outside
 from audit.models import Record
+from audit.sealing import standing
 from audit.selectors import PageRequest, TrailFilters, parse_body, search
 from authz import session_pages
 from governance.kernel import clock
 from governance.kernel.waiting import Waiting as InInbox
 from governance.pictures import Bucket
+from governance.words import number_word
 from lifecycle.credentials import pages as credentials
+from lifecycle.decommissioning import selectors as ending
+from lifecycle.due.selectors import soon_for
 from lifecycle.gauges import gauges_of
 from lifecycle.inbox.entries import Queue
 from lifecycle.models import ProbeRun
 from lifecycle.probes import reporting
 from lifecycle.probes import selectors as probes
+from lifecycle.renewals import selectors as renewals
 from lifecycle.reviews import page as review_page
+from lifecycle.reviews.periodic.waiting import PERIODIC
 from lifecycle.reviews.waiting import REVIEW
+from lifecycle.sweeps import overdue_sweeps
 from lifecycle.templates import selectors as templates
 from lifecycle.toxic import selectors as toxic
 from lifecycle.verdict import verdict_of
 from registry import permissions
 from registry.enums import AgentState
 from registry.models import Agent, Person
+from registry.permissions import in_group
 from registry.pictures import picture_of
 from registry.reach import Reach, reach_of, reaches_of
+from registry.selectors import current_clearance
 
 RECENT = 8
 DAY = timedelta(hours=24)
@@ -58,16 +69,27 @@ def home_of(person: Person, queue: Queue) -> dict[str, Any]:
     waiting = waiting_for(person, mine, queue)
     active = sum(agent.state == AgentState.ACTIVE for agent in mine)
     buckets = decisions_by_hour([agent.slug for agent in mine], now)
+    operates = in_group(person, *permissions.OPERATORS)
     return {
         "now": now,
         "title": _waiting_title(len(waiting)),
         "lede": _home_lede(len(mine), active),
         "waiting": waiting,
+        "soon": soon_for(person, now, waiting={each.agent for each in queue.mine}),
+        "overdue_sweeps": overdue_sweeps() if operates else [],
+        "not_sealed": standing.trouble(wait=None) if operates else None,
+        "not_anchored": _not_anchored() if operates else None,
         "agents": agent_rows(mine[:RECENT]),
         "counted": f"{len(mine)} agents, {active} active" if len(mine) != 1 else "1 agent",
         "buckets": buckets,
         "decided": _decided(buckets),
     }
+
+
+def _not_anchored() -> Standing | None:
+    """Where no anchor outside keeps the record, or none was told in time."""
+    found = standing_outside()
+    return found if found.late or not found.outside else None
 
 
 def waiting_for(person: Person, mine: Sequence[Agent], queue: Queue) -> list[Waiting]:
@@ -106,13 +128,14 @@ def _attacked(run: ProbeRun) -> Waiting:
 
 
 def _in_inbox(each: InInbox) -> Waiting:
-    action = "Review it" if each.kind == REVIEW else "Look and decide"
+    action = "Review it" if each.kind in {REVIEW, PERIODIC} else "Look and decide"
     return Waiting(each.title, each.text, f"{reverse('inbox')}?item={quote(each.key)}", action)
 
 
 def _waiting_title(count: int) -> str:
-    words = ("Nothing waits for you", "One thing waits for you")
-    return words[count] if count < 2 else f"{count} things wait for you"
+    if count < 2:
+        return ("Nothing waits for you", "One thing waits for you")[count]
+    return f"{number_word(count).capitalize()} things wait for you"
 
 
 def _home_lede(total: int, active: int) -> str:
@@ -242,7 +265,9 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "entries": entries,
         "roles": roles,
         "credentials": credentials.listed(agent),
-        "dependents": agent.dependents.select_related("person", "dependent"),
+        "dependents": agent.dependents.select_related("person", "dependent").order_by(
+            "person__name", "dependent__slug"
+        ),
         "client": client,
         "clients_outside": agent.external_clients.all(),
         "recent": recent_decisions(agent, person),
@@ -250,9 +275,11 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "carried": session_pages.carried_by(agent),
         "may": controls(agent, person, reach, covered=bool(covering)),
         "processing": processing_of(agent),
+        "ending": ending.ending_of(agent),
         **probe_of(agent),
         "review": review_page.progress_of(agent, person),
-        "clearance": agent.clearances.select_related("by").first(),
+        "renewal": renewals.of_page(agent, person),
+        "clearance": current_clearance(agent, reach.digest),
         "gauges": gauges_of(agent, person),
         "toxic_findings": toxic.findings_of(agent, person),
         "limits_missing": None

@@ -73,7 +73,7 @@ def tell_of_proposal(*, change: ProposedChange, by: Person, **_: Any) -> None:
 
 
 @receiver(change_decided, dispatch_uid="lifecycle.tell of answers")
-def tell_of_answer(*, change: ProposedChange, by: Person, **_: Any) -> None:
+def tell_of_answer(*, change: ProposedChange, by: Actor, **_: Any) -> None:
     """Tell the proposer what became of their change."""
     answer = change.get_state_display()
     said = {"by": str(by), "answer": answer, "summary": _sentence(change.summary)}

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -13,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from governance.kernel.errors import GovernanceError
 from lifecycle import pages, services, views
+from lifecycle.decommissioning import again
 from lifecycle.forms import AgentForm
 from lifecycle.models import Template
 from lifecycle.templates import selectors
@@ -31,16 +33,17 @@ from registry.reach import Reach, reach_of_draft
 @require_http_methods(["GET", "POST"])
 def register(request: HttpRequest) -> HttpResponse:
     """One page on which an agent comes onto the register."""
-    adopt = _adopted(request)
-    template = _template(request, usual=adopt is None)
-    initial = {"slug": pages.slug_from(adopt.claimed)} if adopt else {}
+    adopt, earlier = _adopted(request), _earlier(request)
+    template = _template(request, usual=adopt is None and earlier is None)
+    initial: dict[str, Any] = {"slug": pages.slug_from(adopt.claimed)} if adopt else {}
+    initial |= again.initial_of(earlier) if earlier else {}
     form = form_for(template, request.POST or None, owner=signed_in(request), initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            return _go_on(request, _registered(request, form, adopt), form)
+            return _go_on(request, _registered(request, form, adopt, earlier), form)
         except GovernanceError as error:
             _show(form, error)
-    return form_page(request, form, adopt=adopt)
+    return form_page(request, form, adopt=adopt, earlier=earlier)
 
 
 def _template(request: HttpRequest, *, usual: bool) -> Template | None:
@@ -52,7 +55,20 @@ def _template(request: HttpRequest, *, usual: bool) -> Template | None:
     return in_force.first() if usual and request.method == "GET" else None
 
 
-def _registered(request: HttpRequest, form: AgentForm, adopt: UnregisteredCaller | None) -> Agent:
+@transaction.atomic
+def _registered(
+    request: HttpRequest,
+    form: AgentForm,
+    adopt: UnregisteredCaller | None,
+    earlier: Agent | None,
+) -> Agent:
+    agent = _drafted(request, form, adopt)
+    if earlier is not None:
+        again.link(earlier=earlier, later=agent, by=signed_in(request))
+    return agent
+
+
+def _drafted(request: HttpRequest, form: AgentForm, adopt: UnregisteredCaller | None) -> Agent:
     given: dict[str, Any] = {
         "by": signed_in(request),
         "slug": form.cleaned_data["slug"],
@@ -90,6 +106,16 @@ def _adopted(request: HttpRequest) -> UnregisteredCaller | None:
     if not asked.isdecimal():
         return None
     return UnregisteredCaller.objects.filter(pk=int(asked)).first()
+
+
+def _earlier(request: HttpRequest) -> Agent | None:
+    """The agent that has ended and is registered again, if this is about one."""
+    asked = request.POST.get("again") or request.GET.get("again") or ""
+    if not asked:
+        return None
+    earlier = visible_agent(request, asked[:60].replace("\0", ""))
+    again.check_over(earlier)
+    return earlier
 
 
 @login_required
@@ -154,6 +180,7 @@ def form_page(
     *,
     agent: Agent | None = None,
     adopt: UnregisteredCaller | None = None,
+    earlier: Agent | None = None,
     told: tuple[str, ...] = (),
 ) -> HttpResponse:
     """The page with the form as it stands; `told` are sentences about where it comes from."""
@@ -161,6 +188,7 @@ def form_page(
         "form": form,
         "agent": agent,
         "adopt": adopt,
+        "earlier": earlier,
         "told": told,
         **_shape(form, agent),
         **_verdict(form),

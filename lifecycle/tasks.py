@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from celery import shared_task
 from kombu.exceptions import OperationalError
@@ -15,8 +16,13 @@ log = logging.getLogger(__name__)
 
 @shared_task(name="lifecycle.sweep")  # type: ignore[untyped-decorator]
 def sweep(name: str) -> None:
-    """Run one sweep; delivered twice, or while it runs, nothing is done twice."""
-    sweeps.run_sweep(name)
+    """Run one sweep; delivered twice, or while it runs, nothing is done twice.
+
+    What it left for want of time does not wait for the next interval.
+    """
+    run = sweeps.run_sweep(name)
+    if run and run.left:
+        set_off(name)
 
 
 @shared_task(name="lifecycle.settle_credential")  # type: ignore[untyped-decorator]
@@ -33,9 +39,12 @@ def settle_soon(credential_id: int) -> None:
         log.warning("credential %s could not be queued: %s", credential_id, error)
 
 
-def set_off(name: str) -> None:
-    """Run a sweep now, before its time. Without a queue it runs when it is due."""
+def set_off(name: str, within: timedelta | None = None) -> None:
+    """Run a sweep now, before its time, or not at all where no worker takes it `within`.
+
+    Without a queue it runs when it is due.
+    """
     try:
-        sweep.delay(name)
+        sweep.apply_async([name], expires=within and within.total_seconds())
     except OperationalError as error:
         log.warning("sweep %s could not be queued: %s", name, error)

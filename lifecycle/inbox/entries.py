@@ -10,9 +10,13 @@ from django.http import HttpRequest
 
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
+from lifecycle.break_glass import waiting as emergencies
 from lifecycle.campaigns import selectors as campaigns
-from lifecycle.inbox import holds
+from lifecycle.cases import waiting as cases
+from lifecycle.decommissioning import waiting as ending
+from lifecycle.inbox import added, holds
 from lifecycle.reviews import waiting as reviews
+from lifecycle.reviews.periodic import waiting as periodic
 from lifecycle.rotation import waiting as rotation
 from lifecycle.toxic import waiting as toxic
 from registry import waiting as register
@@ -24,10 +28,14 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 SOURCES: tuple[Callable[[Person], list[Waiting]], ...] = (
     holds.waiting_for,
     reviews.waiting_for,
+    periodic.waiting_for,
     register.waiting_for,
     rotation.waiting_for,
     toxic.waiting_for,
     campaigns.waiting_for,
+    cases.waiting_for,
+    ending.waiting_for,
+    emergencies.waiting_for,
 )
 
 
@@ -51,7 +59,8 @@ class Queue:
 
 def queue_of(person: Person) -> Queue:
     """Everything that waits for this person, or for others on their behalf."""
-    found = [each for source in SOURCES for each in source(person)]
+    sources = [*SOURCES, *(kind.waiting_for for kind in added.kinds().values())]
+    found = [each for source in sources for each in source(person)]
     found.sort(key=lambda each: (each.expires_at or _LAST, each.since, each.key))
     return Queue(
         [each for each in found if not each.why_not], [each for each in found if each.why_not]

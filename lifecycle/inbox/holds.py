@@ -12,7 +12,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import BooleanField, Count, ExpressionWrapper, Min, Q, QuerySet
+from django.db.models.expressions import Combinable
 
 from authz import permissions, timekeeper
 from authz.enums import HoldState
@@ -77,25 +78,28 @@ class Row:
 
 def mine(person: Person) -> QuerySet[Hold]:
     """What waits and this person may approve; the rules of `check_can_approve_hold` at once."""
+    return _open().filter(_is_mine(person))
+
+
+def others(person: Person) -> QuerySet[Hold]:
+    """What waits for others and this person may see here: their agents', and all for security."""
+    return _open().filter(_is_seen(person) & ~_is_mine(person))
+
+
+def _is_mine(person: Person) -> Q:
     groups = person.group_names
     sources = Tool.objects.filter(system__owner=person).values("name")
     named = Q(groups__overlap=sorted(groups - {GroupName.SOURCE_OWNER}))
     if GroupName.SOURCE_OWNER in groups:
         named |= Q(groups__contains=[GroupName.SOURCE_OWNER], tool__in=sources)
-    return (
-        _open()
-        .filter(named, asked_of__contains=[person.pid])
-        .exclude(barred__contains=[person.pid])
-        .exclude(Q(user=person.pid) | Q(agent__in=_answered_for(person)))
-    )
+    barred = Q(barred__contains=[person.pid]) | Q(user=person.pid) | _answered_for(person)
+    return named & Q(asked_of__contains=[person.pid]) & ~barred
 
 
-def others(person: Person) -> QuerySet[Hold]:
-    """What waits for others and this person may see here: their agents', and all for security."""
-    seen = _open().exclude(pk__in=mine(person).values("pk"))
+def _is_seen(person: Person) -> Q:
     if in_group(person, GroupName.SECURITY):
-        return seen
-    return seen.filter(Q(agent__in=_answered_for(person)) | Q(asked_of__contains=[person.pid]))
+        return ~Q(pk__in=[])
+    return _answered_for(person) | Q(asked_of__contains=[person.pid])
 
 
 def _open() -> QuerySet[Hold]:
@@ -103,23 +107,25 @@ def _open() -> QuerySet[Hold]:
     return Hold.objects.filter(state=HoldState.OPEN, overdue=False, expires_at__gt=now)
 
 
-def _answered_for(person: Person) -> list[str]:
+def _answered_for(person: Person) -> Q:
     theirs = Agent.objects.filter(Q(owner=person) | Q(backup_owner=person))
-    return list(theirs.values_list("slug", flat=True))
+    return Q(agent__in=theirs.values("slug"))
 
 
 def waiting_for(person: Person) -> list[Waiting]:
     """Holds as the queue lists them; alike ones of an agent are one entry."""
     if not person.may_act:
         return []
-    found = [_waiting(row, "") for row in _grouped(mine(person))]
-    return found + [_waiting(row, "Others decide this.") for row in _grouped(others(person))]
+    own = _is_mine(person)
+    told = ExpressionWrapper(own, output_field=BooleanField())
+    rows = _grouped(_open().filter(own | _is_seen(person)), told)
+    return [_waiting(row, "" if row["is_mine"] else "Others decide this.") for row in rows]
 
 
-def _grouped(holds: QuerySet[Hold]) -> list[Facts]:
+def _grouped(holds: QuerySet[Hold], told: Combinable) -> list[Facts]:
     rows = (
         holds.order_by()
-        .values("agent", "shape", "tool")
+        .values("agent", "shape", "tool", is_mine=told)
         .annotate(
             many=Count("pk"),
             ids=ArrayAgg("pk"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.urls import reverse
@@ -13,12 +14,17 @@ from governance import unseen
 from governance.kernel.errors import NotFound
 from governance.kernel.waiting import Waiting
 from governance.pictures import combined_picture
+from lifecycle.break_glass import waiting as emergencies
 from lifecycle.campaigns import selectors as campaigns
-from lifecycle.inbox import holds
+from lifecycle.cases import kinds
+from lifecycle.cases import waiting as cases
+from lifecycle.decommissioning import waiting as ending
+from lifecycle.inbox import added, holds
 from lifecycle.inbox.editing import fields_of
 from lifecycle.inbox.entries import split
 from lifecycle.reviews import page as review_page
 from lifecycle.reviews import waiting as reviews
+from lifecycle.reviews.periodic import waiting as periodic
 from lifecycle.rotation import services as rotations
 from lifecycle.rotation import waiting as rotation
 from lifecycle.toxic import selectors
@@ -38,6 +44,8 @@ MOST_CANDIDATES = 200
 def shown(waiting: Waiting, person: Person) -> dict[str, Any]:
     """Everything that the article of one thing shows."""
     kind, name = split(waiting.key)
+    if kind in (brought := added.kinds()):
+        return {"waiting": waiting} | brought[kind].shown(name, person)
     return {"waiting": waiting, "template": f"lifecycle/inbox/_{kind}.html"} | _SHOWN[kind](
         name, person
     )
@@ -56,6 +64,18 @@ def _change(name: str, person: Person) -> dict[str, Any]:
         "page": page_of(found),
         **_agent(found.agent),
     }
+
+
+# Kinds whose target has a page: its name, and the word for it where that is not the target.
+_PAGES = {
+    TOXIC_KIND: ("toxic_combination", ""),
+    "subject.erase": ("subject_request", "the request"),
+}
+# Kinds whose targets stand together on one page.
+_LISTS = {
+    "legal_hold.lift": ("legal_holds", "legal holds"),
+    "record.drop": ("retention", "the record by month"),
+}
 
 
 def differences(change: ProposedChange) -> list[tuple[str, str, str]]:
@@ -81,8 +101,12 @@ def page_of(change: ProposedChange) -> tuple[str, str] | None:
     """Where the thing that changes is seen whole: its address and a word for it."""
     if change.kind.startswith("policy."):
         return reverse("policy", args=[change.target]), f"policy {change.target}"
-    if change.kind == TOXIC_KIND:
-        return reverse("toxic_combination", args=[change.target]), change.target
+    if change.kind in _PAGES:
+        name, word = _PAGES[change.kind]
+        return reverse(name, args=[change.target]), word or change.target
+    if change.kind in _LISTS:
+        name, word = _LISTS[change.kind]
+        return reverse(name), word
     if change.agent:
         return reverse("agent", args=[change.agent]), change.agent
     if change.kind.startswith("system."):
@@ -145,6 +169,20 @@ def _toxic(name: str, person: Person) -> dict[str, Any]:
     return {"finding": found, "picture": combined_picture(selectors.picture_of(found))}
 
 
+def _ending(name: str, person: Person) -> dict[str, Any]:
+    order = ending.order_for(person, name)
+    if order is None:
+        raise NotFound()
+    return {"order": order, "agent": order.agent}
+
+
+def _emergency(name: str, person: Person) -> dict[str, Any]:
+    used = emergencies.found_for(person, name)
+    if used is None:
+        raise NotFound()
+    return {"used": used}
+
+
 def _rotation(name: str, person: Person) -> dict[str, Any]:
     found = next((each for each in rotation.open_for(person) if str(each.pk) == name), None)
     if found is None:
@@ -157,12 +195,33 @@ def _rotation(name: str, person: Person) -> dict[str, Any]:
     }
 
 
+def _periodic(name: str, person: Person) -> dict[str, Any]:
+    found = periodic.found_for(name, person)
+    if found is None:
+        raise NotFound()
+    return {"review": found, "signatures": review_page.signatures_of(found, person)} | _agent(
+        found.agent.slug
+    )
+
+
+def _case(kind: str, name: str, person: Person) -> dict[str, Any]:
+    found = cases.found_for(kind, name, person)
+    if found is None:
+        raise NotFound()
+    place = kinds.of(found).place(found)
+    return {"template": "lifecycle/inbox/_case.html", "case": found, "place": place}
+
+
 _SHOWN: dict[str, Callable[[str, Person], dict[str, Any]]] = {
     holds.HOLD: _hold,
     holds.BATCH: _batch,
     rotation.ROTATION: _rotation,
+    ending.ENDING: _ending,
+    emergencies.EMERGENCY: _emergency,
     register.CHANGE: _change,
     reviews.REVIEW: _review,
+    periodic.PERIODIC: _periodic,
     toxic.TOXIC: _toxic,
     campaigns.KIND: _campaign,
+    **{kind: partial(_case, kind) for kind in cases.KINDS},
 }

@@ -21,7 +21,7 @@ from lifecycle.inbox import deciding, entries, holds
 from lifecycle.inbox.answers import Reply
 from lifecycle.inbox.answers import answer as give
 from lifecycle.inbox.editing import PREFIX, compared, edited
-from lifecycle.inbox.second_factor import second_factor_at
+from lifecycle.inbox.second_factor import confirm_url, second_factor_at
 from lifecycle.inbox.showing import shown
 from lifecycle.permissions import check_can_see_habits
 from registry.models import Person
@@ -179,7 +179,7 @@ def _ask_again(request: HttpRequest, key: str, error: SecondFactorNeeded) -> Htt
     """To the second factor, and back to the same thing."""
     messages.warning(request, error.message)
     back = f"{_place(request)}?{urlencode({'item': key})}"
-    return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': back})}")
+    return redirect(confirm_url(request, back))
 
 
 def _go_on(request: HttpRequest, key: str) -> HttpResponse:
