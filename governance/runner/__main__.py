@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from governance.kernel import secret_key
-from governance.runner import bench, command, compose, requirements, testing, up
+from governance.runner import bench, command, compose, requirements, sealer, testing, up
 from governance.runner.places import CannotStart
 
 DEFAULT_PORT = 8000
@@ -33,8 +33,11 @@ def _run(word: str, rest: list[str]) -> int:
         "check": lambda rest: command.run(["check_agent", *rest]),
         "lock": requirements.run,
         "key": _print_key,
+        "sealer": sealer.run,
         "compose-init": compose.prepare,
         "compose-run": compose.become,
+        "compose-do": compose.do,
+        "compose-sealer": compose.become_sealer,
         "compose-link": compose.print_link,
     }
     if word in words:

@@ -2,7 +2,8 @@
 
 PostgreSQL refuses to run as root, and run-time processes must not be able to read the passwords
 of the superuser and the migrator. So PostgreSQL runs as `nobody`, and web, worker and beat run as
-`muster` where such an account exists, else as `daemon`. Nobody's account is made or changed.
+`muster` where such an account exists, else as `daemon`. Those in turn must not be able to read the
+sealer's key: it runs as `muster-sealer`, else as `bin`. Nobody's account is made or changed.
 """
 
 from __future__ import annotations
@@ -43,6 +44,12 @@ def for_run_time(data: Path) -> Account | None:
 
 def first_for_run_time() -> Account | None:
     return _first("muster", "daemon")
+
+
+def for_sealer(data: Path) -> Account | None:
+    """The account of the sealer; as for the others, None where none may read the code."""
+    account = _first("muster-sealer", "bin")
+    return account if not out_of_reach(data, account) else None
 
 
 def out_of_reach(data: Path, account: Account | None) -> list[Path]:

@@ -21,7 +21,7 @@ def run(arguments: list[str]) -> int:
     children.stop_on_signals()
     child = subprocess.Popen(
         python("-m", f"benchmarks.{name}", *arguments[len(named) :]),
-        env={**inherited(), "PYTHONPATH": str(PROJECT)},
+        env={**inherited("bench"), "PYTHONPATH": str(PROJECT)},
         cwd=PROJECT,
     )
     try:

@@ -9,7 +9,9 @@ from governance.runner.environment import Installation, manage
 from governance.runner.places import CannotStart, Places
 
 # The commands that deal with tables; everything else works as the web process does.
-AS_MIGRATOR = ("migrate", "sqlmigrate", "showmigrations", "makemigrations")
+AS_MIGRATOR = ("migrate", "sqlmigrate", "showmigrations", "makemigrations", "record")
+# The commands that are told of secrets that the web process never holds.
+WITH_SECRETS = ("anchors", "streams")
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
 
 
@@ -37,9 +39,15 @@ def installation(ours: Places) -> Installation:
     return Installation(ours, reached, roles.load_logins(ours.logins), base_url)
 
 
+def _process(word: str) -> str:
+    if word in AS_MIGRATOR:
+        return "migrate"
+    return word if word in WITH_SECRETS else "command"
+
+
 def _run(ours: Places, arguments: list[str]) -> int:
     """In the foreground, with our terminal: a command may ask and may be interrupted."""
-    process = "migrate" if arguments[0] in AS_MIGRATOR else "command"
+    process = _process(arguments[0])
     child = subprocess.Popen(manage(*arguments), env=installation(ours).environment(process))
     try:
         return child.wait()

