@@ -6,3 +6,11 @@ class AuditConfig(AppConfig):
 
     name = "audit"
     verbose_name = "Record"
+
+    def ready(self) -> None:
+        # It reads the settings, which are complete from here on.
+        from audit.anchors import configured as anchors  # noqa: PLC0415
+        from audit.siem import configured as streams  # noqa: PLC0415
+
+        anchors.check()
+        streams.check()

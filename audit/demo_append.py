@@ -23,10 +23,13 @@ from governance.kernel.errors import NotAllowed
 OWNER = "muster_audit"
 LOADER = "muster_loader"
 SIGNATURE = "audit.append_at(jsonb, timestamptz[])"
-_SOURCE = Path(__file__).parent / "migrations" / "sql" / "0001_functions.sql"
+_SOURCE = Path(__file__).parent / "migrations" / "sql" / "0002_append.sql"
 # The two differ in their names, in where the time comes from, and in whether today bounds it.
 _CHANGES = (
-    ("audit.append(rows jsonb)", "audit.append_at(rows jsonb, times timestamptz[])"),
+    (
+        "OR REPLACE FUNCTION audit.append(rows jsonb)",
+        "FUNCTION audit.append_at(rows jsonb, times timestamptz[])",
+    ),
     ("/* time */ clock_timestamp() /* time */", "times[r.n]"),
     ("clock_timestamp() - interval", "(SELECT min(t) FROM unnest(times) AS t) - interval"),
     ("clock_timestamp() + interval", "(SELECT max(t) FROM unnest(times) AS t) + interval"),
@@ -47,9 +50,7 @@ REVOKE ALL ON SCHEMA audit FROM {LOADER};
 def timed_append_sql() -> str:
     """`audit.append` as it stands in the migration, taking its times from an argument."""
     source = _SOURCE.read_text()
-    begin = source.index("CREATE FUNCTION audit.append(")
-    end = source.index("CREATE FUNCTION", begin + 1)
-    sql = source[begin:end]
+    sql = source[source.index("CREATE ") :]
     for plain, timed in _CHANGES:
         if sql.count(plain) != 1:
             raise ValueError(f"audit.append no longer says {plain!r} once.")

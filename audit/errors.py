@@ -55,3 +55,15 @@ class BadCursor(Invalid):
     """This page does not exist. Start the search again."""
 
     code = "bad_cursor"
+
+
+class UnknownFilter(Invalid):
+    """There is no such filter."""
+
+    code = "unknown_filter"
+
+
+class UnknownPerson(Invalid):
+    """Nobody of that name or e-mail is on the register."""
+
+    code = "unknown_person"

@@ -11,8 +11,11 @@ from typing import Any
 from django.db import connection
 
 OWNER = "muster_audit"
-LOGINS = ("muster_web", "muster_worker", "muster_beat", "muster_queue", "muster_loader")
+SEALER = "muster_sealer"
+LOGINS = ("muster_web", "muster_worker", "muster_beat", "muster_queue", "muster_loader", SEALER)
 READERS = frozenset({"muster_web", "muster_worker", "muster_beat"})
+# What the sealer reads: the tree, and nothing of what was recorded.
+TREE = frozenset({"leaf_index", "node", "checkpoint", "sealing_key", "alarm", "anchored"})
 # Function, and the logins that may call it. Anything else in the schema is a fault.
 FUNCTIONS: dict[str, frozenset[str]] = {
     "append(jsonb)": READERS,
@@ -24,6 +27,21 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "protect(regclass)": frozenset(),
     "refuse_change()": frozenset(),
     "guard_mark()": frozenset(),
+    "unsealed(pg_snapshot,xid8,integer)": READERS | {SEALER},
+    "seal(bigint,jsonb,jsonb,bytea,text,pg_snapshot)": frozenset({SEALER}),
+    "publish_key(text,text,text)": frozenset({SEALER}),
+    "raise_alarm(text,jsonb)": frozenset({SEALER}),
+    "note_anchored(bigint,text,text,boolean,jsonb)": frozenset({"muster_worker"}),
+    "set_legal_hold(uuid,text,text,date,date,text,text,text)": frozenset({"muster_web"}),
+    "lift_legal_hold(uuid,text,text)": frozenset({"muster_web"}),
+    "lay_aside(text,text)": frozenset({"muster_worker"}),
+    "erase_key(text,text,text,text)": frozenset({"muster_worker"}),
+    "erase_entries(uuid[],text,text,text)": frozenset({"muster_worker"}),
+    "erase_old(text,integer,integer,text)": frozenset({"muster_worker"}),
+    "order_drop(date,integer,text,text)": frozenset({"muster_web"}),
+    "is_over(date,integer)": frozenset(),
+    # The owner's alone: no login drops, not even by an order.
+    "drop_month(bigint,uuid)": frozenset(),
 }
 
 _GRANTS = """
@@ -124,14 +142,18 @@ def _grant_faults() -> list[str]:
     tables = [
         f"{who} holds {what} on audit.{table}."
         for table, who, what in _rows(_GRANTS)
-        if what != "SELECT" or who not in READERS
+        if what != "SELECT" or who not in _readers_of(table)
     ]
     schema = [
         f"{who} holds {what} on schema audit."
         for who, what in _rows(_SCHEMA_GRANTS)
-        if what != "USAGE" or who not in READERS
+        if what != "USAGE" or who not in READERS | {SEALER}
     ]
     return tables + schema
+
+
+def _readers_of(table: str) -> frozenset[str]:
+    return READERS | {SEALER} if table in TREE else READERS
 
 
 def _function_faults() -> list[str]:

@@ -3,55 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import OperationalError, connection, models, transaction
 from django.db.models import Q, QuerySet
 from psycopg.errors import QueryCanceled
 
-from audit import leaf, payloads, services
+from audit import asked, leaf, payloads, services
+from audit import search as searching
+from audit.asked import AuditScope, Page, PageRequest, Place, TrailFilters
 from audit.enums import Kind
 from audit.enums import Mark as MarkName
-from audit.errors import BadCursor, PayloadErased, PayloadMissing, SearchTooSlow, UnknownRecord
+from audit.errors import PayloadErased, PayloadMissing, SearchTooSlow, UnknownRecord
 from audit.models import Mark, Record
+from audit.search import Bounds
 from governance.kernel import clock, keys
 
+# What is asked comes with the selectors that answer it.
+__all__ = ["AuditScope", "Page", "PageRequest", "TrailFilters"]
+
 SEARCH_SECONDS = 5
+_ANY = TrailFilters()
 # The time in an id and the time of its entry differ by less than this (see audit.append).
 ID_SLACK = timedelta(hours=25)
-_EXACT = {
-    "agent": "agent",
-    "user": "user",
-    "tool": "tool",
-    "resource": "resource",
-    "effect": "effect",
-    "check": "deciding_check",
-    "code": "code",
-    "kind": "kind",
-    "session": "session",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class AuditScope:
-    """Which entries a person may see: all, or those of some agents and users (pseudonymous ids)."""
-
-    everything: bool = False
-    agents: frozenset[str] = frozenset()
-    users: frozenset[str] = frozenset()
-
-    def covers(self, record: Record) -> bool:
-        return self.everything or record.agent in self.agents or record.user in self.users
-
-    def narrow(self, records: QuerySet[Record]) -> QuerySet[Record]:
-        if self.everything:
-            return records
-        return records.filter(Q(agent__in=self.agents) | Q(user__in=self.users))
 
 
 class Reader(Protocol):
@@ -64,41 +43,6 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TrailFilters:
-    """What to look for. Empty means any; `since` is part of the span, `until` is not."""
-
-    agent: str = ""
-    user: str = ""
-    tool: str = ""
-    resource: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
-    effect: str = ""
-    check: str = ""
-    code: str = ""
-    kind: str = ""
-    session: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PageRequest:
-    """Where to go on: `after` takes the cursor `older` of a `Page`, `before` its `newer`."""
-
-    after: str = ""
-    before: str = ""
-    size: int = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Entries, newest first, and the cursors of the pages beside them (empty where none is)."""
-
-    records: list[Record]
-    older: str = ""
-    newer: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Count:
     """How many entries fit; `capped` means at least so many."""
 
@@ -107,11 +51,46 @@ class Count:
 
 
 def search(filters: TrailFilters, page: PageRequest, *, scope: AuditScope) -> Page:
-    """One page of the trail. Raises `SearchTooSlow` after five seconds."""
-    with limited_time():
-        if page.before:
-            return _newer_page(_found(filters, scope), page)
-        return _older_page(_found(filters, scope), page)
+    """One page of the trail. Raises `BadCursor`, `SearchTooSlow` after five seconds."""
+    after = asked.read_cursor(page.after) if page.after and not page.before else None
+    before = asked.read_cursor(page.before) if page.before else None
+    bounds = Bounds.of(filters, after=after, before=before)
+    found = _searched(filters, scope, bounds, page.size + 1)
+    shown, is_more = found[: page.size], len(found) > page.size
+    if before:
+        shown.reverse()
+        return Page(shown, older=_cursor(shown, -1), newer=_cursor(shown, 0) if is_more else "")
+    return Page(
+        shown,
+        older=_cursor(shown, -1) if is_more else "",
+        newer=_cursor(shown, 0) if after else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Wider:
+    """The newest entry that fits without some of the filters."""
+
+    without: tuple[str, ...]
+    newest: Record
+
+
+def wider(filters: TrailFilters, *, scope: AuditScope) -> list[Wider]:
+    """Where nothing fits: for each filter whose leaving out finds something, the newest of it.
+
+    The two ends of the span are left out together. Ends where a search takes too long.
+    """
+    given = [name for name in searching.EXACT if getattr(filters, name)]
+    parts: list[tuple[str, ...]] = [(name,) for name in given]
+    if filters.since or filters.until:
+        parts.append(("since", "until"))
+    found = []
+    with suppress(SearchTooSlow):
+        for part in parts:
+            left = replace(filters, **{name: getattr(_ANY, name) for name in part})
+            newest = search(left, PageRequest(size=1), scope=scope).records
+            found += [Wider(part, record) for record in newest]
+    return found
 
 
 def count(filters: TrailFilters, *, scope: AuditScope, cap: int = 10_000) -> Count:
@@ -150,8 +129,7 @@ def get_record(record_id: UUID | str, *, scope: AuditScope) -> Record:
 
 def of_session(session: str, *, scope: AuditScope, most: int) -> list[Record]:
     """What is recorded of one run, oldest first, no more than `most`."""
-    with limited_time():
-        return list(_found(TrailFilters(session=session), scope).order_by("at", "id")[:most])
+    return _searched(TrailFilters(session=session), scope, Bounds(rising=True), most)
 
 
 def effects_by_session(
@@ -198,6 +176,61 @@ def tally(since: datetime, until: datetime) -> list[Tally]:
             [since, until],
         )
         return [Tally(*row) for row in cursor.fetchall()]
+
+
+def last_decisions(agents: Iterable[str]) -> dict[str, datetime]:
+    """When each of these agents was last decided about, in earnest. One look into an index each."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT asked.agent, last.at
+            FROM unnest(%s::text[]) AS asked (agent)
+            CROSS JOIN LATERAL (
+                SELECT at FROM audit.record
+                WHERE agent = asked.agent AND agent <> '' AND kind = 'decision'
+                    AND mode IN ('enforce', 'observe')
+                ORDER BY at DESC LIMIT 1
+            ) AS last
+            """,
+            [sorted(set(agents))],
+        )
+        return dict(cursor.fetchall())
+
+
+def calls_since(ended: Mapping[str, datetime]) -> dict[str, datetime]:
+    """Which of these agents called after its own instant here, and when last.
+
+    A call is a decision in earnest, or a token that was refused. One look into an index each.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT ended.agent, last.at
+            FROM unnest(%s::text[], %s::timestamptz[]) AS ended (agent, since)
+            CROSS JOIN LATERAL (
+                SELECT at FROM audit.record
+                WHERE agent = ended.agent AND agent <> '' AND at > ended.since
+                    AND (kind = 'decision' AND mode IN ('enforce', 'observe')
+                         OR kind = 'access' AND code = 'client.not_active')
+                ORDER BY at DESC LIMIT 1
+            ) AS last
+            """,
+            [list(ended), list(ended.values())],
+        )
+        return dict(cursor.fetchall())
+
+
+def last_uses(agent: str, since: datetime, until: datetime | None = None) -> dict[str, datetime]:
+    """The tools whose calls by this agent went on in this span, and when each last did."""
+    calls = Record.objects.filter(
+        Q(effect="allow", mode="enforce") | Q(mode="observe"),
+        kind=Kind.DECISION,
+        agent=agent,
+        at__gte=since,
+    )
+    if until is not None:
+        calls = calls.filter(at__lt=until)
+    return dict(calls.order_by().values_list("tool").annotate(models.Max("at")))
 
 
 def first_decision_at(since: datetime) -> datetime | None:
@@ -268,7 +301,12 @@ def holds_demo_mark() -> bool:
 
 
 def _found(filters: TrailFilters, scope: AuditScope) -> QuerySet[Record]:
-    wanted = {column: value for name, column in _EXACT.items() if (value := getattr(filters, name))}
+    names = {"check": "deciding_check"}
+    wanted = {
+        names.get(column, column): value
+        for column in searching.EXACT
+        if (value := getattr(filters, column))
+    }
     if any("\0" in value for value in wanted.values()):
         # No column holds it, and PostgreSQL does not take it as a value.
         return Record.objects.none()
@@ -280,68 +318,48 @@ def _found(filters: TrailFilters, scope: AuditScope) -> QuerySet[Record]:
     return records
 
 
-def _older_page(records: QuerySet[Record], page: PageRequest) -> Page:
-    if page.after:
-        at, record_id = _read_cursor(page.after)
-        # The first bound says nothing new, but it is one that an index and partitions serve.
-        records = records.filter(Q(at__lt=at) | Q(at=at, id__lt=record_id), at__lte=at)
-    found = list(records.order_by("-at", "-id")[: page.size + 1])
-    shown = found[: page.size]
-    return Page(
-        shown,
-        older=_cursor(shown[-1]) if len(found) > page.size else "",
-        newer=_cursor(shown[0]) if shown and page.after else "",
-    )
+def _searched(filters: TrailFilters, scope: AuditScope, bounds: Bounds, most: int) -> list[Record]:
+    """What the search finds, in the order of its page."""
+    statement = searching.statement(filters, scope, bounds, most=most)
+    if statement is None:
+        return []
+    with limited_time(searching.STEADY):
+        return list(Record.objects.raw(statement.sql, statement.params))
 
 
-def _newer_page(records: QuerySet[Record], page: PageRequest) -> Page:
-    at, record_id = _read_cursor(page.before)
-    records = records.filter(Q(at__gt=at) | Q(at=at, id__gt=record_id), at__gte=at)
-    found = list(records.order_by("at", "id")[: page.size + 1])
-    shown = found[: page.size][::-1]
-    return Page(
-        shown,
-        older=_cursor(shown[-1]) if shown else "",
-        newer=_cursor(shown[0]) if len(found) > page.size else "",
-    )
-
-
-def _cursor(record: Record) -> str:
-    return f"{leaf.instant(record.at)}_{record.id}"
-
-
-def _read_cursor(text: str) -> tuple[datetime, UUID]:
-    try:
-        at, _, record_id = text.partition("_")
-        when = datetime.strptime(at, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-        return when, UUID(record_id)
-    except ValueError as error:
-        raise BadCursor() from error
+def _cursor(shown: Sequence[Record], number: int) -> str:
+    return str(Place(shown[number].at, shown[number].id)) if shown else ""
 
 
 @contextmanager
-def limited_time() -> Iterator[None]:
-    """Stop a statement after five seconds. Raises `SearchTooSlow`."""
+def limited_time(settings: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Stop a statement after five seconds. Raises `SearchTooSlow`.
+
+    `settings` of the database hold for as long, and are put back.
+    """
     with transaction.atomic():
-        before = _statement_timeout(f"{SEARCH_SECONDS}s")
+        wanted = {"statement_timeout": f"{SEARCH_SECONDS}s", **(settings or {})}
+        before = _put(wanted)
         try:
             yield
         except OperationalError as error:
             if isinstance(error.__cause__, QueryCanceled):
                 raise SearchTooSlow() from error
             raise
-        _statement_timeout(before)
+        _put(before)
 
 
-def _statement_timeout(value: str) -> str:
-    """Set it for this transaction and return what it was."""
+def _put(wanted: Mapping[str, str]) -> dict[str, str]:
+    """Make these settings hold in this transaction, and return what held."""
+    # Inside out: what holds is read before it is changed.
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT current_setting('statement_timeout'),"
-            " set_config('statement_timeout', %s, true)",
-            [value],
+            "SELECT held.name, held.value, set_config(held.name, held.wanted, true) FROM ("
+            " SELECT name, wanted, current_setting(name) AS value"
+            " FROM unnest(%s::text[], %s::text[]) AS asked (name, wanted) OFFSET 0) AS held",
+            [list(wanted), list(wanted.values())],
         )
-        return cast(str, cursor.fetchone()[0])
+        return {name: value for name, value, _ in cursor.fetchall()}
 
 
 def _open(record: Record, field: str) -> Any:

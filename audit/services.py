@@ -10,11 +10,13 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NoReturn, Required, TypedDict, Unpack
+from itertools import count
+from typing import Any, NamedTuple, NoReturn, Required, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import Error, connection, transaction
@@ -25,11 +27,13 @@ from audit.errors import AuditUnavailable, NotRecordable, SecretFound
 from audit.leaf import VERSION
 from audit.payloads import Sealed
 from audit.redactor import SEALED, find_secret, is_suspect
-from governance.kernel import clock, keys
+from governance.kernel import clock, emergency, keys
 
 # A column stands in B-tree indexes, whose entries end at 2,704 bytes.
 MAX_COLUMN_BYTES = 1000
 MAX_CACHED_HOLDERS = 20_000
+# A key that is laid aside is known everywhere after so long; then it may be erased.
+HOLDER_SECONDS = 300
 _TEXT_COLUMNS = (
     "kind", "agent", "user", "gateway", "actor", "tool", "resource", "tier", "session", "mode",
 )  # fmt: skip
@@ -102,8 +106,8 @@ def record(**entry: Unpack[Entry]) -> UUID:
 def prepare_row(**entry: Unpack[Entry]) -> Row:
     """One row for `audit.append`: line 1 canonical, every payload field sealed.
 
-    Pure but for the holder's key, which is read from the database when this process has not seen
-    it yet (see `holder_key`), and only when there is a payload.
+    Pure but for the holder's key, which is read from the database when this process has not read
+    it lately (see `current_holder`), and only when there is a payload.
     """
     record_id, parts = entry.get("id") or clock.uuid7(), _Parts()
     wrap, sealed = _seal(record_id, entry, parts)
@@ -178,18 +182,26 @@ def make_next_partition(*, months: int = 3) -> int:
     return made
 
 
-def holder_key(holder: str) -> bytes:
-    """The key under which `holder`'s record keys are wrapped; made at its first use.
+class Holder(NamedTuple):
+    """Under what record keys are wrapped: the holder's newest key, and the name that it has."""
 
-    Cached per process, but not before the transaction that made it has committed: a key that was
-    rolled back would seal payloads that no one could ever open.
+    name: str
+    key: bytes
+
+
+def current_holder(base: str) -> Holder:
+    """The key under which `base`'s record keys are wrapped; made at its first use.
+
+    Its name is `base`, or after an erasure `base/2` and so on. Cached per process for five
+    minutes, but not before the transaction that made it has committed: a key that was rolled back
+    would seal payloads that no one could ever open.
     """
-    known = _holders.get(holder)
+    known = _holders.get(base)
     if known is not None:
         return known
-    key = _keep_holder(holder)
-    transaction.on_commit(lambda: _holders.put(holder, key))
-    return key
+    holder = _keep_holder(base)
+    transaction.on_commit(lambda: _holders.put(base, holder))
+    return holder
 
 
 def forget_holder_keys() -> None:
@@ -201,18 +213,20 @@ class _Holders:
     """Holder keys of this process, the longest unused dropped first."""
 
     def __init__(self) -> None:
-        self._keys: OrderedDict[str, bytes] = OrderedDict()
+        self._keys: OrderedDict[str, tuple[float, Holder]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, holder: str) -> bytes | None:
+    def get(self, base: str) -> Holder | None:
         with self._lock:
-            if holder in self._keys:
-                self._keys.move_to_end(holder)
-            return self._keys.get(holder)
+            put, holder = self._keys.get(base, (0.0, None))
+            if holder is None or time.monotonic() - put > HOLDER_SECONDS:
+                return None
+            self._keys.move_to_end(base)
+            return holder
 
-    def put(self, holder: str, key: bytes) -> None:
+    def put(self, base: str, holder: Holder) -> None:
         with self._lock:
-            self._keys[holder] = key
+            self._keys[base] = (time.monotonic(), holder)
             while len(self._keys) > MAX_CACHED_HOLDERS:
                 self._keys.popitem(last=False)
 
@@ -224,16 +238,27 @@ class _Holders:
 _holders = _Holders()
 
 
-def _keep_holder(holder: str) -> bytes:
+def _keep_holder(base: str) -> Holder:
+    for number in count(1):
+        name = base if number == 1 else f"{base}/{number}"
+        if key := _kept(name):
+            return Holder(name, key)
+    raise AssertionError  # counting has no end
+
+
+def _kept(holder: str) -> bytes | None:
+    """The key of this name, made where there was none; None where it is laid aside."""
     ours = payloads.wrap_holder_key(kek=keys.kek(), holder=holder, key=payloads.new_key())
     try:
         with connection.cursor() as cursor:
             # The second is the one that is kept, whoever came first.
             cursor.execute("SELECT audit.keep_holder(%s, %s::bytea)", [holder, ours])
-            kept = bytes(cursor.fetchone()[0])
+            (kept,) = cursor.fetchone()
     except Error as error:
         raise AuditUnavailable() from error
-    return payloads.unwrap_holder_key(kek=keys.kek(), holder=holder, wrapped=kept)
+    if kept is None:
+        return None
+    return payloads.unwrap_holder_key(kek=keys.kek(), holder=holder, wrapped=bytes(kept))
 
 
 class _Parts:
@@ -271,10 +296,10 @@ def _seal(
     payload = entry.get("payload")
     if not payload:
         return None, []
-    holder = holder_of(user=entry.get("user", ""), agent=entry.get("agent", ""))
-    key, salts = payloads.new_key(), entry.get("salts", {})
+    base = holder_of(user=entry.get("user", ""), agent=entry.get("agent", ""))
+    holder, key, salts = current_holder(base), payloads.new_key(), entry.get("salts", {})
     wrapped = payloads.wrap_record_key(
-        holder_key=holder_key(holder), holder=holder, record=record_id, key=key
+        holder_key=holder.key, holder=holder.name, record=record_id, key=key
     )
     sealed = [
         payloads.seal_field(
@@ -286,11 +311,13 @@ def _seal(
         )
         for field, value in payload.items()
     ]
-    return {"holder": holder, "key": wrapped.hex()}, sealed
+    return {"holder": holder.name, "key": wrapped.hex()}, sealed
 
 
 def _line1(record_id: UUID, entry: Entry, digests: dict[str, str], parts: _Parts) -> str:
     parent, asked = entry.get("parent"), dict(entry.get("asked", {}))
+    if under := emergency.current():
+        asked["break_glass"] = under.id
     if digests:
         asked["digests"] = digests
     line = {column: _column(entry, column) for column in _TEXT_COLUMNS} | {

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Protocol, cast
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
-from audit import export as exporting
-from audit import selectors, services
-from audit.enums import Kind
+from audit import selectors
 from audit.explain import explanation
 from audit.forms import TrailForm
-from audit.leaf import BadBody
+from audit.leaf import BadBody, instant
 from audit.models import Record
+from audit.sealing import selectors as sealing
 from audit.selectors import AuditScope, PageRequest
 from governance.kernel.errors import GovernanceError
 
-_EXPORTS = {
-    "csv": (exporting.csv_lines, "text/csv; charset=utf-8"),
-    "jsonl": (exporting.jsonl_lines, "application/jsonl; charset=utf-8"),
-}
 PAGE = 50
 
 
@@ -54,20 +51,69 @@ def trail(request: HttpRequest) -> HttpResponse:
         after=request.GET.get("after", ""), before=request.GET.get("before", ""), size=PAGE
     )
     page = selectors.search(filters, wanted, scope=scope)
+    query = _query(form)
     return render(
         request,
         "audit/trail.html",
         {
             "form": form,
             "rows": _rows(page.records),
-            "count": selectors.count(filters, scope=scope),
-            "older_url": _cursor_url(request, after=page.older),
-            "newer_url": _cursor_url(request, before=page.newer),
-            "query": _query_without_cursor(request),
-            "filtered": any(form.cleaned_data.values()),
+            "older_url": _page_url(query, after=page.older),
+            "newer_url": _page_url(query, before=page.newer),
+            "query": urlencode(query),
+            "chips": _chips(form, query),
+            "wider": [] if page.records else _wider(form, query, scope),
             "scope": scope,
         },
     )
+
+
+def _query(form: TrailForm) -> dict[str, str]:
+    """The search as an address: it finds the same for a reader in another zone."""
+    return {
+        name: instant(value) if isinstance(value, datetime) else str(value)
+        for name, value in form.cleaned_data.items()
+        if value
+    }
+
+
+def _chips(form: TrailForm, query: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Each filter that is set, in words, and the address of the search without it."""
+    names = names_of(query.get(name, "") for name in ("user", "actor"))
+    return [
+        {
+            "label": form[name].label,
+            "value": names.get(query[name], _shown(form, name)),
+            "at": form.cleaned_data[name] if name in ("since", "until") else None,
+            "url": _url({key: value for key, value in query.items() if key != name}),
+        }
+        for name in query
+    ]
+
+
+def _shown(form: TrailForm, name: str) -> Any:
+    value = form.cleaned_data[name]
+    return dict(getattr(form.fields[name], "choices", ())).get(value, value)
+
+
+def _wider(form: TrailForm, query: Mapping[str, str], scope: AuditScope) -> list[dict[str, Any]]:
+    """Which filters to leave out where nothing fits, and what is then found first."""
+    return [
+        {
+            "labels": [str(form[name].label) for name in each.without if name in query],
+            "url": _url({key: value for key, value in query.items() if key not in each.without}),
+            "row": _rows([each.newest])[0],
+        }
+        for each in selectors.wider(form.filters(), scope=scope)
+    ]
+
+
+def _url(query: Mapping[str, str]) -> str:
+    return f"?{urlencode(query)}"
+
+
+def _page_url(query: Mapping[str, str], **cursor: str) -> str:
+    return _url({**query, **cursor}) if any(cursor.values()) else ""
 
 
 def _rows(records: Iterable[Record]) -> list[dict[str, Any]]:
@@ -105,24 +151,6 @@ def names_of(pids: Iterable[str]) -> dict[str, str]:
     return {person.pid: str(person) for person in people}
 
 
-def _query_without_cursor(request: HttpRequest) -> str:
-    query = request.GET.copy()
-    for key in ("after", "before"):
-        query.pop(key, None)
-    return query.urlencode()
-
-
-def _cursor_url(request: HttpRequest, **cursor: str) -> str:
-    if not any(cursor.values()):
-        return ""
-    query = request.GET.copy()
-    for key in ("after", "before"):
-        query.pop(key, None)
-    for key, value in cursor.items():
-        query[key] = value
-    return f"?{query.urlencode()}"
-
-
 @login_required
 @require_GET
 def record(request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -148,6 +176,7 @@ def _opened(found: Record) -> dict[str, Any]:
         "user_name": names.get(found.user, found.user),
         "actor_name": names.get(found.actor, found.actor),
         "leaf": bytes(found.leaf).hex(),
+        "sealed": sealing.checkpoint_covering(found.id),
         "judged": body.get("judged", {}),
     }
 
@@ -169,28 +198,5 @@ def payload(request: HttpRequest, pk: UUID, field: str) -> HttpResponse:
     except GovernanceError as error:
         context |= {"opened_field": field, "refusal": error.message}
     response = render(request, "audit/record.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-@login_required
-@require_GET
-def export(request: HttpRequest, form: str) -> HttpResponse | StreamingHttpResponse:
-    """What the filters find, as CSV or JSON Lines, streamed."""
-    if form not in _EXPORTS:
-        raise Http404
-    asked = TrailForm(request.GET)
-    if not asked.is_valid():
-        return render(request, "audit/trail.html", {"form": asked}, status=400)
-    lines, media_type = _EXPORTS[form]
-    services.record(
-        kind=Kind.ACCESS,
-        actor=_reader(request).pid,
-        asked={"did": "trail_exported", "form": form},
-    )
-    response = StreamingHttpResponse(
-        lines(asked.filters(), scope=_reader(request).audit_scope()), content_type=media_type
-    )
-    response["Content-Disposition"] = f'attachment; filename="muster-trail.{form}"'
     response["Cache-Control"] = "no-store"
     return response
