@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import Error
 
 from audit.errors import NotRecordable
+from audit.sealing.receipts import Receipt
 from authz import counting, holding, recorder, refusals, runs, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, blot, clean
@@ -36,7 +37,10 @@ MAX_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A decision, under the id and time of its record; `settled` is what the record counted."""
+    """A decision, under the id and time of its record; `settled` is what the record counted.
+
+    `receipt` is signed for the entry, except where the past is told again.
+    """
 
     id: UUID
     at: datetime
@@ -44,6 +48,7 @@ class Answer:
     resolved: Resolved
     decision: Decision
     settled: Mapping[str, Any] = field(default_factory=dict)
+    receipt: Receipt | None = None
 
     @property
     def allowed(self) -> bool:
@@ -221,7 +226,15 @@ def _answer(turn: _Turn, written: Recorded) -> Answer:
     if decision.observe is None and written.code != decision.code:
         settle = _released if written.effect == Effect.ALLOW else _counted_out
         decision = settle(decision, written, turn.resolved)
-    return Answer(written.id, written.at, turn.clean.ask, turn.resolved, decision, written.settled)
+    return Answer(
+        id=written.id,
+        at=written.at,
+        ask=turn.clean.ask,
+        resolved=turn.resolved,
+        decision=decision,
+        settled=written.settled,
+        receipt=written.receipt,
+    )
 
 
 def _released(decision: Decision, written: Recorded, _: Resolved) -> Decision:

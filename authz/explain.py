@@ -62,6 +62,10 @@ def explain_decision(body: Mapping[str, Any]) -> Explanation:
 _OF_HOLD = {
     "hold_requested": ("Asked for an approval of {tool}", "Its caller asked that a human decide."),
     "hold_vote": ("Approved by one of several: {tool}", "It waits for further approvals."),
+    "approval_refused": (
+        "Refused: to approve {tool}",
+        "Whoever tried has a part in it, so somebody else must decide.",
+    ),
     "hold_edited": ("Changed before it was approved: {tool}", "What changed: {changed}."),
     "hold_approved": ("Approved: {tool}", "It may run once, exactly as it was approved."),
     "hold_rejected": ("Rejected: {tool}", "Its agent was told why."),

@@ -19,6 +19,7 @@ from audit.enums import Kind
 from audit.errors import SecretFound, UnknownRecord
 from audit.models import Record
 from audit.redactor import find_secret
+from audit.sealing import selectors as sealing
 from authz import explain, slices, timekeeper
 from authz.asks import Caller
 from authz.costs import Spent, Tokens, Units, cost_of
@@ -272,6 +273,12 @@ def show_decision(*, decision_id: UUID, caller: Caller) -> Mapping[str, Json]:
         "flags": judged["flags"],
         "outcome_reported": ReportedOutcome.objects.filter(decision=record.id).exists(),
     }
+
+
+def prove_decision(*, decision_id: UUID, caller: Caller) -> str:
+    """The proof that a decision stands in the log, for whoever asked. Raises `NotSealed`."""
+    check_token(caller)
+    return sealing.tlog_proof(decision_of(decision_id, caller))
 
 
 def decision_of(decision_id: UUID, caller: Caller) -> Record:

@@ -12,6 +12,7 @@ from authz.models import Hold
 from governance.kernel.errors import NotAllowed
 from registry import selectors
 from registry.enums import AgentState, GroupName
+from registry.errors import OwnMatter
 from registry.models import Agent, Person, Tool
 from registry.permissions import OPERATORS, can, check_may_act, in_group
 
@@ -124,7 +125,7 @@ def check_can_approve_hold(
     """
     check_may_act(by)
     if _has_part_in(hold, by.pid):
-        raise NotAllowed(
+        raise OwnMatter(
             f"You answer for {hold.agent}, did while this waited, or it acts for you. "
             "Someone else must decide this."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from audit.sealing.receipts import Receipt
 from authz import access, remaining
 from authz.decide import Answer
 from authz.engine import codes
@@ -48,10 +49,22 @@ def _context(answer: Answer) -> dict[str, Json]:
         context["limits"] = limits
     if answer.resolved.request.approval or "hold" in answer.settled:
         context |= access.told(answer)
+    if answer.receipt:
+        context["receipt"] = _receipt(str(answer.id), answer.receipt)
     if decision.observe:
         seen = decision.observe
         context["observe"] = {"would": seen.would, "check": seen.check, "code": seen.code}
     return context
+
+
+def _receipt(record: str, receipt: Receipt) -> dict[str, Json]:
+    return {
+        "record": record,
+        "leaf": receipt.leaf,
+        "index": receipt.index,
+        "path": list(receipt.path),
+        "note": receipt.note,
+    }
 
 
 def _output_tier(decision: Decision) -> str:

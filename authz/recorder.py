@@ -16,6 +16,8 @@ from uuid import UUID
 import orjson
 from django.db import Error, connection, transaction
 
+from audit.sealing import receipts
+from audit.sealing.receipts import Receipt
 from audit.services import Row
 from authz import timekeeper
 from authz.counting import Count
@@ -53,7 +55,8 @@ class Judged:
 class Recorded:
     """A decision as it stands on the record; what it says may be narrower than what was judged.
 
-    `stopped` says that its agent must be suspended now.
+    `stopped` says that its agent must be suspended now. There is no receipt where the past is told
+    again.
     """
 
     id: UUID
@@ -63,6 +66,7 @@ class Recorded:
     code: str
     settled: Mapping[str, Any] = field(default_factory=dict)
     stopped: bool = False
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +95,18 @@ def record(batch: Sequence[Judged]) -> list[Recorded | Stale]:
     return answers
 
 
-def read_answers(text: str) -> list[Recorded | Stale]:
-    """What the batch function said, in the order of the requests, and its time taken over."""
+def read_answers(text: str, *, committed: bool = True) -> list[Recorded | Stale]:
+    """What the batch function said, in the order of the requests, and its time taken over.
+
+    What it recorded is signed for, all at once. Only what is committed may be: a receipt for an
+    entry that is rolled back would prove a loss that never was.
+    """
     answer = orjson.loads(text)
     timekeeper.observe(datetime.fromisoformat(answer["now"]))
-    return [_read(each) for each in answer["answers"]]
+    answers = answer["answers"]
+    leaves = [each["leaf"] for each in answers if "leaf" in each]
+    signed = iter(receipts.sign_batch(leaves, answer["now"]) if committed else [])
+    return [_read(each, next(signed, None) if "leaf" in each else None) for each in answers]
 
 
 def as_json(batch: Sequence[Judged]) -> str:
@@ -133,7 +144,7 @@ def _request(each: Judged, facts: Mapping[str, int], counters: Mapping[str, int]
     return asked
 
 
-def _read(answer: Mapping[str, Any]) -> Recorded | Stale:
+def _read(answer: Mapping[str, Any], receipt: Receipt | None) -> Recorded | Stale:
     if "stale" in answer:
         return Stale(tuple(answer["stale"]))
     if answer.get("again") is False:
@@ -146,4 +157,5 @@ def _read(answer: Mapping[str, Any]) -> Recorded | Stale:
         code=answer["code"],
         settled=answer["settled"],
         stopped="stopped" in answer,
+        receipt=receipt,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -134,6 +134,13 @@ def _of_agent(agent: Agent, used: Counts) -> Iterator[Standing]:
         count = _of(used, f"agent:{agent.slug}", limit)
         held = min(reserved, count) if limit.unit == MONEY else 0
         yield Standing(limit, count, reserved=held)
+
+
+def spent_today(agents: Iterable[str], now: datetime) -> dict[str, int]:
+    """What these agents have spent on this day (UTC), what is reserved included. One query."""
+    keys = [f"agent:{slug}" for slug in agents]
+    rows = Counter.objects.filter(key__in=keys)
+    return {row.key.removeprefix("agent:"): _used(row, now)["day", MONEY] for row in rows}
 
 
 def _of(used: Counts, key: str, limit: Limit) -> int:

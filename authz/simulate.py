@@ -12,13 +12,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from audit import services as audit
 from audit.enums import Kind
 from audit.enums import Mode as RecordMode
 from audit.explain import Explanation
-from authz import permissions, refusals, snapshot, timekeeper
+from authz import permissions, refusals, slices, snapshot, timekeeper
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, clean
 from authz.engine.types import Check, Decision, Mode, Status, SubjectKind
@@ -144,11 +144,7 @@ def fresh(cleaned: Clean, caller: Caller) -> Resolved:
 
 
 def _stale(revisions: Mapping[str, int]) -> list[str]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT key, revision FROM registry_slice WHERE key = ANY(%s)", [list(revisions)]
-        )
-        current = dict(cursor.fetchall())
+    current = slices.revisions(list(revisions))
     return [key for key, revision in revisions.items() if current.get(key, 0) != revision]
 
 

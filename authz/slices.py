@@ -267,6 +267,18 @@ def read(keys: Iterable[str]) -> list[Read]:
     return [each for kind, wanted in by_kind.items() for each in _read(kind, wanted)]
 
 
+def revision(key: str) -> int:
+    """The revision of one slice; 0 where nothing ever changed under it."""
+    return revisions([key]).get(key, 0)
+
+
+def revisions(keys: Sequence[str]) -> dict[str, int]:
+    """The revisions of these slices, where there are any."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT key, revision FROM registry_slice WHERE key = ANY(%s)", [list(keys)])
+        return dict(cursor.fetchall())
+
+
 def _read(kind: str, keys: Sequence[str]) -> list[Read]:
     with connection.cursor() as cursor:
         cursor.execute(_HEAD + _STATEMENTS[kind] + _TAIL, [list(keys)])

@@ -283,13 +283,13 @@ def story_of(records: Iterable[Record]) -> Story:
     events: list[Event] = []
     for record in records:
         if record.kind == Kind.DECISION:
-            calls.append(Call(record, _body(record)))
+            calls.append(Call(record, body_of(record)))
         elif record.kind in (Kind.SESSION, Kind.OUTCOME):
-            events.append(Event(record, _body(record)))
+            events.append(Event(record, body_of(record)))
     return Story(tuple(calls), tuple(events))
 
 
-def _body(record: Record) -> Body:
+def body_of(record: Record) -> Body:
     """What the entry says; nothing of one that was tampered with, which its own page tells."""
     try:
         return parse_body(record)

@@ -28,6 +28,7 @@ urlpatterns = [
     path("api/v1/holds/<uuid:pk>/approve", access.ApproveHold.as_view()),
     path(".well-known/authzen-configuration", api.Metadata.as_view(), name="authzen_metadata"),
     path("api/v1/decisions/<uuid:pk>", api.OneDecision.as_view(), name="decision"),
+    path("api/v1/decisions/<uuid:pk>/proof", api.DecisionProof.as_view(), name="decision_proof"),
     path("api/v1/decisions/<uuid:pk>/outcome", api.Outcome.as_view(), name="decision_outcome"),
     path("api/v1/sessions", session_api.Sessions.as_view(), name="sessions"),
     path("api/v1/sessions/<str:pk>", session_api.OneSession.as_view(), name="session"),

@@ -45,7 +45,8 @@ Reply = tuple[int, dict[str, str], bytes]
 
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
-_DECISION = re.compile(r"/api/v1/decisions/([0-9a-f-]{36})(/outcome)?")
+_DECISION = re.compile(r"/api/v1/decisions/([0-9a-f-]{36})(/outcome|/proof)?")
+TEXT = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is answered, before it becomes bytes."""
+    """What is answered, before it becomes bytes: a text as it is, the rest as JSON."""
 
     body: Json
     status: int = 200
@@ -99,7 +100,8 @@ def answering(
     request_id = call.header("x-request-id")
     if _REQUEST_ID.fullmatch(request_id):
         sent["X-Request-ID"] = request_id
-    return told.status, sent, _as_json(told.body).encode()
+    content = told.body if isinstance(told.body, str) else _as_json(told.body)
+    return told.status, sent, content.encode()
 
 
 def broken() -> Reply:
@@ -144,7 +146,7 @@ def _methods(path: str) -> Mapping[str, Operation]:
     found = _DECISION.fullmatch(path)
     if not found:
         raise NotFound()
-    return {"POST": _at_once(_report)} if found[2] else {"GET": _at_once(_show)}
+    return _OF_DECISION[found[2]]
 
 
 def _at_once(told: Callable[[Call], Told]) -> Operation:
@@ -306,6 +308,12 @@ def _show(call: Call) -> Told:
     return Told(outcomes.show_decision(decision_id=_decision_id(call), caller=caller))
 
 
+def _prove(call: Call) -> Told:
+    caller = _caller(call)
+    proof = outcomes.prove_decision(decision_id=_decision_id(call), caller=caller)
+    return Told(proof, headers={"Content-Type": TEXT})
+
+
 def _decision_id(call: Call) -> UUID:
     found = _DECISION.fullmatch(call.path)
     try:
@@ -357,4 +365,9 @@ _FIXED: Mapping[str, Mapping[str, Operation]] = {
     EVALUATIONS: {"POST": _evaluate_many},
     METADATA: {"GET": _at_once(_metadata)},
     **{path: {"POST": _at_once(_search)} for path in search.PATHS},
+}
+_OF_DECISION: Mapping[str | None, Mapping[str, Operation]] = {
+    None: {"GET": _at_once(_show)},
+    "/outcome": {"POST": _at_once(_report)},
+    "/proof": {"GET": _at_once(_prove)},
 }

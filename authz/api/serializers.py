@@ -94,6 +94,16 @@ class Observed(serializers.Serializer[object]):
     code = serializers.CharField(allow_blank=True)
 
 
+class Receipt(serializers.Serializer[object]):
+    """What proves later that this decision was recorded, or that it was lost."""
+
+    record = serializers.UUIDField()
+    leaf = serializers.CharField(help_text="The entry's leaf hash, hexadecimal.")
+    index = serializers.IntegerField(help_text="Its place among those that were signed with it.")
+    path = serializers.ListField(child=serializers.CharField())
+    note = serializers.CharField(help_text="Their root, as a signed note under the receipt key.")
+
+
 class AnswerContext(serializers.Serializer[object]):
     decision_id = serializers.UUIDField()
     effect = serializers.ChoiceField(choices=EFFECTS)
@@ -106,6 +116,7 @@ class AnswerContext(serializers.Serializer[object]):
     remedies = serializers.ListField(child=Properties())
     classification = serializers.CharField(allow_blank=True)
     limits = serializers.ListField(child=Properties(), required=False)
+    receipt = Receipt(required=False)
     observe = Observed(required=False)
     error = Properties(required=False)
     evaluation_id = serializers.UUIDField(required=False)

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -230,6 +231,25 @@ class OneDecision(Wire):
     )
     def get(self, request: Request, pk: object) -> HttpResponse:
         """What was decided and by which walk of checks, for whoever asked."""
+        return self.reply(request)
+
+
+class DecisionProof(Wire):
+    """That a decision stands in the log."""
+
+    @extend_schema(
+        operation_id="decision_proof",
+        tags=["decisions"],
+        auth=BEARER,
+        parameters=[REQUEST_ID],
+        responses={
+            (200, "text/plain"): OpenApiTypes.STR,
+            (409, PROBLEM): _problem("It is not sealed yet."),
+            **ABOUT_ONE,
+        },
+    )
+    def get(self, request: Request, pk: object) -> HttpResponse:
+        """A C2SP tlog-proof that stands alone: the entry, its place, the signed checkpoint."""
         return self.reply(request)
 
 

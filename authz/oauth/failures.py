@@ -7,8 +7,6 @@ failing in its name, also not from the same address. What is limited is the nois
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -18,6 +16,7 @@ from audit.models import Record
 from audit.redactor import find_secret
 from audit.services import record
 from authz.oauth.errors import TooManyFailures
+from governance.kernel.recent import Recent
 from registry import services
 from registry.identity.clients import Bearer
 
@@ -26,33 +25,9 @@ HOUR = timedelta(hours=1)
 FAILED = "client.authentication_failed"
 NOT_ACTIVE = "client.not_active"
 UNKNOWN = "client.unknown"
-_MAX_KEYS = 10_000
 
 
-class _Recent:
-    """What happened lately in this process, by key; the oldest are dropped first."""
-
-    def __init__(self) -> None:
-        self._counts: OrderedDict[tuple[str, ...], tuple[datetime, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def count(self, key: tuple[str, ...], window: timedelta, now: datetime) -> int:
-        """How often `key` was counted in its current window, this time included."""
-        with self._lock:
-            began, count = self._counts.pop(key, (now, 0))
-            if not timedelta() <= now - began < window:
-                began, count = now, 0
-            self._counts[key] = (began, count + 1)
-            if len(self._counts) > _MAX_KEYS:
-                self._counts.popitem(last=False)
-            return count + 1
-
-    def clear(self) -> None:
-        with self._lock:
-            self._counts.clear()
-
-
-_recent = _Recent()
+_recent = Recent()
 
 
 def forget() -> None:

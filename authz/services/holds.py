@@ -34,16 +34,18 @@ from authz.errors import (
 )
 from authz.held import Held, judged_anew, open_edit, open_hold, open_holds, readable
 from authz.models import Hold, HoldEdit, HoldVote, KnownDomain, Release
-from authz.services import callbacks
+from authz.services import callbacks, spending
 from authz.signals import hold_moved
 from governance.kernel import clock
 from governance.kernel.errors import GovernanceError, Invalid
+from registry.errors import OwnMatter
 from registry.models import Agent, Person, Tool
 
 MAX_REASON = 500
 MAX_AT_ONCE = 1000
 DOMAIN = "gate.domain"
 DECIDING = "to decide on a hold"
+_OPEN = HoldState.OPEN
 
 Json = Any
 Facts = Mapping[str, Json]
@@ -79,13 +81,29 @@ def approve_hold(
     `OtherParameters`, `HoldUnreadable`.
     """
     hold = _found(hold_id)
-    permissions.check_can_approve_hold(hold, by, second_factor_at, timekeeper.now())
+    _check_can_approve(hold, by, second_factor_at)
     digest = seen or hold.digest
     parameters = _opened(hold, digest, by.pid)
     with transaction.atomic():
         hold = _locked(hold_id)
         permissions.check_can_approve_hold(hold, by, second_factor_at, timekeeper.now())
         return _approve(hold, digest, parameters, Voter(by))
+
+
+def _check_can_approve(hold: Hold, by: Person, second_factor_at: datetime | None) -> None:
+    """That somebody tried to approve what they have a part in is recorded."""
+    try:
+        permissions.check_can_approve_hold(hold, by, second_factor_at, timekeeper.now())
+    except OwnMatter:
+        audit.record(
+            kind=Kind.HOLD,
+            actor=by.pid,
+            agent=hold.agent,
+            tool=hold.tool,
+            parent=hold.pk,
+            asked={"did": "approval_refused"},
+        )
+        raise
 
 
 def show_to_agent(*, hold_id: UUID, caller: Caller) -> Held:
@@ -122,7 +140,7 @@ def edit_hold(
     approval. Earlier approvals were of something else and do not count for it.
     """
     hold = _found(hold_id)
-    permissions.check_can_approve_hold(hold, by, second_factor_at, timekeeper.now())
+    _check_can_approve(hold, by, second_factor_at)
     before = _opened(hold, hold.digest, by.pid)
     digest = _checked(hold, parameters)
     with transaction.atomic():
@@ -156,6 +174,43 @@ def expire_hold(*, hold_id: UUID) -> bool:
     if over:
         _move(hold, HoldState.EXPIRED, actor="system:holds")
     return over
+
+
+# An agent that has ended
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What was closed for an agent that ended: holds that waited, releases that had not run."""
+
+    holds: int
+    releases: int
+
+
+@transaction.atomic
+def close_of_agent(*, agent: str, actor: str, reason: str) -> Closed:
+    """Refuse what waits for an agent that has ended, and free what is reserved for its releases.
+
+    A release that did not run stays as it is: every check of an ended agent refuses it. Done
+    twice, it is done once.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT authz.lock_holds(ARRAY[%s])", [agent])
+    waiting = Hold.objects.select_for_update(of=("self",), no_key=True)
+    refused = [_refuse(hold, actor, reason) for hold in waiting.filter(agent=agent, state=_OPEN)]
+    unused = Release.objects.filter(agent=agent, used_by__isnull=True, until__gt=Now())
+    ended = list(unused.values_list("hold", flat=True))
+    for hold_id in ended:
+        spending.free_reservation(decision=hold_id)
+    return Closed(len(refused), len(ended))
+
+
+def _refuse(hold: Hold, actor: str, reason: str) -> Hold:
+    try:
+        return _move(hold, HoldState.REJECTED, actor=actor, reason=reason[:MAX_REASON])
+    except HoldDecided:
+        # Its time was over, and nobody had said so yet.
+        return _move(hold, HoldState.EXPIRED, actor=actor)
 
 
 # Several at once

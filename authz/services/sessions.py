@@ -115,6 +115,15 @@ def _plan(session: FlowSession, plan: Mapping[str, Json], caller: Caller, now: d
     )
 
 
+def forget_plans(sessions: Sequence[str]) -> int:
+    """Wipe what the plans of these runs say, because their subject's data is erased.
+
+    A run that goes on is judged as one without a plan, which allows no more.
+    """
+    planned = FlowSession.objects.filter(pk__in=sessions, plan__isnull=False)
+    return planned.update(plan=None)
+
+
 def reading_before(session: FlowSession, now: datetime) -> Reading:
     """What counts as read in this session: its own, and what its agent carries into it."""
     own = Reading(session.tier, session.untrusted, frozenset(session.categories))
@@ -249,6 +258,20 @@ def end_session(*, session_id: str, caller: Caller) -> FlowSession:
         session.save(update_fields=["ended_at"])
         _record(session, "session_ended", caller)
     return session
+
+
+@transaction.atomic
+def end_sessions_of(*, agent: Agent, actor: str) -> int:
+    """End every run of an agent that is still open; how many. Ended twice, they are ended once."""
+    _one_at_a_time(agent.slug)
+    now = timekeeper.now()
+    rows = FlowSession.objects.select_for_update(of=("self",), no_key=True).select_related("agent")
+    ended = list(rows.filter(agent=agent, ended_at__isnull=True, expires_at__gt=now))
+    for session in ended:
+        session.ended_at = max(now, session.opened_at)
+        session.save(update_fields=["ended_at"])
+        _record(session, "session_ended", Caller("system", actor))
+    return len(ended)
 
 
 def show_session(*, session_id: str, caller: Caller) -> FlowSession:
