@@ -1,0 +1,1 @@
+"""Reports: evidence as a signed bundle of PDF, OSCAL, JSON and CSV."""
