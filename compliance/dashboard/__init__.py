@@ -1,0 +1,1 @@
+"""The company at a glance: is anything out of hand?"""

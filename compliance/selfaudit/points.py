@@ -1,0 +1,132 @@
+"""The sixteen points, in the order in which their absence is felt."""
+
+from __future__ import annotations
+
+from compliance.selfaudit import checks
+from compliance.selfaudit.types import Fix, Point
+
+POINTS: tuple[Point, ...] = (
+    Point(
+        1,
+        "Every agent that runs stands on one register, and somebody who works here owns it",
+        "Owners of live agents, how they are reached, and callers that nobody knows.",
+        Fix("Answer for unknown callers", "callers", "state=open"),
+        checks.inventory,
+        "An agent that never asks Muster for anything is not seen from here.",
+    ),
+    Point(
+        2,
+        "No row, no key",
+        "Keys, clients outside and leases, each held against the row that it belongs to.",
+        Fix("Try every way to get a key without a row", "selftest"),
+        checks.no_row_no_key,
+        "What a vault or an identity provider gives out by itself, Muster does not hear of.",
+    ),
+    Point(
+        3,
+        "Each agent proves itself as itself",
+        "Clients of live agents, and whose their credentials are.",
+        Fix("Give the agent credentials of its own", "agents", "all=1"),
+        checks.own_identity,
+        "That a credential is not shared is what its owner declares.",
+    ),
+    Point(
+        4,
+        "Keys lie in a vault, open no more than is used, and are changed by their day",
+        "Ages of keys by tier, revoked ones that still open, tools without use.",
+        Fix("See the keys that are due", "rotation"),
+        checks.vault,
+        "A copy that somebody keeps of a key is not seen; changing the key ends it.",
+    ),
+    Point(
+        5,
+        "Every tool call is decided outside the agent before it runs",
+        "Agents whose refusals are not enforced, and that decisions are asked for at all.",
+        Fix("See which agents are observed", "overview_agents", "observed=1"),
+        checks.checked,
+        "Whoever holds a key from elsewhere can call round Muster.",
+    ),
+    Point(
+        6,
+        "Every action stands on a record that no agent can change, and is found within a minute",
+        "Grants and triggers in the database, the sealer, and one search by the clock.",
+        Fix("See what is sealed", "proof"),
+        checks.recorded,
+        "Who administers the database can change it, which only an anchor outside shows.",
+    ),
+    Point(
+        7,
+        "Each source of data carries a tier, and nothing moves to a lower one",
+        "Systems that live agents reach, and the resources in them.",
+        Fix("Give the system a tier", "systems"),
+        checks.tagged,
+        "That a tier is the right one is the word of the system's owner.",
+    ),
+    Point(
+        8,
+        "Each agent has rates, a spend cap, a list of tools and quotas for what it writes",
+        "Limits in the rows of live agents.",
+        Fix("Set the missing limits in the agent's row", "agents", "all=1"),
+        checks.limited,
+    ),
+    Point(
+        9,
+        "What has grave consequences waits for another person's word",
+        "Gates on tools that move money, destroy, grant or write outside; and who can approve.",
+        Fix("Set a gate on the tool or in the agent's row", "tools"),
+        checks.approved,
+    ),
+    Point(
+        10,
+        "Input from outside is tagged, and each call is held against a schema",
+        "Schemas of the tools that live agents may call, and which systems are untrusted.",
+        Fix("Close the schema of the tool", "tools"),
+        checks.untrusted,
+        "Whether a system is to be trusted is the word of who registered it.",
+    ),
+    Point(
+        11,
+        "Who acts for a person has that person's word: narrow, for a time, and to be ended",
+        "Live agents that are declared to act for their users.",
+        Fix("Let the agent act as itself", "agents", "all=1"),
+        checks.impersonation,
+        "Grants of users are not in this version: what carries a user is refused.",
+    ),
+    Point(
+        12,
+        "Agents that work for agents prove themselves, within what they were handed",
+        "Live agents on which other live agents rely.",
+        Fix("See who relies on the agent", "agents", "all=1"),
+        checks.delegation,
+        "Tokens of delegation are not in this version: what comes by a chain is refused.",
+    ),
+    Point(
+        13,
+        "Dangerous combinations are known, and lead to a closer look",
+        "The catalogue, and what it found that nobody has answered.",
+        Fix("Answer what was found", "toxic_findings", "state=open"),
+        checks.combinations,
+    ),
+    Point(
+        14,
+        "Each agent has a day of renewal, and a leaver's agents are dealt with in five days",
+        "Days of renewal, agents of leavers, and whether the sources of people speak.",
+        Fix("See what is due", "due", "within=0"),
+        checks.clocks,
+        "That somebody leaves is known when HR says it, not before.",
+    ),
+    Point(
+        15,
+        "An agent that nobody uses is kept for a reason or ended",
+        "When each active agent last asked, and what its owner said.",
+        Fix("Answer for the idle agents", "strays"),
+        checks.idle,
+    ),
+    Point(
+        16,
+        "Usual agents start from a template, and sooner than without one",
+        "Templates in force, and how long it took to go live in the last year.",
+        Fix("See the templates", "templates"),
+        checks.shapes,
+    ),
+)
