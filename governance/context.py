@@ -13,9 +13,12 @@ from django.utils.functional import SimpleLazyObject
 
 from audit.enums import Mark as MarkName
 from audit.models import Mark
+from governance.kernel.emergency import current
+from lifecycle.break_glass.selectors import unreviewed
 from lifecycle.inbox.entries import queue_for
 from registry.enums import Employment, GroupName
 from registry.models import Person
+from registry.oidc import listed
 from registry.permissions import OPERATORS, in_group
 from registry.selectors import still_live_for
 
@@ -33,6 +36,9 @@ class Page:
     staff: bool = False
     operators: bool = False
     proof: bool = False
+    readers: bool = False
+    # Further groups that a page of proof is open to.
+    more: tuple[str, ...] = ()
     url: str = ""
     here: bool = False
     # What stands beside the word; asked for where it is shown, and nowhere else.
@@ -52,12 +58,17 @@ _POLICY_PAGES = (
     *("roles", "role", "role_new", "relationships", "relationship_new", "toxic", "signatures"),
     *("toxic_combination", "toxic_new", "toxic_change"),
 )
+_PEOPLE_PAGES = (
+    *("person", "person_change", "person_employment", "people_import", "people_import_one"),
+    *("people_webhooks", "directories", "directory", "provisioning_log", "source_groups"),
+)
 _GROUPS = (
     Group(
         "",
         (
             Page("Home", "home", "home", short="Home"),
             Page("Inbox", "inbox", "inbox", covers=("inbox_edit", "deciding"), short="Inbox"),
+            Page("Due", "due", "clock", covers=("strays",)),
             Page("My agents", "agents", "agents", covers=("agent",), short="Agents"),
             Page("Register an agent", "agent_register", "proof", covers=("agent_import",)),
             Page("Notices", "notices", "clock", covers=("channels", "mails")),
@@ -87,7 +98,8 @@ _GROUPS = (
             ),
             Page("Simulator", "simulator", "more"),
             Page("Coverage", "coverage", "systems"),
-            Page("People", "people", "grants"),
+            Page("People", "people", "grants", covers=_PEOPLE_PAGES),
+            Page("Leavers", "leavers", "stop", covers=("leaver",), readers=True),
             Page("Keys that are due", "rotation", "key", covers=("agent_scope", "rotation_fetch")),
             Page(
                 "What already runs",
@@ -102,12 +114,56 @@ _GROUPS = (
     Group(
         "Proof",
         (
+            Page(
+                "Overview",
+                "overview",
+                "glance",
+                covers=("overview_agents", "overview_holds"),
+                proof=True,
+                more=(GroupName.DPO,),
+            ),
+            Page(
+                "Evidence",
+                "evidence",
+                "proof",
+                covers=(
+                    *("evidence_framework", "evidence_control", "evidence_annex"),
+                    *("evidence_compare", "evidence_reports", "evidence_report"),
+                ),
+                proof=True,
+                more=(GroupName.DPO,),
+            ),
+            Page(
+                "Self-audit",
+                "self_audit",
+                "proof",
+                covers=("self_audit_point",),
+                proof=True,
+                more=(GroupName.DPO,),
+            ),
             Page("Trail", "trail", "trail", covers=("record",), short="Trail"),
+            Page("Incident", "incident", "search"),
+            Page(
+                "Data subjects",
+                "subjects",
+                "grants",
+                covers=("subject", "subject_find", "subject_request", "legal_holds", "retention"),
+                proof=True,
+                more=(GroupName.DPO,),
+            ),
+            Page("What is sealed", "proof", "proof"),
             Page("Toxic findings", "toxic_findings", "warn", covers=("toxic_finding",)),
             Page("Alerts", "anomalies", "warn", covers=("anomaly",)),
             Page("Unregistered callers", "callers", "search"),
             Page("No row, no key", "selftest", "key", proof=True),
             Page("Sweeps", "sweeps", "clock", operators=True),
+            Page(
+                "Emergency access",
+                "break_glass_uses",
+                "warn",
+                covers=("break_glass_use", "break_glass_codes"),
+                readers=True,
+            ),
             Page("Admin", "admin:index", "key", staff=True),
         ),
     ),
@@ -132,6 +188,10 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             lambda: still_live_for(user) if isinstance(user, Person) else []
         ),
         "zone_place": zone_place(),
+        "emergency": SimpleLazyObject(lambda: unreviewed() if signed_in else None),
+        "in_emergency": bool(current()),
+        "ways_in": SimpleLazyObject(listed.configured),
+        "local_sign_in": SimpleLazyObject(listed.local_is_on),
     }
 
 
@@ -194,8 +254,10 @@ def _placed(page: Page, request: HttpRequest) -> Page:
 
 def _is_open(page: Page, request: HttpRequest) -> bool:
     person = request.user
+    if page.readers:
+        return isinstance(person, Person) and person.reads_everything
     if page.operators or page.proof:
-        groups = (*OPERATORS, GroupName.AUDITOR) if page.proof else OPERATORS
+        groups = (*OPERATORS, GroupName.AUDITOR, *page.more) if page.proof else OPERATORS
         return isinstance(person, Person) and in_group(person, *groups)
     return not page.staff or bool(getattr(person, "is_staff", False))
 

@@ -13,6 +13,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from audit.sealing import standing
 from governance.kernel import checks
 from governance.models import Heartbeat
 from lifecycle import sweeps
@@ -102,6 +103,12 @@ def check_sweeps() -> None:
         raise NotReady(" ".join(each.sentence for each in late))
 
 
+def check_sealer() -> None:
+    """Every entry is sealed within five seconds, or somebody must look why."""
+    if found := standing.trouble():
+        raise NotReady(found.sentence)
+
+
 _stopping = threading.Event()
 
 
@@ -115,7 +122,6 @@ def check_process() -> None:
         raise NotReady("This process is about to end.")
 
 
-# A later part (a sealer, say) adds its check here.
 PARTS: dict[str, Callable[[], None]] = {
     "process": check_process,
     "database": check_database,
@@ -123,4 +129,5 @@ PARTS: dict[str, Callable[[], None]] = {
     "roles": check_roles,
     "beat": check_beat,
     "sweeps": check_sweeps,
+    "sealer": check_sealer,
 }

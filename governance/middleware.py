@@ -9,6 +9,9 @@ from django.views.defaults import bad_request
 
 from governance.kernel.api import PROBLEM, problem
 
+SCIM = "/scim/v2"
+SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
 Next = Callable[[HttpRequest], HttpResponse]
 
 
@@ -25,6 +28,12 @@ class NoNul:
 
 
 def _refused(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith(SCIM):
+        return JsonResponse(
+            {"schemas": [SCIM_ERROR], "status": "400", "detail": "The address holds NUL."},
+            status=400,
+            content_type="application/scim+json",
+        )
     if not request.path.startswith("/api/"):
         return bad_request(request, ValueError("NUL"))
     body = problem(status_code=400, code="invalid", detail="The address holds the character NUL.")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
+
+# The models of SCIM come before the rest: each looks through every module that is there for its own
+# source, which takes every process two seconds more once Django and Muster are imported.
+import scim2_models  # noqa: F401
+import scim2_server.service  # noqa: F401
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from governance.kernel import tiers
 from governance.kernel.business_days import check_calendar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -68,6 +75,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "django_filters",
     "django_htmx",
     "drf_spectacular",
@@ -91,6 +100,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "lifecycle.break_glass.middleware.EmergencyAccess",
     "registry.middleware.PersonMiddleware",
     "governance.refusals.RefusalPages",
 ]
@@ -171,6 +181,17 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 ACCOUNT_ADAPTER = "registry.sign_in.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "registry.oidc.adapter.SocialAdapter"
+# Identity providers that people sign in with: a JSON list, or a file with one. With
+# MUSTER_LOCAL_SIGN_IN=off passwords and passkeys of Muster's own open nothing any more.
+MUSTER_SIGN_IN_FILE = env.str("MUSTER_SIGN_IN_FILE", default="")
+MUSTER_SIGN_IN_PROVIDERS = env.json("MUSTER_SIGN_IN_PROVIDERS", default=[])
+MUSTER_LOCAL_SIGN_IN = env.str("MUSTER_LOCAL_SIGN_IN", default="on")
+if MUSTER_SIGN_IN_FILE:
+    try:
+        MUSTER_SIGN_IN_PROVIDERS = json.loads(Path(MUSTER_SIGN_IN_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise ImproperlyConfigured(f"MUSTER_SIGN_IN_FILE cannot be read: {error}.") from error
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -271,15 +292,52 @@ MUSTER_RELEASE_MINUTES = env.int("MUSTER_RELEASE_MINUTES", default=60)
 MUSTER_OPEN_HOLDS = env.int("MUSTER_OPEN_HOLDS", default=1000)
 MUSTER_OPEN_HOLD_SHAPES = env.int("MUSTER_OPEN_HOLD_SHAPES", default=20)
 
+# Who may read /metrics from another machine.
+
+MUSTER_METRICS_TOKEN = env.str("MUSTER_METRICS_TOKEN", default="")
+
 # Out: what may be called inside a network, as host:port, and a bundle of further roots.
 
 MUSTER_EGRESS_ALLOWED = frozenset(env.list("MUSTER_EGRESS_ALLOWED", default=[]))
 MUSTER_EGRESS_CA = env.str("MUSTER_EGRESS_CA", default="")
 
+# Anchors: places outside that are told each checkpoint, a JSON list or a file with one. What they
+# sign in with lies in a file of which the worker alone is told. docs/reference/anchors.md.
+
+MUSTER_ANCHORS = env.json("MUSTER_ANCHORS", default=[])
+MUSTER_ANCHORS_FILE = env.str("MUSTER_ANCHORS_FILE", default="")
+MUSTER_ANCHOR_SECRETS = env.str("MUSTER_ANCHOR_SECRETS", default="")
+if MUSTER_ANCHORS_FILE:
+    try:
+        MUSTER_ANCHORS = json.loads(Path(MUSTER_ANCHORS_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise ImproperlyConfigured(f"MUSTER_ANCHORS_FILE cannot be read: {error}.") from error
+
+# Streams: receivers outside, such as a SIEM, that are sent every entry of the record. As with
+# anchors, what they sign in with lies in a file of its own. docs/reference/exports.md.
+MUSTER_STREAMS = env.json("MUSTER_STREAMS", default=[])
+MUSTER_STREAMS_FILE = env.str("MUSTER_STREAMS_FILE", default="")
+MUSTER_STREAM_SECRETS = env.str("MUSTER_STREAM_SECRETS", default="")
+if MUSTER_STREAMS_FILE:
+    try:
+        MUSTER_STREAMS = json.loads(Path(MUSTER_STREAMS_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise ImproperlyConfigured(f"MUSTER_STREAMS_FILE cannot be read: {error}.") from error
+
 # Identity providers of the house that get a client for each agent: a JSON list, see
 # docs/howto/connect-an-idp.md.
 
 MUSTER_IDENTITY_PROVIDERS = env.json("MUSTER_IDENTITY_PROVIDERS", default=[])
+
+# Renewal: after how many months an agent's owner must confirm it, by the tier of what it reaches.
+
+MUSTER_RENEWAL_MONTHS = {
+    tier: env.int(f"MUSTER_RENEWAL_MONTHS_{tier.upper()}", default=default)
+    for tier, (default, _) in tiers.MONTHS_TO_RENEWAL.items()
+}
+for _tier, _months in MUSTER_RENEWAL_MONTHS.items():
+    if _sentence := tiers.wrong_months(_tier, _months):
+        raise ImproperlyConfigured(f"MUSTER_RENEWAL_MONTHS_{_tier.upper()} {_sentence}")
 
 # Rotation: after how many days a key is due, by the tier of its agent; for how many the earlier
 # one still works; and over how many days the use of a scope is looked at.
@@ -302,6 +360,44 @@ if not 0 < MUSTER_ROTATION_OVERLAP_DAYS < min(MUSTER_ROTATION_DAYS.values()):
         "MUSTER_ROTATION_OVERLAP_DAYS must be a day or more, and shorter than the time to the "
         "next rotation."
     )
+
+# Idle: after how many days without a decision an agent's owner is asked about it, and after how
+# many where it has never asked at all.
+
+MUSTER_IDLE_DAYS = env.int("MUSTER_IDLE_DAYS", default=90)
+MUSTER_NEVER_FIRED_DAYS = env.int("MUSTER_NEVER_FIRED_DAYS", default=30)
+if not 14 <= MUSTER_IDLE_DAYS <= 180:
+    raise ImproperlyConfigured("MUSTER_IDLE_DAYS must be from 14 to 180 days.")
+if not 7 <= MUSTER_NEVER_FIRED_DAYS <= MUSTER_IDLE_DAYS:
+    raise ImproperlyConfigured(
+        "MUSTER_NEVER_FIRED_DAYS must be 7 days or more, and no more than MUSTER_IDLE_DAYS."
+    )
+# Sources of people: how long one may be silent, how long its log is kept, and how long the
+# earlier token of one still works.
+
+MUSTER_SOURCE_SILENT_DAYS = env.int("MUSTER_SOURCE_SILENT_DAYS", default=3)
+MUSTER_SOURCE_LOG_DAYS = env.int("MUSTER_SOURCE_LOG_DAYS", default=90)
+MUSTER_SOURCE_OVERLAP_HOURS = env.int("MUSTER_SOURCE_OVERLAP_HOURS", default=24)
+# The end of an agent: for how many business days those who rely on it may answer, and a system
+# that refuses is waited for; after how many days what was revoked is destroyed. By its tier.
+
+MUSTER_END_NOTICE_DAYS = {
+    tier: env.int(f"MUSTER_END_NOTICE_DAYS_{tier.upper()}", default=days)
+    for tier, days in {"public": 1, "internal": 2, "confidential": 3, "restricted": 5}.items()
+}
+MUSTER_DESTROY_DAYS = {
+    tier: env.int(f"MUSTER_DESTROY_DAYS_{tier.upper()}", default=days)
+    for tier, days in {"public": 30, "internal": 30, "confidential": 14, "restricted": 7}.items()
+}
+MUSTER_END_PATIENCE_DAYS = env.int("MUSTER_END_PATIENCE_DAYS", default=5)
+for _tier, _days in MUSTER_END_NOTICE_DAYS.items():
+    if not 0 <= _days <= 20:
+        raise ImproperlyConfigured(f"MUSTER_END_NOTICE_DAYS_{_tier.upper()} is between 0 and 20.")
+for _tier, _days in MUSTER_DESTROY_DAYS.items():
+    if not 0 <= _days <= 90:
+        raise ImproperlyConfigured(f"MUSTER_DESTROY_DAYS_{_tier.upper()} is between 0 and 90.")
+if not 1 <= MUSTER_END_PATIENCE_DAYS <= 20:
+    raise ImproperlyConfigured("MUSTER_END_PATIENCE_DAYS is between 1 and 20.")
 
 # Adversarial tests
 
@@ -381,7 +477,9 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Muster",
-    "DESCRIPTION": "The register of AI agents, its decisions and its record.",
+    "DESCRIPTION": "The register of AI agents, its decisions and its record. Directories say who "
+    "works here by SCIM 2.0 at `/scim/v2`, which describes itself: `/scim/v2/Schemas`, "
+    "`/scim/v2/ResourceTypes` and `/scim/v2/ServiceProviderConfig`.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -399,11 +497,17 @@ SPECTACULAR_SETTINGS = {
         "authz.oauth.described.add_endpoints",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "RecordKind": "audit.enums.Kind",
         "KindEnum": "registry.enums.AgentKind",
         "AnomalyKind": "lifecycle.models.anomalies.AnomalyKind",
         "AnomalyState": "lifecycle.models.anomalies.AnomalyState",
+        "CaseKind": "lifecycle.models.cases.CaseKind",
+        "CaseState": "lifecycle.models.cases.CaseState",
         "ReviewKind": "lifecycle.models.reviews.ReviewKind",
+        "SubjectRequestKind": "compliance.enums.RequestKind",
+        "SubjectRequestState": "compliance.enums.RequestState",
         "ReviewState": "lifecycle.models.reviews.ReviewState",
+        "ReviewOutcome": "lifecycle.models.reviews.ReviewOutcome",
         "ReviewEventKind": "lifecycle.models.reviews.EventKind",
         "ReviewStepRole": "lifecycle.models.reviews.StepRole",
         "ReviewStepState": "lifecycle.models.reviews.StepState",
@@ -414,10 +518,18 @@ SPECTACULAR_SETTINGS = {
         "CallbackEvent": "authz.access_tasks.EVENTS",
         "ProvisioningState": "lifecycle.models.provisioning.RunState",
         "ProvisioningStepState": "lifecycle.models.provisioning.StepState",
+        "AttestationAnswer": "lifecycle.models.renewals.AttestationAnswer",
+        "EndState": "lifecycle.models.decommissioning.EndState",
+        "EndStepState": "lifecycle.models.decommissioning.EndStepState",
+        "FindingAnswer": "lifecycle.models.toxic.FindingAnswer",
+        "FindingState": "lifecycle.models.toxic.FindingState",
+        "ImportState": "lifecycle.models.people.ImportState",
         "CandidateState": "lifecycle.models.campaigns.CandidateState",
         "PreviewState": "authz.api.whatif_serializers.PREVIEW_STATES",
         "AgentState": "registry.enums.AgentState",
         "CombinedEffect": "registry.enums.CombinedEffect",
+        "EvidenceStatus": "compliance.enums.Status",
+        "RecordMode": "audit.enums.Mode",
         "ToolEffect": "registry.enums.ToolEffect",
         "TemplateState": "lifecycle.models.templates.TemplateState",
         "Tier": "registry.enums.Tier",
@@ -458,27 +570,42 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(Path(MUSTER_DATA) / "beat" / "schedule")
 # How often each sweep runs, in seconds; `lifecycle.sweeps` says what each of them does.
 MUSTER_SWEEPS = {
+    "anchors": 60.0,
     "anomalies": 300.0,
     "asked": 15.0,
     "callbacks": 60.0,
     "campaigns": 3600.0,
+    "cases": 60.0,
     "counted": 24 * 3600.0,
+    "decommissioning": 15.0,
+    "erasure": 60.0,
     "holds": 30.0,
+    "idle": 3600.0,
     "identities": 60.0,
+    "leavers": 3600.0,
     "limits": 15.0,
     "notices": 20.0,
     "observed": 15.0,
+    "people": 60.0,
+    "periodic": 3600.0,
     "previews": 6 * 3600.0,
     "probes": 3600.0,
     "provisioning": 15.0,
+    "renewals": 3600.0,
+    "reports": 60.0,
     "reservations": 30.0,
+    "retention": 6 * 3600.0,
     "reviews": 20.0,
     "rotation": 3600.0,
     "runs": 6 * 3600.0,
+    "sealing": 15.0,
+    "source_log": 6 * 3600.0,
     "stopped": 15.0,
+    "streams": 10.0,
     "suspensions": 15.0,
     "toxic": 60.0,
     "vault": 60.0,
+    "watch": 60.0,
 }
 # Every periodic job of the installation stands here and nowhere else.
 CELERY_BEAT_SCHEDULE = {
@@ -500,7 +627,32 @@ CELERY_BEAT_SCHEDULE = {
 MUSTER_PREVIEW_DAYS = env.int("MUSTER_PREVIEW_DAYS", default=90)
 # After so many days without an answer, someone whom a campaign asks is asked again.
 MUSTER_CAMPAIGN_REMIND_DAYS = env.int("MUSTER_CAMPAIGN_REMIND_DAYS", default=3)
+# What a file of people said goes so many days after it was applied.
+MUSTER_IMPORT_DAYS = env.int("MUSTER_IMPORT_DAYS", default=30)
 MUSTER_SWEEP_DAYS = env.int("MUSTER_SWEEP_DAYS", default=30)
+# The files of evidence reports: seven years, as adopted practice. Their rows stay.
+MUSTER_REPORT_DAYS = env.int("MUSTER_REPORT_DAYS", default=2557)
+# The record itself: at least so many months, whatever frameworks ask besides.
+MUSTER_RECORD_MONTHS = env.int("MUSTER_RECORD_MONTHS", default=12)
+if not 6 <= MUSTER_RECORD_MONTHS <= 240:
+    raise ImproperlyConfigured("MUSTER_RECORD_MONTHS must be between 6 and 240.")
+# What was sent and returned, by the tier of its entry; "none": what was changed, and why.
+MUSTER_PAYLOAD_DAYS = {
+    tier: env.int(f"MUSTER_PAYLOAD_DAYS_{tier.upper()}", default=default)
+    for tier, default in (
+        *(("none", 2557), ("public", 730), ("internal", 730)),
+        *(("confidential", 365), ("restricted", 183)),
+    )
+}
+for _tier, _days in MUSTER_PAYLOAD_DAYS.items():
+    if not 30 <= _days <= 3660:
+        raise ImproperlyConfigured(
+            f"MUSTER_PAYLOAD_DAYS_{_tier.upper()} must be between 30 and 3660."
+        )
+# For so many days it is shown what will be erased before it is.
+MUSTER_RETENTION_NOTICE_DAYS = env.int("MUSTER_RETENTION_NOTICE_DAYS", default=7)
+if not 1 <= MUSTER_RETENTION_NOTICE_DAYS <= 30:
+    raise ImproperlyConfigured("MUSTER_RETENTION_NOTICE_DAYS must be between 1 and 30.")
 
 # Notices
 

@@ -62,9 +62,14 @@ def _named(same: str) -> Piece:
     return Piece(same, f"U+{ord(same[0]):04X} {name}{times}")
 
 
+def is_plain(text: str) -> bool:
+    """Whether it is certain at a glance that nothing of it must be told."""
+    return text.isascii() and text.isprintable()
+
+
 def _told(text: str) -> set[int]:
     """The places of the characters that must be told."""
-    if text.isascii() and text.isprintable():
+    if is_plain(text):
         return set()
     found = {place for place, each in enumerate(text) if _is_unseen(each) or _is_styled(each)}
     return found | set(_marks(text)) | set(_disguised(text))

@@ -6,15 +6,17 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from governance import health, parts_page
+from governance import health, metrics, parts_page
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("", include("lifecycle.urls")),
     path("", include("audit.urls")),
     path("", include("authz.urls")),
     path("", include("registry.urls")),
+    path("", include("compliance.urls")),
     path("parts", parts_page.parts, name="parts"),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),

@@ -10,13 +10,14 @@ from governance.pictures.bars import Bucket, bars, bars_label
 from governance.pictures.combined import Combined, Source, combined_picture
 from governance.pictures.gauge import gauge
 from governance.pictures.hours import Hour, hours_label, hours_picture
-from governance.pictures.lanes import Happening, lanes
+from governance.pictures.lanes import SINGLY, Happening, lanes
 from governance.pictures.reach import Band, Reach, ReachNode, reach_bands, reach_picture
 from governance.pictures.run import Place, Run, Turn, run_picture
 from governance.pictures.walk import CHECKS, Step, steps_from, steps_of, walk_sentence, walk_strip
 
 __all__ = [
     "CHECKS",
+    "SINGLY",
     "Band",
     "Bucket",
     "Combined",

@@ -1,4 +1,4 @@
-"""What happened, by system and time: lanes from restricted down, width is time."""
+"""What happened, by lane and time: systems from restricted down, or whoever did it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,17 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 
 
 @dataclass(frozen=True)
 class Happening:
-    """One decision: when, on which system of which tier, and how it ended."""
+    """One decision: when, on which system of which tier, and how it ended.
+
+    Without a tier the lane is not of a system but of who did it. `until` is when what was held
+    was let go on, or given up.
+    """
 
     at: dt.datetime
     system: str
     tier: str
     effect: str
+    until: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Span:
 def lanes(
     happenings: Sequence[Happening], start: dt.datetime, end: dt.datetime, *, label: str = ""
 ) -> SafeString:
-    """One lane a system. Allowed is a bar, denied a cross, held a box.
+    """One lane a system. Allowed is a bar, denied a cross, held a box with a band until its end.
 
     Up to 400 are drawn one by one; beyond that a bar's height is their number in its slot.
     """
@@ -58,6 +63,7 @@ def lanes(
     parts = [*ticks(span, bottom)]
     for system, tier in order:
         parts += _lane(system, tier, heights[system])
+    parts += _waits(happenings, span, heights)
     draw = _singly if len(happenings) <= SINGLY else _counted
     parts += draw(happenings, span, heights)
     return element(
@@ -73,9 +79,19 @@ def lanes(
 def _order(happenings: Sequence[Happening]) -> list[tuple[str, str]]:
     lanes = {(each.system, each.tier) for each in happenings}
     highest: dict[str, str] = {}
-    for system, tier in sorted(lanes, key=lambda lane: (TIERS.index(lane[1]), lane[0])):
+    first = {each.system: each.at for each in sorted(happenings, key=lambda one: one.at)[::-1]}
+    # Whoever did it stands in order of time; a system in that of its tier and its name.
+    ranked = sorted(
+        lanes,
+        key=lambda lane: (_height(lane[1]), lane[0] if lane[1] else first[lane[0]].isoformat()),
+    )
+    for system, tier in ranked:
         highest.setdefault(system, tier)
     return list(highest.items())
+
+
+def _height(tier: str) -> int:
+    return TIERS.index(tier) if tier in TIERS else len(TIERS)
 
 
 def _said(happenings: Sequence[Happening], systems: int) -> str:
@@ -87,10 +103,24 @@ def _said(happenings: Sequence[Happening], systems: int) -> str:
 
 
 def _lane(system: str, tier: str, y: float) -> list[SafeString]:
+    line = element("line", class_="lane", x1=LEFT, x2=1120, y1=y, y2=y)
+    if tier not in TIERS:
+        return [line, text(shortened(system, LEFT - 8, 6.6), 0, y + 4, "dark")]
+    name = text(shortened(system, LEFT - 34, 6.6), 26, y + 4, "dark")
+    return [line, tier_at(tier, 0, y - 9), name]
+
+
+def _waits(
+    happenings: Sequence[Happening], span: Span, heights: dict[str, float]
+) -> list[SafeString]:
+    """How long what was held waited."""
+    bands = [
+        (span.x(each.at), span.x(each.until), heights[each.system] - 9)
+        for each in happenings
+        if each.until
+    ]
     return [
-        element("line", class_="lane", x1=LEFT, x2=1120, y1=y, y2=y),
-        tier_at(tier, 0, y - 9),
-        text(shortened(system, LEFT - 34, 6.6), 26, y + 4, "dark"),
+        rect(begin, y, max(end - begin, 0), 18, rx=3, class_="span-hold") for begin, end, y in bands
     ]
 
 

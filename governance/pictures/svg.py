@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 
-from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 TIERS = ("restricted", "confidential", "internal", "public")
@@ -17,16 +18,17 @@ def number(value: float) -> str:
 
 def element(name: str, content: str = "", /, **attributes: object) -> SafeString:
     """`<name …>content</name>`; `class_` is class, other underscores become hyphens."""
-    written = format_html_join(
-        "",
-        ' {}="{}"',
-        (
-            (key.rstrip("_").replace("_", "-"), _written(value))
-            for key, value in attributes.items()
-            if value is not None
-        ),
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{_escaped(_written(value))}"'
+        for key, value in attributes.items()
+        if value is not None
     )
-    return format_html("<{0}{1}>{2}</{0}>", name, written, conditional_escape(content))
+    return SafeString(f"<{name}{written}>{_escaped(content)}</{name}>")
+
+
+def _escaped(value: object) -> str:
+    """A picture has thousands of these: what Django's own does, without its detours."""
+    return value if isinstance(value, SafeString) else html.escape(str(value))
 
 
 def joined(parts: list[SafeString]) -> SafeString:
