@@ -27,7 +27,7 @@ def make_person(*, groups: tuple[str, ...] = (), name: str = "Person") -> Person
 def make_agent(*, state: str = AgentState.ACTIVE, owner: Person | None = None) -> Agent:
     """An agent that stands in `state`, however it came there."""
     return Agent.objects.create(
-        slug=f"agent-{next(_numbers)}",
+        slug=f"caller-{next(_numbers)}",
         name="Agent",
         purpose="Answers.",
         owner=owner or make_person(name="Owner"),

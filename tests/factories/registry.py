@@ -31,7 +31,8 @@ def make_person(*groups: GroupName, **fields: Any) -> Person:
     number = next(_numbers)
     given = {"name": f"Person {number}", "email": f"p{number}@example.org", "chat_handle": "@p"}
     person = Person.objects.create_user(**(given | fields))
-    person.groups.set([Group.objects.get_or_create(name=str(name))[0] for name in groups])
+    if groups:
+        person.groups.set([Group.objects.get_or_create(name=str(name))[0] for name in groups])
     return person
 
 

@@ -230,6 +230,8 @@ def test_made_key_files_are_private(boot: Boot) -> None:
         "kek": 0o600,
         "index_key": 0o600,
         "vault_kek": 0o600,
+        "origin": 0o600,
+        "receipt_key": 0o600,
         "tokens": 0o700,
         f"tokens/{kid}.json": 0o600,
     }

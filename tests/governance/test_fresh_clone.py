@@ -113,7 +113,10 @@ def eventually(true: Callable[[], bool], seconds: float = 60) -> bool:
     return true()
 
 
-@pytest.fixture(scope="module", params=ACCOUNTS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ACCOUNTS],
+)
 def clone(request: pytest.FixtureRequest) -> Iterator[Clone]:
     """A demo that was brought up once from nothing, and stopped again."""
     archive = subprocess.run(
@@ -149,11 +152,46 @@ def test_second_start_says_that_it_runs(clone: Clone) -> None:
     assert (second.returncode, running.returncode) == (0, 0)
 
 
-def test_stop_leaves_nothing_behind(clone: Clone) -> None:
-    with clone.up():
-        assert clone.ask("/readyz") == (200, {"status": "ok", "checks": clone_is_well()})
+@dataclass
+class Seen:
+    """What was there while it ran, looked at once; and what ran after it was stopped."""
 
-    assert eventually(lambda: not clone.processes(), 10), clone.processes()
+    ready: tuple[int, Any]
+    told: dict[str, set[str]]
+    accounts: dict[str, int]
+    left: dict[int, str]
+
+
+PARTS = {
+    "web": "-m uvicorn",
+    "worker": "app worker",
+    "beat": "app beat",
+    "sealer": "-m audit.sealing",
+}
+
+
+@pytest.fixture(scope="module")
+def seen(clone: Clone) -> Seen:
+    with clone.up():
+        ready = clone.ask("/readyz")
+        places = {name: Path(f"/proc/{clone.pid_of(part)}") for name, part in PARTS.items()}
+        told = {name: logins_in(clone, place) for name, place in places.items()}
+        accounts = {name: place.stat().st_uid for name, place in places.items()}
+    eventually(lambda: not clone.processes(), 10)
+    return Seen(ready, told, accounts, clone.processes())
+
+
+def logins_in(clone: Clone, place: Path) -> set[str]:
+    """Whose passwords a process was told."""
+    logins = json.loads((clone.data / "logins.json").read_text())
+    known = {**logins, "superuser": (clone.data / "superuser").read_text()}
+    environ = (place / "environ").read_text()
+    return {login for login, password in known.items() if password in environ}
+
+
+def test_stop_leaves_nothing_behind(seen: Seen) -> None:
+    assert seen.ready == (200, {"status": "ok", "checks": clone_is_well()})
+    assert seen.left == {}
 
 
 def clone_is_well() -> dict[str, str]:
@@ -162,9 +200,9 @@ def clone_is_well() -> dict[str, str]:
     return dict.fromkeys(PARTS, "ok")
 
 
-def test_killed_web_and_database_come_back(clone: Clone) -> None:
+def test_killed_web_sealer_and_database_come_back(clone: Clone) -> None:
     with clone.up():
-        for part in ("-m uvicorn", "/postgres -D"):
+        for part in ("-m uvicorn", "-m audit.sealing", "/postgres -D"):
             killed = clone.pid_of(part)
             os.kill(killed, signal.SIGKILL)
 
@@ -181,30 +219,25 @@ def test_killed_supervisor_leaves_no_orphan(clone: Clone) -> None:
         assert running.wait() == -signal.SIGKILL
 
 
-def test_run_time_processes_are_told_one_login_each(clone: Clone) -> None:
-    logins = json.loads((clone.data / "logins.json").read_text())
-    superuser = (clone.data / "superuser").read_text()
-    known = {**logins, "superuser": superuser}
-
-    with clone.up():
-        told = {
-            name: {
-                login
-                for login, password in known.items()
-                if password in Path(f"/proc/{clone.pid_of(part)}/environ").read_text()
-            }
-            for name, part in (
-                ("web", "-m uvicorn"),
-                ("worker", "app worker"),
-                ("beat", "app beat"),
-            )
-        }
-
-    assert told == {
+def test_run_time_processes_are_told_one_login_each(seen: Seen) -> None:
+    assert seen.told == {
         "web": {"muster_web", roles.QUEUE},
         "worker": {"muster_worker", roles.QUEUE},
         "beat": {"muster_beat", roles.QUEUE},
+        "sealer": {roles.SEALER},
     }
+
+
+def test_nobody_but_the_sealer_may_read_its_key(clone: Clone, seen: Seen) -> None:
+    """Started by root, it has an account of its own."""
+    others = dict(seen.accounts)
+    sealer = others.pop("sealer")
+    key = (clone.data / "sealer" / "key").stat()
+
+    assert (key.st_uid, key.st_mode & 0o777) == (sealer, 0o600)
+    assert (clone.data / "sealer").stat().st_mode & 0o777 == 0o700
+    if clone.account == "root":
+        assert sealer not in {0, *others.values()}
 
 
 def test_nothing_is_written_outside_the_data_folder(clone: Clone) -> None:
@@ -278,12 +311,3 @@ def test_unsafe_key_stops_the_start(clone: Clone) -> None:
 
     assert running.returncode == 1
     assert "muster.E001" in said
-
-
-def test_pango_is_there_or_its_absence_is_said(clone: Clone) -> None:
-    from governance.runner import system
-
-    with clone.up() as (_, said):
-        told = any("Pango is missing" in line for line in said)
-
-    assert told == system.pango_missing()

@@ -1,7 +1,9 @@
 """/healthz and /readyz."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -12,13 +14,16 @@ from governance.celery import heartbeat
 from governance.models import Heartbeat
 from lifecycle import sweeps
 
-GOOD = dict.fromkeys(("process", "database", "migrations", "roles", "beat", "sweeps"), "ok")
+GOOD = dict.fromkeys(
+    ("process", "database", "migrations", "roles", "beat", "sweeps", "sealer"), "ok"
+)
 
 
 @pytest.fixture
-def swept(db: None) -> None:
+def swept(db: None, seal_now: Callable[[], Any]) -> None:
     for each in sweeps.registered():
         sweeps.run_sweep(each.name)
+    seal_now()
 
 
 def test_healthz_needs_no_database(client: Client) -> None:

@@ -56,6 +56,7 @@ def test_roles_have_no_power_of_their_own(ready: Database) -> None:
         ("muster_loader", True, False, False),
         ("muster_migrator", True, False, False),
         ("muster_queue", True, False, False),
+        ("muster_sealer", True, False, False),
         ("muster_web", True, False, False),
         ("muster_worker", True, False, False),
     ]
