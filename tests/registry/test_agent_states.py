@@ -263,7 +263,7 @@ def test_clocks_start_at_activation() -> None:
 
     assert agent.activated_at is not None
     activated = agent.activated_at.date()
-    assert agent.review_due == rules.months_after(activated, 3)
+    assert agent.review_due == rules.months_after(activated, 6)
     assert agent.renewal_due == rules.months_after(activated, 12)
 
 

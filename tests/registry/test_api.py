@@ -281,10 +281,13 @@ ADDRESSES = [
 # Tested in tests/authz.
 OF_OTHER_APPS = {
     *("decisions", "sessions", "policies", "roles", "relationships", "signatures", "holds"),
-    *("previews", "simulations", "coverage", "limits", "probes", "anomalies"),
-    *("reviews", "absences"),
+    *("previews", "simulations", "coverage", "limits", "probes", "anomalies", "evidence"),
+    *("reviews", "absences", "self-audit", "subjects"),
     *("campaigns", "candidates", "registrations", "provisioning", "observe", "check", "templates"),
-    *("toxic", "toxic-findings"),
+    *("toxic", "toxic-findings", "cases", "leavers"),
+    *("renewals", "renewal", "badge.svg", "badge.json"),
+    *("decommissioning", "idle", "due", "strays", "sweeps", "imports"),
+    *("records", "streams", "incidents"),
 }
 
 
@@ -500,8 +503,10 @@ WRONG: list[Any] = [
 ]  # fmt: skip
 
 
+# A third of the values in each field, another one in the next; all of them under --all.
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.fuzz)])
 @pytest.mark.parametrize(("method", "path"), WRITES)
-def test_wrong_types_in_every_field_are_refused_or_read(method: str, path: str) -> None:
+def test_wrong_types_in_every_field_are_refused_or_read(method: str, path: str, step: int) -> None:
     call, names = as_person(security()), addresses()
     whole = {
         "people": {"name": "Ada", "email": "ada@example.org"},
@@ -511,8 +516,8 @@ def test_wrong_types_in_every_field_are_refused_or_read(method: str, path: str) 
         "people/{pid}/employment": {"employment": "employed"},
     }.get(path, {})
 
-    for name in SHAPES[path]().fields:
-        for value in WRONG:
+    for number, name in enumerate(SHAPES[path]().fields):
+        for value in WRONG[number % step :: step]:
             answer = call(method, path.format(**names), {**whole, name: value})
 
             assert answer.status_code in {200, 201, 202, 400, 403, 404, 409}, (name, value)

@@ -249,3 +249,15 @@ def test_lists_cost_the_same_at_any_length(rows: int, django_assert_num_queries)
         people = [(p.display(), p.manager) for p in selectors.people_for_list(reader)]
 
     assert (len(systems), len(people)) == (rows, 1)
+
+
+def test_nobody_alone_changes_the_address_of_someone_with_rights() -> None:
+    holder, by, plain = security(), security(), make_person()
+    new = "new@example.org"
+
+    refused(lambda: services.update_person(person_id=holder.pk, by=by, email=new), NotAllowed)
+    services.set_groups(person_id=holder.pk, groups=[], by=by)
+    services.update_person(person_id=holder.pk, by=by, email=new)
+    services.update_person(person_id=plain.pk, by=by, email="plain@example.org")
+
+    assert Person.objects.get(pk=holder.pk).email == new

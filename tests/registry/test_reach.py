@@ -149,10 +149,11 @@ def test_a_completed_combination_raises_the_tier() -> None:
 @pytest.mark.parametrize(
     ("tier", "categories", "review", "renewal"),
     [
-        ("public", [], date(2027, 8, 31), date(2028, 8, 31)),
+        ("public", [], date(2027, 8, 31), date(2028, 2, 29)),
         ("internal", [], date(2027, 8, 31), date(2028, 2, 29)),
         ("internal", ["customer-contact"], date(2026, 11, 30), date(2028, 2, 29)),
-        ("confidential", [], date(2026, 11, 30), date(2027, 8, 31)),
+        ("confidential", [], date(2027, 2, 28), date(2027, 8, 31)),
+        ("confidential", ["patients"], date(2026, 11, 30), date(2027, 8, 31)),
         ("restricted", [], date(2026, 11, 30), date(2027, 2, 28)),
     ],
 )
