@@ -7,6 +7,8 @@ from unittest import mock
 
 from django.db import connections
 
+MOST_SECONDS = 60
+
 
 def die() -> None:
     """As `kill -9` does: nothing is undone, closed or said."""
@@ -16,12 +18,14 @@ def die() -> None:
 def in_child(work: Callable[[], object], *, before: str = "", after: str = "") -> int:
     """Run `work` in a child, which dies before or after the named function runs once.
 
-    Returns the number of the signal that ended it, 0 where it came to its end.
+    Returns the number of the signal that ended it, 0 where it came to its end. One that hangs is
+    ended by SIGALRM: what has threads, as printing has, may wait for ever in a child.
     """
     connections.close_all()
     child = os.fork()
     if child == 0:
         code = 1
+        signal.alarm(MOST_SECONDS)
         try:
             with _dying(before, after):
                 work()

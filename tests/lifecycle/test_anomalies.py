@@ -25,7 +25,7 @@ from tests.factories.sweeping import find_anomalies
 
 pytestmark = pytest.mark.django_db
 
-LIST_QUERIES = 24
+LIST_QUERIES = 22
 NOTES = {"type": "object", "properties": {"to": {"type": "string"}}}
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from governance.kernel import clock
 from lifecycle.campaigns.candidates import look_up
@@ -16,40 +14,19 @@ from lifecycle.campaigns.reading import read_rows
 from lifecycle.campaigns.services import start_campaign
 from registry import changes, services
 from tests.factories.registry import make_agent, make_person, security
-from tests.lifecycle.browsing import CHROMIUM, FLAGS, WIDE, shot, signed_in
+from tests.lifecycle.browsing import CHROMIUM, signed_in, wrong
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="there is no chromium here"),
     pytest.mark.django_db(transaction=True),
 ]
-SETTLE_MS = 400
 LIST = "name,owner,purpose,tools\nNight bot,{0},Reads the night's claims.,\nOld bot,,,\n!!,{0},,\n"
 
 
-@pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Browser]:
-    # Playwright's loop runs in this thread, and Django would take it for asynchronous code.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+@pytest.fixture(autouse=True)
+def _no_second_factor(settings: Any) -> None:
     settings.MUSTER_APPROVER_MFA = False
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-def wrong(page: Page, name: str) -> list[str]:
-    """What axe finds in both themes, and the widths at which the page scrolls sideways."""
-    found = []
-    for width, theme in ((1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        page.wait_for_timeout(SETTLE_MS)
-        found += [each["id"] for each in Axe().run(page).response["violations"]]
-        if page.evaluate(WIDE) > 0:
-            found.append(f"{width} scrolls sideways")
-        shot(page, f"{name}-{width}-{theme}")
-    return found
 
 
 def test_a_list_is_looked_at_sent_out_and_accepted(browser: Browser, live_server: Any) -> None:

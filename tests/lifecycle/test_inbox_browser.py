@@ -4,12 +4,11 @@ what hostile words do in it, which is nothing."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from authz.decide import decide
 from authz.enums import HoldState
@@ -22,7 +21,7 @@ from registry.models import Person, ProposedChange
 from tests import public
 from tests.factories.authz import Desk, make_desk, make_person
 from tests.factories.registry import make_agent, make_system, security
-from tests.lifecycle.browsing import CHROMIUM, FLAGS, WIDE, shot, signed_in
+from tests.lifecycle.browsing import CHROMIUM, WIDE, shot, signed_in
 
 pytestmark = [
     pytest.mark.browser,
@@ -34,15 +33,9 @@ SETTLE_MS = 400
 FLOOD = 500
 
 
-@pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Browser]:
-    # Playwright's loop runs in this thread, and Django would take it for asynchronous code.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+@pytest.fixture(autouse=True)
+def _no_second_factor(settings: Any) -> None:
     settings.MUSTER_APPROVER_MFA = False
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def gated() -> Desk:

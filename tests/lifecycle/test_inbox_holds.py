@@ -361,7 +361,7 @@ def test_the_queue_costs_the_same_for_any_number(
         hold_of(desk, parameters={"claim": f"CL-{number}"})
     signed_in(client, approver)
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(13):
         entries.queue_of(Person.objects.get(pk=approver.pk))
 
 

@@ -5,49 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from registry import services as register
 from tests.factories.authz import make_desk
 from tests.factories.registry import make_draft, make_person
-from tests.lifecycle.browsing import CHROMIUM, FLAGS, WIDE, shot, signed_in
+from tests.lifecycle.browsing import CHROMIUM, shot, signed_in, wrong
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="there is no chromium here"),
     pytest.mark.django_db(transaction=True),
 ]
-SETTLE_MS = 400
-
-
-@pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    # Playwright's loop runs in this thread, and Django would take it for asynchronous code.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-def wrong(page: Page) -> list[str]:
-    """What axe finds in both themes, and the widths at which the page scrolls sideways."""
-    found = []
-    for width, theme in ((1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        page.wait_for_timeout(SETTLE_MS)
-        found += [each["id"] for each in Axe().run(page).response["violations"]]
-        if page.evaluate(WIDE) > 0:
-            found.append(f"{width} scrolls sideways")
-        shot(page, f"live-{width}-{theme}")
-    return found
 
 
 @pytest.mark.parametrize("way", ["Python", "curl"])
@@ -69,7 +42,7 @@ def test_what_the_page_says_to_paste_makes_the_line_green(
         page.get_by_role("radio", name=way).focus()
         page.keyboard.press("Space")
         code = page.locator(f"#{way.lower()}").inner_text()
-        assert wrong(page) == []
+        assert wrong(page, "live") == []
         run = [sys.executable, "-c", code] if way == "Python" else ["bash", "-c", code]
         done = subprocess.run(
             run,

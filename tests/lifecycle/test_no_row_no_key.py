@@ -36,6 +36,8 @@ from authz.oauth import services as oauth
 from authz.oauth.credentials import Credentials
 from governance.kernel import clock
 from governance.kernel.errors import GovernanceError
+from lifecycle.decommissioning import working
+from lifecycle.models import EndRun
 from registry import services, vault
 from registry.enums import Employment
 from registry.identity import clients, providers, signatures, tokens
@@ -85,6 +87,22 @@ WHERE a.id = %s AND a.activated_at IS NULL AND (c.secret_digest <> '' OR c.jwks 
 """
 
 
+# What an agent still holds although its end says that it is done.
+LEFT_OVER = """
+SELECT count(*) FROM registry_agent a JOIN lifecycle_endrun r ON r.agent_id = a.id
+LEFT JOIN registry_client c ON c.agent_id = a.id
+WHERE a.id = %s AND r.state = 'done' AND (
+    a.state <> 'decommissioned'
+    OR coalesce(c.secret_digest, '') <> '' OR coalesce(c.previous_digest, '') <> ''
+    OR coalesce(c.jwks, '{}'::jsonb) <> '{}'::jsonb OR length(c.sealed_secret) > 0
+    OR EXISTS (SELECT FROM registry_credentialreference k
+               WHERE k.agent_id = a.id AND k.state NOT IN ('revoked', 'destroyed'))
+    OR EXISTS (SELECT FROM authz_hold h WHERE h.agent = a.slug AND h.state = 'open')
+    OR EXISTS (SELECT FROM authz_flowsession s WHERE s.agent_id = a.id AND s.ended_at IS NULL)
+)
+"""
+
+
 def asked(sql: str, *values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
@@ -130,6 +148,11 @@ class Row(RuleBasedStateMachine):
 
     def finish(self) -> None:
         services.finish_decommissioning(agent_id=self.agent.pk, by=SWEEP)
+
+    def work_off(self) -> None:
+        for run in EndRun.objects.filter(agent=self.agent):
+            EndRun.objects.filter(pk=run.pk).update(next_try_at=run.started_at)
+            working.carry_on(run_id=run.pk)
 
     def leave(self) -> None:
         day = clock.now().date()
@@ -199,7 +222,10 @@ class Row(RuleBasedStateMachine):
         caller = Caller("agent", self.agent.slug, token)
         leases.lease(reference=self.credential, caller=caller)
 
-    MOVES = ("submit", "withdraw", "attest", "suspend", "resume", "begin", "finish", "leave")
+    MOVES = (
+        *("submit", "withdraw", "attest", "suspend", "resume", "begin", "finish", "leave"),
+        "work_off",
+    )
     PATHS = (
         *("issue", "rotate", "overlap", "fetch", "set_keys", "token_by_secret", "token_by_key"),
         *("ask", "outside", "store", "lease"),
@@ -224,7 +250,9 @@ class Row(RuleBasedStateMachine):
             attempt(getattr(self, name))
 
     @rule(
-        move=sampled_from(("suspend", "resume", "attest", "begin", "leave", "come_back")),
+        move=sampled_from(
+            ("suspend", "resume", "attest", "begin", "leave", "come_back", "work_off")
+        ),
         first=sampled_from(PATHS),
         second=sampled_from(PATHS),
     )
@@ -255,6 +283,10 @@ class Row(RuleBasedStateMachine):
             assert asked(LIVE_OUTSIDE, self.agent.pk) == [(0,)]
             assert asked(LEASES, self.agent.pk) == [(0,)]
         assert asked(NEVER_ACTIVE, self.agent.pk) == [(0,)]
+
+    @invariant()
+    def nothing_is_left_of_what_was_worked_off(self) -> None:
+        assert asked(LEFT_OVER, self.agent.pk) == [(0,)]
 
 
 def attempt(act: Callable[[], None]) -> None:
@@ -320,6 +352,7 @@ UNGUARDED = {
     "tokens": ("goes_live_again", "issue", "suspend", "token_by_secret"),
     "outside": ("goes_live_again", "suspend", "outside"),
     "follow": ("goes_live_again", "outside", "leave"),
+    "ended": ("goes_live_again", "issue", "begin", "work_off"),
 }
 
 
@@ -333,6 +366,7 @@ def walk(guard: str) -> None:
         row.nothing_was_given_without_a_row()
         row.nothing_is_given_once_it_was_acknowledged()
         row.nothing_is_held_without_a_row()
+        row.nothing_is_left_of_what_was_worked_off()
 
 
 @pytest.mark.parametrize("guard", UNGUARDED)
@@ -355,5 +389,7 @@ def take_away(guard: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(outside.guard, "require_active", lambda agent: None)
         monkeypatch.setattr(outside.guard, "refusal", lambda agent: None)
+    elif guard == "ended":
+        monkeypatch.setattr(clients, "has_keys", lambda client: False)
     else:
         monkeypatch.setattr(providers, "follow", lambda agent: None)

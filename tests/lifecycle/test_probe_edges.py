@@ -225,7 +225,7 @@ def test_page_asks_a_fixed_number_of_questions(
     page = page_of(agent.owner)
     page.get(f"/agents/{agent.slug}/probes/")
 
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(30):
         page.get(f"/agents/{agent.slug}/probes/")
 
 

@@ -17,6 +17,7 @@ from audit.models import Record
 from audit.selectors import parse_body
 from governance.kernel import clock
 from governance.kernel.errors import Conflict, GovernanceError, Invalid, Unavailable
+from lifecycle import claims
 from lifecycle import services as lifecycle
 from lifecycle.models import ProvisioningRun
 from lifecycle.provisioning import inside, outside, rules, services, sweep, working
@@ -507,7 +508,7 @@ def _killed(run: ProvisioningRun, when: str, name: str) -> None:
 
 def _swept(run: ProvisioningRun) -> None:
     """What the sweep does once the claim of the dead process has run out."""
-    with travel(clock.now() + rules.CLAIM + timedelta(seconds=1), tick=False):
+    with travel(clock.now() + claims.CLAIM + timedelta(seconds=1), tick=False):
         assert sweep.due(clock.now()) == [str(run.pk)]
         working.carry_on(run_id=run.pk)
 

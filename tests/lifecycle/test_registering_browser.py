@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from lifecycle.models import FromTemplate
 from registry.models import Agent
 from tests.factories.templates import Fitted, make_fitted
-from tests.lifecycle.browsing import CHROMIUM, FLAGS, WIDE, shot, signed_in
+from tests.lifecycle.browsing import CHROMIUM, WIDE, shot, signed_in
 
 pytestmark = [
     pytest.mark.browser,
@@ -37,15 +36,9 @@ OPEN_FIELDS = """
 """
 
 
-@pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Browser]:
-    # Playwright's loop runs in this thread, and Django would take it for asynchronous code.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+@pytest.fixture(autouse=True)
+def _no_second_factor(settings: Any) -> None:
     settings.MUSTER_APPROVER_MFA = False
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

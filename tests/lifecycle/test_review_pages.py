@@ -62,6 +62,17 @@ def test_others_do_not_open_the_queue(group: GroupName) -> None:
     assert client.get("/admin/lifecycle/review/").status_code == 403
 
 
+def test_a_signature_that_is_late_says_since_when(time_machine: Any) -> None:
+    review = sent("restricted")
+    page, reader = f"/agents/{review.agent.slug}/", as_person(make_person(GroupName.AUDITOR))
+
+    in_time = reader.get(page).content.decode()
+    time_machine.move_to(review.steps.latest("due").due + timedelta(hours=1))
+    over = as_person(make_person(GroupName.AUDITOR)).get(page).content.decode()
+
+    assert ("late: was due" in in_time, "late: was due" in over) == (False, True)
+
+
 def test_an_answer_in_the_admin_is_for_what_was_shown() -> None:
     review = sent("confidential")
     client = as_person(staff(GroupName.SECURITY))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from governance.kernel.database_clock import database_now
 from lifecycle.models import Review
@@ -18,7 +17,7 @@ from registry import services as register
 from registry.enums import AgentState, GroupName, Tier
 from registry.models import Agent, Person
 from tests.factories.registry import make_agent, make_draft, make_person, make_system, make_tool
-from tests.lifecycle.browsing import CHROMIUM, FLAGS, WIDE, shot, signed_in
+from tests.lifecycle.browsing import CHROMIUM, WIDE, shot, signed_in
 
 pytestmark = [
     pytest.mark.browser,
@@ -28,16 +27,10 @@ pytestmark = [
 PAIR = reach.Combination("pair", frozenset({"names", "places"}), Tier.RESTRICTED, "Both tell who.")
 
 
-@pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Browser]:
-    # Playwright's loop runs in this thread, and Django would take it for asynchronous code.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+@pytest.fixture(autouse=True)
+def _no_second_factor(settings: Any) -> None:
     settings.MUSTER_APPROVER_MFA = False
     settings.MUSTER_PROBE_GATES = dict.fromkeys(settings.MUSTER_PROBE_GATES, "off")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def staff(*groups: GroupName) -> Person:

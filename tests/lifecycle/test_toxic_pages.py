@@ -96,7 +96,7 @@ def test_the_list_is_filtered(page) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-@pytest.mark.parametrize(("path", "queries"), [("/toxic/", 25), ("/api/v1/toxic-findings", 11)])
+@pytest.mark.parametrize(("path", "queries"), [("/toxic/", 28), ("/api/v1/toxic-findings", 11)])
 def test_lists_ask_the_same_at_any_length(
     page, rows, path, queries, django_assert_max_num_queries
 ) -> None:

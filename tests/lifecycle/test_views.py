@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from audit.models import Record
+from governance.kernel import clock
 from registry.enums import AgentState
-from registry.models import Agent, Person
+from registry.models import Agent, Agreement, Person, System
 from tests.factories.authz import make_desk
 from tests.factories.registry import make_agent, make_draft, make_person, make_system, make_tool
 
@@ -220,7 +222,7 @@ def test_lists_ask_the_same_queries_for_any_number_of_rows(
         make_agent(owner=owner)
 
     for place in ("/", "/agents/", "/agents/?all=1"):
-        with django_assert_max_num_queries(31):
+        with django_assert_max_num_queries(38):
             assert page.get(place).status_code == 200
 
 
@@ -287,6 +289,38 @@ def test_systems_tools_policies_people_open(client: Client) -> None:
     codes = {place: client.get(place).status_code for place in places}
 
     assert codes == dict.fromkeys(places, 200)
+
+
+def test_a_row_whose_systems_were_tagged_higher_says_that_nobody_cleared_it(
+    client: Client,
+) -> None:
+    agent = make_agent(AgentState.ACTIVE, tier="internal")
+    client.force_login(agent.owner)
+    place = f"/agents/{agent.slug}/"
+
+    before = client.get(place).content.decode()
+    System.objects.update(tier="restricted")
+    after = client.get(place).content.decode()
+
+    said = "Nobody has cleared what it reaches now"
+    assert (said in before, said in after) == (False, True)
+
+
+def test_a_provider_shows_whose_models_run_there_and_what_has_ended(client: Client) -> None:
+    provider = make_system(slug="lumen", provider="Lumen", tier="restricted")
+    desk = make_desk(agent_fields={"slug": "quotes", "model_provider": provider})
+    today = clock.now().date()
+    for kind, until in (("baa", today - timedelta(days=1)), ("dpa", today)):
+        Agreement.objects.create(
+            system=provider, kind=kind, reference=kind, signed_on=today - timedelta(days=9),
+            expires_on=until,
+        )  # fmt: skip
+    client.force_login(desk.owner)
+
+    page = client.get("/systems/lumen/").content.decode()
+
+    assert "/agents/quotes/" in page
+    assert page.count('class="bad">ended') == 1
 
 
 @pytest.mark.parametrize(
