@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 from audit import services
+from registry.enums import GroupName
+from tests.factories.registry import make_person
 
 AsOwner = Callable[[], AbstractContextManager[Any]]
 
-TABLES = ("record", "payload", "wrap", "holder", "slice", "mark")
+TABLES = (
+    *("record", "payload", "wrap", "holder", "slice", "mark"),
+    *("leaf_index", "node", "checkpoint", "sealing_key", "alarm", "anchored"),
+    *("legal_hold", "hold_lifted", "laid_aside", "erasure"),
+    *("drop_order", "dropped"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +28,13 @@ def fresh_holder_keys() -> Iterator[None]:
     services.forget_holder_keys()
     yield
     services.forget_holder_keys()
+
+
+@pytest.fixture
+def auditor(client: Client) -> Client:
+    """A browser in which an auditor is signed in."""
+    client.force_login(make_person(GroupName.AUDITOR))
+    return client
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def test_an_export_reads_back_as_the_same_entries(source: Any) -> None:
     # As CSV: the same, cell by cell, and no cell is a formula.
     assert tuple(header) == export.HEADER
     assert [cell for row in cells for cell in row if cell.startswith(export.FORMULA_STARTS)] == []
-    read = [dict(zip(header, map(export.read_cell, row), strict=True)) for row in cells]
+    read = [export.read_row(row) for row in cells]
     assert [as_row(row) for row in read] == rows
 
 

@@ -203,7 +203,7 @@ SWAPS = {
 @pytest.mark.parametrize("swap", SWAPS)
 def test_a_superusers_swap_in_the_tables_is_noticed(swap: str, as_owner: Any) -> None:
     one, two = recorded(), recorded()
-    services.holder_key("agent:other")
+    services.current_holder("agent:other")
     with as_owner() as cursor:
         for table in ("payload", "wrap", "holder"):
             cursor.execute(f"ALTER TABLE audit.{table} DISABLE TRIGGER no_change")

@@ -12,7 +12,10 @@ from audit.enums import Kind, Mark
 from tests.audit.conftest import TABLES
 
 WEB_WORKER = "muster_web, muster_worker"
-LOGINS = ("muster_web", "muster_worker", "muster_beat", "muster_queue", "muster_loader")
+LOGINS = (
+    *("muster_web", "muster_worker", "muster_beat", "muster_queue", "muster_loader"),
+    "muster_sealer",
+)
 # {leaf} is the partition of this month. Each must fail for want of a right.
 ATTACKS = {
     "update": "UPDATE audit.record SET agent = 'another'",
@@ -47,6 +50,11 @@ MORE_ATTACKS = {
     "become the migrator": "SET ROLE muster_migrator",
     "own session": "SET SESSION AUTHORIZATION muster_audit",
     "insert a payload": "INSERT INTO audit.payload VALUES (gen_random_uuid(), now(), 'x', '', '')",
+    "erase by an order of one's own": "INSERT INTO audit.erasure (cause, request, asked_by,"
+    " agreed_by) VALUES ('request', 'x', 'y', 'z')",
+    "drop a legal hold": "DELETE FROM audit.legal_hold",
+    "order a drop by hand": "INSERT INTO audit.drop_order (month, months) VALUES ('2001-01-01', 6)",
+    "drop a month": "SELECT audit.drop_month(1, gen_random_uuid())",
     "erase wraps": "DELETE FROM audit.wrap",
     "erase holders": "DELETE FROM audit.holder",
     "change a slice": "UPDATE audit.slice SET content = ''",
@@ -60,6 +68,19 @@ MORE_ATTACKS = {
     " FOR VALUES FROM ('2001-01-01') TO ('2001-02-01')",
     "drop the schema": "DROP SCHEMA audit CASCADE",
     "grant": "GRANT muster_audit TO CURRENT_USER",
+    "cut the tree": "DELETE FROM audit.leaf_index",
+    "add a leaf": "INSERT INTO audit.leaf_index VALUES (0, gen_random_uuid(), now(), sha256(''))",
+    "change a node": "UPDATE audit.node SET hash = sha256('')",
+    "empty the nodes": "TRUNCATE audit.node",
+    "sign again": "UPDATE audit.checkpoint SET note = ''",
+    "add a checkpoint": "INSERT INTO audit.checkpoint (size, root, note, system)"
+    " VALUES (1, sha256(''), '', 1)",
+    "another key": "INSERT INTO audit.sealing_key (vkey, kind, certificate)"
+    " VALUES ('x', 'checkpoint', 'x')",
+    "take a key away": "DELETE FROM audit.sealing_key",
+    "silence the alarm": "DELETE FROM audit.alarm",
+    "seal with a function of one's own": "CREATE OR REPLACE FUNCTION audit.publish_key"
+    "(kind text, vkey text, certificate text) RETURNS boolean LANGUAGE sql AS 'SELECT true'",
     "foreign key": "CREATE TABLE public.hook (id uuid, at timestamptz,"
     " FOREIGN KEY (id, at) REFERENCES audit.record)",
 }
@@ -135,14 +156,70 @@ def test_queue_and_loader_can_neither_read_nor_append(who: str, login: Any) -> N
             login(who).execute(statement)
 
 
+def test_the_sealer_reads_leaves_and_nothing_of_what_was_recorded(login: Any) -> None:
+    sealer = login("muster_sealer")
+    answers = [
+        _answer(sealer, statement)
+        for statement in (
+            "SELECT leaf FROM audit.unsealed(NULL, '0', 1)",
+            "SELECT * FROM audit.checkpoint",
+            "SELECT id FROM audit.record",
+            "SELECT * FROM audit.payload",
+            "SELECT audit.append('[]')",
+            "SELECT * FROM public.registry_person",
+        )
+    ]
+
+    assert answers == ["done", "done", *["InsufficientPrivilege"] * 4]
+
+
+@pytest.mark.parametrize("who", [login for login in LOGINS if login != "muster_sealer"])
+def test_only_the_sealer_seals(who: str, login: Any) -> None:
+    for statement in (
+        "SELECT audit.seal(0, '[]', '[]', '', '', NULL)",
+        "SELECT audit.publish_key('checkpoint', 'x', 'x')",
+        "SELECT audit.raise_alarm('', '{}')",
+    ):
+        assert _answer(login(who), statement) == "InsufficientPrivilege"
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("table", TABLES)
-def test_even_the_owner_is_stopped_by_triggers(table: str, as_owner: Any) -> None:
+def test_even_the_owner_is_stopped_by_triggers(table: str, as_owner: Any, seal_now: Any) -> None:
     services.record(kind=Kind.SYSTEM, actor="system:test", payload={"output": 1})
     services.keep_slice(b"{}")
     services.set_mark(Mark.FIRST_POLICY)
+    while seal_now().size < 256:
+        services.append_rows(
+            [services.prepare_row(kind=Kind.SYSTEM, actor="system:test") for _ in range(256)]
+        )
+    with as_owner() as cursor:
+        cursor.execute("SELECT audit.raise_alarm('behind', '{}')")
+        cursor.execute(
+            "SELECT audit.note_anchored(max(size), 'file', 'a', true, '{}') FROM audit.checkpoint"
+        )
+        for _ in range(2):
+            cursor.execute(
+                "SELECT audit.set_legal_hold(gen_random_uuid(), 'p', '', NULL, NULL, 'e', 'x', 'y')"
+            )
+        cursor.execute(
+            "SELECT audit.lift_legal_hold(max(id::text)::uuid, 'x', 'y') FROM audit.standing_hold"
+        )
+        cursor.execute("SELECT audit.lay_aside('system', 'r')")
+        cursor.execute("SELECT audit.order_drop('2001-01-01', 6, 'x', 'y')")
+        cursor.execute(
+            'INSERT INTO audit.dropped ("order", month, record, first, last, entries, export)'
+            " VALUES (1, '2001-01-01', gen_random_uuid(), 0, 0, 1, sha256(''))"
+        )
+        if table == "erasure":
+            # In the transaction of an erasure keys may go, and nothing else.
+            cursor.execute("SELECT audit.erase_entries('{}', 'r', 'x', 'y')")
     column = {"record": "agent", "payload": "field", "wrap": "holder", "holder": "holder"}
-    name = column.get(table, {"slice": "content", "mark": "name"}.get(table))
+    others = {"slice": "content", "mark": "name", "node": "hash", "checkpoint": "note"}
+    more = {"leaf_index": "leaf", "sealing_key": "vkey", "alarm": "cause", "anchored": "name"}
+    last = {"legal_hold": "reason", "hold_lifted": "agreed_by", "laid_aside": "request"}
+    newest = {"erasure": "request", "drop_order": "asked_by", "dropped": "export"}
+    name = (column | others | more | last | newest)[table]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass",

@@ -7,10 +7,12 @@ from uuid import UUID
 import pytest
 from django.db import OperationalError, connection
 
-from audit import selectors, services
+from audit import search, selectors, services
 from audit.enums import Kind, Mark
 from audit.errors import BadCursor, SearchTooSlow, UnknownRecord
 from audit.models import Mark as MarkRow
+from audit.models import Record
+from audit.search import Statement
 from audit.selectors import AuditScope, Count, PageRequest, TrailFilters
 from governance.kernel import clock
 
@@ -151,11 +153,8 @@ def test_a_count_ends_at_its_cap() -> None:
 def test_a_slow_search_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selectors, "SEARCH_SECONDS", 0.001)
 
-    def sleep(filters: TrailFilters, scope: AuditScope) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(2)")
-
-    monkeypatch.setattr(selectors, "_found", sleep)
+    slow = Statement("SELECT pg_sleep(2)", [])
+    monkeypatch.setattr(search, "statement", lambda *asked, most: slow)
 
     with pytest.raises(SearchTooSlow):
         selectors.search(TrailFilters(), PageRequest(), scope=EVERYTHING)
@@ -168,10 +167,10 @@ def test_a_slow_search_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_failure_of_the_database_is_not_taken_for_slowness(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(filters: TrailFilters, scope: AuditScope) -> None:
+    def fail(sql: str, params: list[Any]) -> None:
         raise OperationalError
 
-    monkeypatch.setattr(selectors, "_found", fail)
+    monkeypatch.setattr(Record.objects, "raw", fail)
 
     with pytest.raises(OperationalError):
         selectors.search(TrailFilters(), PageRequest(), scope=EVERYTHING)
@@ -255,28 +254,3 @@ def test_marks_are_read() -> None:
     services.set_mark(Mark.FIRST_POLICY)
 
     assert selectors.holds_mark(Mark.FIRST_POLICY) is True
-
-
-@pytest.mark.parametrize(
-    "filters",
-    [
-        {},
-        {"agent": "a"},
-        {"user": "u"},
-        {"tool": "t"},
-        {"resource": "r"},
-        {"session": "s"},
-        {"effect": "deny"},
-        {"effect": "hold", "code": "gate.amount"},
-        {"kind": "registry"},
-    ],
-)
-def test_every_search_of_the_trail_has_an_index(filters: dict[str, str]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL enable_sort = off")
-    records = selectors._found(TrailFilters(**filters), EVERYTHING).order_by("-at", "-id")[:50]
-
-    plan = records.explain()
-
-    assert "Seq Scan" not in plan

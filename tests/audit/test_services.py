@@ -139,7 +139,7 @@ def test_a_caught_failure_does_not_save_the_change_either(as_owner: Any) -> None
 @pytest.mark.parametrize(
     ("lost", "keep"),
     [
-        ("keep_holder(text, bytea)", lambda: services.holder_key("agent:nobody-yet")),
+        ("keep_holder(text, bytea)", lambda: services.current_holder("agent:nobody-yet")),
         ("keep_slice(bytea)", lambda: services.keep_slice(b"{}")),
     ],
 )
@@ -158,15 +158,15 @@ def test_the_payloads_holder_is_the_user_else_the_agent_else_the_system() -> Non
 
 
 def test_a_holder_has_one_key_kept_wrapped_under_the_key_outside() -> None:
-    first, again = services.holder_key("agent:one"), services.holder_key("agent:one")
+    first, again = services.current_holder("agent:one"), services.current_holder("agent:one")
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT key FROM audit.holder WHERE holder = 'agent:one'")
         ((wrapped,),) = cursor.fetchall()
     assert first == again
-    assert first != services.holder_key("agent:two")
-    assert first not in bytes(wrapped)
-    assert first == payloads.unwrap_holder_key(
+    assert first != services.current_holder("agent:two")
+    assert first.key not in bytes(wrapped)
+    assert first.key == payloads.unwrap_holder_key(
         kek=keys.kek(), holder="agent:one", wrapped=bytes(wrapped)
     )
 
@@ -175,22 +175,22 @@ def test_a_holder_has_one_key_kept_wrapped_under_the_key_outside() -> None:
 def test_a_holder_key_that_was_rolled_back_is_not_remembered() -> None:
     holder = f"agent:{clock.uuid7()}"
     with transaction.atomic():
-        lost = services.holder_key(holder)
+        lost = services.current_holder(holder)
         transaction.set_rollback(True)
 
-    kept = services.holder_key(holder)
+    kept = services.current_holder(holder)
 
     services.forget_holder_keys()
     assert kept != lost
-    assert kept == services.holder_key(holder)
+    assert kept == services.current_holder(holder)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_committed_holder_key_is_not_asked_for_again(django_assert_num_queries: Any) -> None:
-    key = services.holder_key("agent:known")
+    key = services.current_holder("agent:known")
 
     with django_assert_num_queries(0):
-        assert services.holder_key("agent:known") == key
+        assert services.current_holder("agent:known") == key
 
 
 def test_the_cache_of_holder_keys_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
