@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from audit.sealing import receipts
 from tests.factories.authz import bearer, make_client, make_desk, make_person, make_policy, observed
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +42,15 @@ def test_evaluation_allowed(post, mark, records_after):
 
     (record,) = records_after(before, kind="decision")
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
-    assert answer.json() == {
+    told = answer.json()
+    receipt = told["context"].pop("receipt")
+    assert receipt.pop("record") == str(record["id"])
+    assert receipt["leaf"] == bytes(record["leaf"]).hex()
+    assert receipts.verify(
+        receipts.Receipt(**{**receipt, "path": tuple(receipt["path"])}),
+        [receipts._signer().verifier],
+    )
+    assert told == {
         "decision": True,
         "context": {
             "decision_id": str(record["id"]),

@@ -203,10 +203,11 @@ def differs(register: Register, drawn: Drawn) -> bool:
     return register.fresh_answer(asked) != register.answer(asked)
 
 
-def test_no_change_of_the_register_meets_a_kept_slice() -> None:
+@pytest.mark.parametrize("examples", [100, pytest.param(250, marks=pytest.mark.fuzz)])
+def test_no_change_of_the_register_meets_a_kept_slice(examples: int) -> None:
     register = Register()
 
-    @settings(max_examples=250, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     @given(one_change())
     def holds(drawn: Drawn) -> None:
         assert differs(register, drawn) is False

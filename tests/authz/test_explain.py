@@ -111,6 +111,11 @@ def test_used_up_rate_says_until_when_in_the_zone_of_the_reader():
     [
         ("hold_approved", "Approved: chat.post", "It may run once, exactly as it was approved."),
         ("hold_edited", "Changed before it was approved: chat.post", "What changed: amount, to."),
+        (
+            "approval_refused",
+            "Refused: to approve chat.post",
+            "Whoever tried has a part in it, so somebody else must decide.",
+        ),
         ("hold_unheard_of", "A hold of chat.post", ""),
     ],
 )

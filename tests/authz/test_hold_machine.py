@@ -197,9 +197,10 @@ class Approvals(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-def test_nobody_approves_their_own_work(settings_of_approvers: None) -> None:
+@pytest.mark.parametrize("examples", [10, pytest.param(30, marks=pytest.mark.fuzz)])
+def test_nobody_approves_their_own_work(settings_of_approvers: None, examples: int) -> None:
     Approvals.TestCase.settings = settings(
-        max_examples=30,
+        max_examples=examples,
         stateful_step_count=30,
         deadline=None,
         suppress_health_check=list(HealthCheck),

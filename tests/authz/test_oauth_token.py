@@ -17,7 +17,7 @@ from joserfc.jwk import OKPKey
 from audit.models import Record
 from audit.selectors import parse_body
 from authz.oauth import failures, services
-from governance.kernel import clock
+from governance.kernel import clock, recent
 from registry.enums import AgentState, Employment
 from registry.identity import clients, keys, tokens
 from registry.models import Client, Gateway, UnregisteredCaller, UsedAssertion
@@ -221,7 +221,7 @@ def test_too_many_failures_wait_but_the_real_client_does_not(agent: Holder) -> N
 
 
 def test_what_is_counted_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "_MAX_KEYS", 2)
+    monkeypatch.setattr(recent, "_MAX_KEYS", 2)
 
     for number in range(5):
         failures._recent.count((str(number),), timedelta(minutes=1), clock.now())
