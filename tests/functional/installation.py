@@ -62,6 +62,11 @@ class Installation:
         found, logins = database.embedded(Cluster(ours)), roles.load_logins(ours.logins)
         return found.connect(found.name, user="muster_web", password=logins["muster_web"])
 
+    def as_administrator(self) -> psycopg.Connection[Any]:
+        """The database as whoever may read everything, and set tables of their own beside it."""
+        found = database.embedded(Cluster(places.choose(str(self.data))))
+        return found.connect(found.name, **found.administrator)
+
     def lift_limits(self, agent: str) -> None:
         """Let an agent call as often as a test asks, whatever it costs."""
         with self.as_web() as connection:

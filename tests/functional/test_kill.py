@@ -144,14 +144,20 @@ def await_recovery(demo: Installation, kind: str, victim: Process) -> None:
         return bool(living) and victim.pid not in living
 
     assert eventually(replaced), f"{victim} was not started again"
-    assert eventually(lambda: ready(demo)), f"not ready again after {victim} was killed"
+    assert eventually(lambda: ready(demo)), f"{victim} was killed: {readiness(demo)}"
 
 
 def ready(demo: Installation) -> bool:
+    return readiness(demo).startswith("200 ")
+
+
+def readiness(demo: Installation) -> str:
+    """The status of /readyz and which part says what; why there was no answer."""
     try:
-        return httpx.get(f"{demo.base_url}/readyz", timeout=10).status_code == 200
-    except httpx.TransportError:
-        return False
+        answer = httpx.get(f"{demo.base_url}/readyz", timeout=10)
+    except httpx.TransportError as error:
+        return type(error).__name__
+    return f"{answer.status_code} {answer.text}"
 
 
 def eventually(true: Callable[[], bool]) -> bool:

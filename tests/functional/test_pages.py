@@ -56,6 +56,9 @@ OWNER = [
     "/notices/",
     "/notices/channels/",
     "/mail/",
+    "/due/",
+    "/renewals/",
+    "/agents/survey-digest/idle/",
 ]
 SECURITY = [
     "/agents/templates/notifier/propose/",
@@ -65,6 +68,14 @@ SECURITY = [
     "/suspended/many/",
     "/suspended/many/?family=all",
     "/sweeps/",
+    "/strays/",
+    "/leavers/",
+    "/renewals/?whose=all",
+    "/agents/deal-archive/renew/",
+    "/agents/rate-table/end/",
+    "/agents/credit-check/end/",
+    "/directories/",
+    "/directories/log/",
     "/admin/inbox/",
     "/policies/",
     "/policies/new/",
@@ -122,9 +133,16 @@ def _signed_in(demo: Installation, browser: Browser, name: str) -> BrowserContex
 # Pages without an address that is known before: found by following links from one that is.
 FOLLOWED = [
     ["/agents/refund-desk/runs/", "th a[href^='/sessions/']"],
-    ["/trail/?code=flow.sinks&agent=refund-desk", "td.mono a", "a[href^='/sessions/']"],
-    ["/trail/?code=flow.sinks&agent=refund-desk", "td.mono a"],
-    ["/trail/?agent=support-copilot&kind=decision", "td.mono a", "a[href^='/sessions/']"],
+    ["/trail/?code=flow.sinks&agent=refund-desk", "td a[href^='/trail/']", "a[href^='/sessions/']"],
+    ["/trail/?code=flow.sinks&agent=refund-desk", "td a[href^='/trail/']"],
+    [
+        "/trail/?agent=support-copilot&kind=decision",
+        "td a[href^='/trail/']",
+        "a[href^='/sessions/']",
+    ],
+    ["/due/", "th a[href^='/reviews/']"],
+    ["/leavers/", "a.btn[href^='/leavers/']"],
+    ["/due/?kind=case", "th a[href^='/cases/']"],
 ]
 CASES = [("owner", path) for path in OWNER] + [("security", path) for path in SECURITY]
 
