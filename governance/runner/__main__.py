@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from governance.kernel import secret_key
-from governance.runner import bench, command, compose, requirements, sealer, testing, up
+from governance.runner import bench, command, compose, doctor, requirements, sealer, testing, up
 from governance.runner.places import CannotStart
 
 DEFAULT_PORT = 8000
@@ -31,6 +31,7 @@ def _run(word: str, rest: list[str]) -> int:
         "bench": bench.run,
         # Django has a command of this name, which looks at its own settings.
         "check": lambda rest: command.run(["check_agent", *rest]),
+        "doctor": doctor.run,
         "lock": requirements.run,
         "key": _print_key,
         "sealer": sealer.run,
