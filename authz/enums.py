@@ -28,3 +28,24 @@ class HoldState(TextChoices):
     REJECTED = "rejected", "rejected"
     CANCELLED = "cancelled", "cancelled"
     EXPIRED = "expired", "expired"
+
+
+class GrantWay(TextChoices):
+    """How a grant came about."""
+
+    CONSENT = "consent", "the person's consent"
+    PREAPPROVED = "preapproved", "approved beforehand for a group"
+
+
+class EndCause(TextChoices):
+    """Why a grant or a delegation is over before its time, or at it."""
+
+    PERSON = "person", "ended by the person"
+    SECURITY = "security", "ended by security"
+    REPLACED = "replaced", "replaced by a newer one"
+    EXPIRED = "expired", "its time was over"
+    LEFT = "left", "the person left"
+    AGENT = "agent", "an agent of it stopped"
+    GIVER = "giver", "taken back by who handed it over"
+    RECEIVER = "receiver", "given back by who received it"
+    ABOVE = "above", "what it rested on ended"

@@ -169,6 +169,10 @@ SELECT jsonb_build_object(
             'reference', jsonb_build_object('enum', readable.names))),
         'rate_per_minute', NULL, 'rate_per_hour', NULL, 'write_quota_per_hour', NULL,
         'gates', jsonb_build_object())) END,
+  'sub_agents', (SELECT coalesce(jsonb_agg(other.slug ORDER BY other.slug), '[]')
+    FROM registry_subagent AS declared JOIN registry_agent AS other
+      ON other.id = declared.sub_agent_id
+    WHERE declared.agent_id = agent.id),
   'client_version', coalesce(client.version, 0),
   'revoked', (SELECT coalesce(jsonb_agg(revoked.jti ORDER BY revoked.jti), '[]')
     FROM registry_revokedtoken AS revoked WHERE revoked.client_id = client.id),
@@ -207,6 +211,11 @@ SELECT jsonb_build_object(
   'groups', (SELECT coalesce(jsonb_agg(joined.name ORDER BY joined.name), '[]')
     FROM registry_person_groups AS member JOIN auth_group AS joined ON joined.id = member.group_id
     WHERE member.person_id = person.id),
+  'grants', (SELECT coalesce(jsonb_object_agg(agent.slug, jsonb_build_object(
+      'id', given.id, 'tools', given.tools,
+      'until', to_char(given.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))), '{}')
+    FROM authz_grant AS given JOIN registry_agent AS agent ON agent.id = given.agent_id
+    WHERE given.person_id = person.id AND given.ended_at IS NULL),
   'personal', jsonb_build_object(
     'email', person.email, 'name', person.name, 'attributes', person.attributes,
     'identities', (SELECT coalesce(jsonb_agg(jsonb_build_array(known.source, known.external_id)
@@ -240,12 +249,39 @@ FROM authz_flowsession AS session JOIN registry_agent AS agent ON agent.id = ses
 WHERE session.id = substr(wanted.key, 9)
 """
 
+# The links of a chain, from whoever began it down to the delegation that was presented.
+_CHAIN = """
+WITH RECURSIVE link AS (
+    SELECT presented.* FROM authz_delegation AS presented
+    WHERE presented.id::text = substr(wanted.key, 7)
+    UNION ALL
+    SELECT above.* FROM authz_delegation AS above JOIN link ON above.id = link.parent_id)
+SELECT jsonb_build_object(
+  'id', substr(wanted.key, 7),
+  'grant', coalesce((SELECT link.grant_id::text FROM link WHERE link.parent_id IS NULL), ''),
+  'user', coalesce((SELECT person.pid FROM link
+      JOIN authz_grant AS given ON given.id = link.grant_id
+      JOIN registry_person AS person ON person.id = given.person_id
+      WHERE link.parent_id IS NULL), ''),
+  'links', (SELECT jsonb_agg(jsonb_build_object(
+      'id', link.id, 'giver', giver.slug, 'receiver', receiver.slug,
+      'ended', link.ended_at IS NOT NULL, 'tools', link.tools,
+      'until', to_char(link.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'read', jsonb_build_object('tier', link.read_tier, 'untrusted', link.read_untrusted,
+                                 'categories', to_jsonb(link.read_categories)))
+      ORDER BY link.depth)
+    FROM link JOIN registry_agent AS giver ON giver.id = link.giver_id
+    JOIN registry_agent AS receiver ON receiver.id = link.receiver_id))
+WHERE EXISTS (SELECT FROM link)
+"""
+
 _STATEMENTS = {
     WORLD: _WORLD,
     "agent": _AGENT,
     "user": _USER,
     "gateway": _GATEWAY,
     "session": _SESSION,
+    "chain": _CHAIN,
 }
 
 

@@ -1,5 +1,6 @@
-"""Roles, policies and their previews, relationships, catalogues, flow sessions, limits, holds."""
+"""Roles, policies, relationships, catalogues, flow sessions, limits, holds, grants, delegations."""
 
+from authz.models.acting import Delegation, DelegationResult, Grant
 from authz.models.holds import (
     AccessRequest,
     Callback,
@@ -12,6 +13,7 @@ from authz.models.holds import (
 )
 from authz.models.leases import Lease
 from authz.models.limits import Counter, Movement, Page, Reservation, Retry, Stop
+from authz.models.oauth import ActingToken, AuthorizationCode
 from authz.models.outcomes import ReportedOutcome
 from authz.models.policies import GovernedTool, Policy
 from authz.models.previews import Preview, PreviewDifference
@@ -24,12 +26,17 @@ from authz.models.toxic import OutputTier, ToxicCombination
 
 __all__ = [
     "AccessRequest",
+    "ActingToken",
+    "AuthorizationCode",
     "Callback",
     "Carried",
     "Counter",
     "CurrencyRate",
+    "Delegation",
+    "DelegationResult",
     "FlowSession",
     "GovernedTool",
+    "Grant",
     "Hold",
     "HoldEdit",
     "HoldVote",

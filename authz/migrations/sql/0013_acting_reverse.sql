@@ -1,0 +1,13 @@
+DROP TRIGGER ends_below ON authz_delegation;
+DROP TRIGGER ends_below ON authz_grant;
+DROP FUNCTION authz_end_below();
+DROP TRIGGER guard ON authz_delegation;
+DROP FUNCTION authz_guard_delegation();
+DROP TRIGGER guard ON authz_grant;
+DROP FUNCTION authz_guard_grant();
+DROP FUNCTION authz_are_tools(jsonb);
+DROP TRIGGER slice_emptied ON authz_delegation;
+DROP TRIGGER slice_emptied ON authz_grant;
+DROP TRIGGER slice ON authz_delegation;
+DROP TRIGGER slice ON authz_grant;
+DROP FUNCTION authz_bump_chain();
