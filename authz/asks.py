@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from authz.engine.types import Input, SubjectKind, Token
+from registry.identity.tokens import VerifiedToken
 
 MAX_REASONING = 4000
 
@@ -25,9 +26,24 @@ class Caller:
         return self.kind == "gateway"
 
     @property
+    def is_for_another(self) -> bool:
+        """Whether the token stands for a user, or for what was handed over."""
+        return self.token is not None and bool(self.token.user or self.token.delegation)
+
+    @property
     def key(self) -> str:
         """The slice that holds the caller's own facts."""
         return f"{self.kind}:{self.slug}"
+
+
+def caller_of(token: VerifiedToken) -> Caller:
+    """Whoever presented a verified token, with what it says of whom they act for."""
+    acting = token.acting
+    return Caller(
+        token.kind,
+        token.slug,
+        Token(token.version, token.jti, acting.user, acting.grant, acting.delegation),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +53,8 @@ class Ask:
     `inputs` is what was sent under that name, `read` those of them that name a system; `untrusted`
     are the parameters that the caller took from hostile input; `plan` is one for the session;
     `estimate` is what the call is expected to cost, in minor units of a currency; `approval` is
-    the id of the release that the caller says it has; `retry` are the digests of a key of the
+    the id of the release that the caller says it has, `delegation` that of the link under which it
+    acts; `retry` are the digests of a key of the
     caller's and of what it asked under it.
     """
 
@@ -64,3 +81,15 @@ class Ask:
     estimate: tuple[int, str] | None = None
     retry: tuple[str, str] | None = None
     approval: str = ""
+    delegation: str = ""
+
+
+def adopted(ask: Ask, caller: Caller) -> Ask:
+    """The question with the user and the link that the caller's token stands for, if left out.
+
+    Where it names others, the identity check refuses it.
+    """
+    token = caller.token
+    if token is None or ask.kind is not SubjectKind.AGENT or not caller.is_for_another:
+        return ask
+    return replace(ask, user=ask.user or token.user, delegation=ask.delegation or token.delegation)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from audit.explain import Explanation
+from authz.chains import chain_of
 from authz.engine import codes, obligations
 from authz.engine.types import Check, Effect, Status
 from governance import words
@@ -16,11 +17,11 @@ _VERB = {Effect.ALLOW: "allowed", Effect.DENY: "denied", Effect.HOLD: "held"}
 # What a passed check established, in the words of the row.
 _PASSED = {
     Check.IDENTITY: "The token is good, the row active, the owner employed, the pattern kept",
-    Check.DELEGATION: "None used",
+    Check.DELEGATION: "Every link is live, and hands over this call",
     Check.CONSENT: "A live consent covers the call",
-    Check.ALLOWLIST: "The tool stands in the row",
+    Check.ALLOWLIST: "The tool stands in the row of each agent of the call",
     Check.PARAMETERS: "They meet the tool's schema and the row's narrowing",
-    Check.ROLE: "A role grants the tool",
+    Check.ROLE: "A role grants the tool to everyone behind the call",
     Check.POLICY: "No forbid fits; where policies govern the tool, a permit does",
     Check.FLOW: "What it writes lies level with all that its run has read, or above",
     Check.TAINT: "No untrusted input was read, or the plan of the run foresees this call",
@@ -56,6 +57,7 @@ def explain_decision(body: Mapping[str, Any]) -> Explanation:
             text for each in codes.remedies(code, detail) if (text := codes.remedy_text(each))
         ),
         obligations=_obligations(body),
+        chain=chain_of(body, body["judged"].get("detail", {})),
     )
 
 

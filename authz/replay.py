@@ -279,6 +279,7 @@ def _request(record: Record, said: Body, payload: Body, claimed: Body) -> Reques
         prompt_digest=asked.get("prompt_digest", ""),
         code_reference=asked.get("code_reference", ""),
         secret_path=judged.get("credential_at", ""),
+        delegation=asked.get("delegation", ""),
         chain=tuple(asked.get("chain", ())),
         inputs=read_inputs(payload.get("inputs"), "inputs"),
         untrusted=tuple(asked.get("untrusted", ())),
@@ -288,7 +289,10 @@ def _request(record: Record, said: Body, payload: Body, claimed: Body) -> Reques
 
 
 def _token(caller: Body) -> Token | None:
-    return Token(caller["version"], caller["jti"]) if "jti" in caller else None
+    if "jti" not in caller:
+        return None
+    acting = {name: str(caller.get(name, "")) for name in ("user", "grant", "delegation")}
+    return Token(caller["version"], caller["jti"], **acting)
 
 
 def with_resource(question: Question, resolved: Resolved) -> tuple[Question, Resolved]:

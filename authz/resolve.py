@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from authz import snapshot
-from authz.asks import Ask, Caller
+from authz.asks import Ask, Caller, adopted
+from authz.engine.acting import givers_in
 from authz.engine.types import Request, Slice, Snapshot
 from authz.snapshot import WORLD, Held
 from registry.models import Client, ExternalIdentity
@@ -42,12 +43,15 @@ def is_opened(session: str) -> bool:
 
 def resolve(ask: Ask, caller: Caller, *, secret_path: str = "") -> Resolved:
     """Look up who and what is named. A name that stands for nothing stays as a claim alone."""
+    ask = adopted(ask, caller)
     used = snapshot.load([WORLD, caller.key])
     agent, claimed = _agent(ask, caller, used)
     source = _source(caller, used)
     opened = is_opened(ask.session)
     if opened:
         _use(f"session:{ask.session}", used)
+    if ask.delegation:
+        _use_chain(ask.delegation, used)
     request = Request(
         kind=ask.kind,
         tool=ask.tool,
@@ -70,6 +74,7 @@ def resolve(ask: Ask, caller: Caller, *, secret_path: str = "") -> Resolved:
         prompt_digest=ask.prompt_digest,
         code_reference=ask.code_reference,
         secret_path=secret_path,
+        delegation=ask.delegation,
         chain=ask.chain,
         inputs=ask.read,
         untrusted=ask.untrusted,
@@ -87,6 +92,7 @@ def snapshot_of(request: Request, used: Mapping[str, Held]) -> Snapshot:
 
     world = used[WORLD].slice
     assert world is not None  # noqa: S101 (its statement has a row whatever the tables hold)
+    chain = of("chain", request.delegation)
     return Snapshot(
         world=world,
         agent=of("agent", request.agent),
@@ -94,6 +100,8 @@ def snapshot_of(request: Request, used: Mapping[str, Held]) -> Snapshot:
         user=of("user", request.user),
         gateway=of("gateway", request.gateway),
         session=of("session", request.session if request.session_opened else ""),
+        chain=chain,
+        givers=tuple(of("agent", giver) for giver in givers_in(chain)),
     )
 
 
@@ -147,6 +155,12 @@ def _pid_of(source: str, claimed: str) -> str:
 def _is_known_as(held: Held, source: str, claimed: str) -> bool:
     personal = held.slice.document["personal"] if held.slice else {"identities": []}
     return [source, claimed] in personal["identities"]
+
+
+def _use_chain(delegation: str, used: dict[str, Held]) -> None:
+    _use(f"chain:{delegation}", used)
+    for giver in givers_in(used[f"chain:{delegation}"].slice):
+        _use(f"agent:{giver}", used)
 
 
 def _use(key: str, used: dict[str, Held]) -> bool:

@@ -16,6 +16,7 @@ from audit.redactor import redact
 from authz import engine
 from authz.asks import Caller
 from authz.cleaning import Clean
+from authz.engine.acting import givers_in
 from authz.engine.types import Check, Decision, Request, Status
 from authz.resolve import Resolved
 
@@ -75,8 +76,12 @@ def _asked(request: Request, caller: Caller, hidden: bool) -> dict[str, Json]:
         asked["untrusted"] = list(request.untrusted)
     if request.approval:
         asked["approval"] = request.approval
+    if request.delegation:
+        asked["delegation"] = request.delegation
     if caller.token:
         asked["caller"] |= {"jti": caller.token.jti, "version": caller.token.client_version}
+        acting = {name: getattr(caller.token, name) for name in ("user", "grant", "delegation")}
+        asked["caller"] |= {name: value for name, value in acting.items() if value}
     return asked | {
         name: value
         for name in ("prompt_digest", "code_reference")
@@ -104,6 +109,8 @@ def judged_of(
         "tool_version": tool.get("version", 0),
         "pattern": agent.document["pattern"] if agent else "",
     }
+    if givers := givers_in(resolved.snapshot.chain):
+        judged["givers"] = givers
     if decision.detail:
         # Names no value that was sent; sentences are made of it whenever they are shown.
         judged["detail"] = plain(decision.detail)

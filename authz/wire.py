@@ -33,7 +33,7 @@ TOOL_ACTIONS = frozenset({"tools/call", "invoke"})
 UNREADABLE = "unreadable"
 DEFAULTS = ("subject", "action", "resource", "context")
 
-_APPROVAL = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 Json = Any
 Object = Mapping[str, Json]
@@ -87,6 +87,7 @@ def read_evaluation(body: Json) -> Ask:
         plan=_plan(context.get("plan")),
         estimate=_estimate(context.get("estimate")),
         approval=_approval(context.get("approval")),
+        delegation=_delegation(context.get("delegation")),
     )
 
 
@@ -116,7 +117,15 @@ def _approval(value: Json) -> str:
     named = _object(value, "context.approval").get("id")
     if not isinstance(named, str):
         raise BadRequest("context.approval.id must be a string.")
-    return named.lower() if _APPROVAL.fullmatch(named) else UNREADABLE
+    return named.lower() if _ID.fullmatch(named) else UNREADABLE
+
+
+def _delegation(value: Json) -> str:
+    """The id of a delegation; one that is no id of ours stands as `UNREADABLE`."""
+    named = _named(value, "context.delegation")
+    if not named:
+        return ""
+    return named.lower() if _ID.fullmatch(named) else UNREADABLE
 
 
 def _plan(value: Json) -> Object | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from authz.engine import combining
@@ -94,6 +94,71 @@ class Case:
         return found
 
     @found_once
+    def chain(self) -> Document | None:
+        """What was handed over to the agent, None where the call names nothing that there is."""
+        return document(self.snapshot.chain)
+
+    @found_once
+    def links(self) -> tuple[Document, ...]:
+        """The links of the chain, from whoever began it."""
+        return tuple(self.chain["links"]) if self.chain else ()
+
+    @found_once
+    def givers(self) -> tuple[Document | None, ...]:
+        """The agents that handed on, in the order of the links."""
+        return tuple(document(part) for part in self.snapshot.givers)
+
+    @property
+    def grantee(self) -> str:
+        """The agent that the user let act for them: the first of the chain, or the one alone."""
+        return str(self.links[0]["giver"]) if self.links else self.request.agent
+
+    @found_once
+    def grant(self) -> Document | None:
+        """What the user lets that agent do, None where there is no grant that has not ended."""
+        found = (self.user.get("grants") or {}).get(self.grantee) if self.user else None
+        return found or None
+
+    @found_once
+    def behind(self) -> tuple[Case, ...]:
+        """The same call by everyone it comes from: each agent that handed it on, the user alone."""
+        return (*self.giving, *self.alone)
+
+    @found_once
+    def giving(self) -> tuple[Case, ...]:
+        """The same call as each agent that handed it on would make it itself."""
+        return tuple(
+            self._as(
+                replace(self.request, agent=str(link["giver"]), delegation="", chain=()),
+                replace(self.snapshot, agent=part, chain=None, givers=()),
+            )
+            for link, part in zip(self.links, self.snapshot.givers, strict=True)
+        )
+
+    @found_once
+    def alone(self) -> tuple[Case, ...]:
+        """The same call as the user would make it without any agent; () where there is none."""
+        if not self.is_agent or self.user is None:
+            return ()
+        request, snapshot = self.request, self.snapshot
+        person = replace(
+            request,
+            kind=SubjectKind.PERSON,
+            agent="",
+            user="",
+            person=request.user,
+            delegation="",
+            chain=(),
+        )
+        facts = Snapshot(world=snapshot.world, person=snapshot.user, gateway=snapshot.gateway)
+        return (self._as(person, facts),)
+
+    def _as(self, request: Request, snapshot: Snapshot) -> Case:
+        found = Case(request, snapshot, self.now, self.mode)
+        found.__dict__["world"] = self.world
+        return found
+
+    @found_once
     def tool(self) -> Facts | None:
         found: Facts | None = self.world.tools.get(self.request.tool)
         return found
@@ -149,7 +214,14 @@ class Case:
     def before(self) -> Reading:
         """What the run has read before this call, with what its agent carries from others."""
         session = reading_in(self.session) if self.session else NOTHING
-        return session | self._carried() | self.reported
+        return session | self._carried() | self._handed_over() | self.reported
+
+    def _handed_over(self) -> Reading:
+        """What those had read who handed the call on: it came with what they handed over."""
+        found = NOTHING
+        for link in self.links:
+            found = found | reading_in(link["read"])
+        return found
 
     def _carried(self) -> Reading:
         """A session that was opened clean shares no memory with what was read before it."""
@@ -236,3 +308,12 @@ def refused(case: Case, code: str, status: Status = Status.REFUSED, **detail: Js
 def held(case: Case, code: str, **detail: Json) -> Step:
     """As `refused`, but a human's word can let the call go on."""
     return refused(case, code, Status.HELD, **detail)
+
+
+def is_future(instant: Json, now: datetime) -> bool:
+    """Whether a stored instant lies after `now`; one that cannot be read does not."""
+    try:
+        until = datetime.fromisoformat(str(instant or ""))
+    except ValueError:
+        return False
+    return (until if until.tzinfo else until.replace(tzinfo=UTC)) > now

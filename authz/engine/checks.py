@@ -1,4 +1,4 @@
-"""The short checks: delegation, consent, allowlist, parameters, role."""
+"""The short checks of rows: allowlist, parameters, role. Each asks everyone behind the call."""
 
 from __future__ import annotations
 
@@ -10,26 +10,13 @@ from authz.engine.types import Check, Step
 from authz.engine.world import Facts, narrowing_of
 
 
-def delegation(case: Case) -> Step:
-    """A chain cannot be verified in this release, so a call that presents one is refused."""
-    if case.request.chain:
-        return refused(case, "delegation.not_accepted")
-    return not_applicable(Check.DELEGATION)
-
-
-def consent(case: Case) -> Step:
-    """No user can have consented while there are no grants."""
-    if case.is_agent and case.carries_user:
-        return refused(case, "consent.none")
-    return not_applicable(Check.CONSENT)
-
-
 def allowlist(case: Case) -> Step:
     """Exact names only."""
     if not case.is_agent:
         return not_applicable(Check.ALLOWLIST)
-    if case.request.tool not in case.subject["allowlist"]:
-        return refused(case, "allowlist.not_listed")
+    for one in (case, *case.giving):
+        if one.request.tool not in one.subject["allowlist"]:
+            return refused(one, "allowlist.not_listed")
     return passed(Check.ALLOWLIST)
 
 
@@ -43,9 +30,9 @@ def parameters(case: Case) -> Step:
     findings = case.world.tool(request.tool).schema.findings(request.parameters)
     if findings:
         return _unmet(case, "parameters.schema", findings)
-    findings = _narrowing_findings(case)
-    if findings:
-        return _unmet(case, "parameters.narrowing", findings)
+    for one in (case, *case.giving):
+        if findings := _narrowing_findings(one):
+            return _unmet(one, "parameters.narrowing", findings)
     if case.target.problem:
         parameter = str(case.tool.get("resource") or "")
         return refused(case, f"parameters.{case.target.problem}", parameter=parameter)
@@ -79,12 +66,13 @@ def _unmet(case: Case, code: str, findings: Iterable[Finding]) -> Step:
 
 
 def role(case: Case) -> Step:
-    """A role of the agent grants the tool, and one of the user where one is acted for."""
+    """A role of each agent of the call grants the tool, and one of the user acted for."""
     granting = case.world.grants.get(case.request.tool, frozenset())
-    if granting.isdisjoint(case.subject.get("roles") or ()):
-        who = str(case.subject["slug"]) if case.is_agent else "This person"
-        return refused(case, "role.none", who=who, granting=sorted(granting))
-    user = case.user if case.is_agent else None
-    if user is not None and granting.isdisjoint(user.get("roles") or ()):
-        return refused(case, "role.user_none", granting=sorted(granting))
+    for one in (case, *case.giving):
+        if granting.isdisjoint(one.subject.get("roles") or ()):
+            who = str(one.subject["slug"]) if one.is_agent else "This person"
+            return refused(one, "role.none", who=who, granting=sorted(granting))
+    for one in case.alone:
+        if granting.isdisjoint(one.subject.get("roles") or ()):
+            return refused(case, "role.user_none", granting=sorted(granting))
     return passed(Check.ROLE, roles=sorted(granting & frozenset(case.subject["roles"])))

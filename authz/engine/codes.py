@@ -48,6 +48,12 @@ REMEDIES: dict[str, str] = {
     "keep_pattern": "Call as the identity pattern says, or change the agent's row.",
     "call_directly": "Let the agent that acts call with its own token.",
     "ask_consent": "Ask the user for consent.",
+    "ask_delegation": "Let the agent that hands over do it again, for this agent and this call.",
+    "ask_giver": "Ask the owner of {giver} to bring it back.",
+    "declare_sub_agent": "Ask the owner of {giver} to declare {receiver} as its sub-agent.",
+    "name_chain": "Name the agents that the delegation came through, or leave them out.",
+    "name_user": "Name the user that the delegation is for, and no other.",
+    "call_anew": "Let the agent call for itself, with an approval of its own.",
     "add_to_allowlist": "Ask the owner to add the tool to the agent's allowlist.",
     "register_tool": "Register the tool, or correct its name.",
     "remove_secret": "Take the credential out, or declare the parameter as secret.",
@@ -144,6 +150,24 @@ _GIVEN = (
         ("get_token",),
     ),
     Code(
+        "identity.token_user",
+        "This token may not be used for this call. It stands for another user than the call names. "
+        "Leave the user out, or use the token for that user.",
+        ("get_token",),
+    ),
+    Code(
+        "identity.token_delegation",
+        "This token may not be used for this call. It stands for another delegation than the call "
+        "names, or for none. Leave the delegation out, or use the token for it.",
+        ("get_token",),
+    ),
+    Code(
+        "identity.token_grant",
+        "This token may not be used any more. The consent that it was issued on was replaced. "
+        "Get a new token.",
+        ("get_token",),
+    ),
+    Code(
         "identity.mismatch",
         "{agent} may not ask for another. Its token speaks for itself alone. "
         "Name it as the subject, or ask through a gateway.",
@@ -173,10 +197,111 @@ _GIVEN = (
         ("call_directly",),
     ),
     Code(
+        "delegation.unknown",
+        "{agent} may not act on this delegation. Muster does not know it. "
+        "Let the agent that hands over do it again.",
+        ("ask_delegation",),
+    ),
+    Code(
+        "delegation.other_agent",
+        "{agent} may not act on this delegation. It was handed to another agent. "
+        "Let the one that hands over do it again, for {agent}.",
+        ("ask_delegation",),
+    ),
+    Code(
+        "delegation.other_user",
+        "{agent} may not act on this delegation for this user. It was handed over for another, "
+        "or for nobody. Name the user that it is for.",
+        ("name_user",),
+    ),
+    Code(
+        "delegation.other_chain",
+        "{agent} may not act on this delegation. It came through other agents than were named. "
+        "Leave them out: Muster knows them.",
+        ("name_chain",),
+    ),
+    Code(
+        "delegation.too_deep",
+        "{agent} may not act on this delegation. It was handed on {depth} times; {most} are the "
+        "most. Let it call for itself, with an approval of its own.",
+        ("call_anew",),
+    ),
+    Code(
+        "delegation.broken",
+        "{agent} may not act on this delegation. Its links do not follow on each other. "
+        "Let the agent that hands over do it again.",
+        ("ask_delegation",),
+    ),
+    Code(
+        "delegation.ended",
+        "{agent} may not act on this delegation. What {giver} handed over has ended. "
+        "Let it hand over again.",
+        ("ask_delegation",),
+    ),
+    Code(
+        "delegation.expired",
+        "{agent} may not act on this delegation. The time of what {giver} handed over is over. "
+        "Let it hand over again.",
+        ("ask_delegation",),
+    ),
+    Code(
+        "delegation.giver_inactive",
+        "{agent} may not act on this delegation. {giver}, which handed it over, is not active. "
+        "Its owner can say why.",
+        ("ask_giver",),
+    ),
+    Code(
+        "delegation.giver_pattern",
+        "{agent} may not act on this delegation. {giver}, which handed it over, may not call "
+        "{tool} {carrying} a user: its identity pattern is {pattern}. Call as it says.",
+        ("keep_pattern",),
+    ),
+    Code(
+        "delegation.not_declared",
+        "{agent} may not act on this delegation. {giver} does not declare {receiver} as an agent "
+        "that it hands over to. Ask its owner to declare it, which is a review.",
+        ("declare_sub_agent",),
+    ),
+    Code(
+        "delegation.tool",
+        "{agent} may not call {tool} on this delegation. {giver} did not hand it over. "
+        "Let it hand over again, with this tool.",
+        ("ask_delegation",),
+    ),
+    Code(
+        "delegation.parameters",
+        "{agent} may not call {tool} like this on this delegation. {giver} handed it over for "
+        "other values: {finding} Correct the parameters, or let it hand over again.",
+        ("narrow_value", "ask_delegation"),
+    ),
+    Code(
         "consent.none",
         "{agent} may not act for this user. The user has not given consent for {tool}. "
         "Ask them for it.",
         ("ask_consent",),
+    ),
+    Code(
+        "consent.expired",
+        "{agent} may not act for this user. The time of their consent is over. Ask them again.",
+        ("ask_consent",),
+    ),
+    Code(
+        "consent.replaced",
+        "{agent} may not act for this user on what was handed over. The user has given another "
+        "consent since. Let it hand over again.",
+        ("ask_delegation",),
+    ),
+    Code(
+        "consent.tool",
+        "{agent} may not call {tool} for this user. Their consent does not hold it. "
+        "Ask them for it.",
+        ("ask_consent",),
+    ),
+    Code(
+        "consent.parameters",
+        "{agent} may not call {tool} like this for this user. They consented to other values: "
+        "{finding} Correct the parameters, or ask them again.",
+        ("narrow_value", "ask_consent"),
     ),
     Code(
         "allowlist.not_listed",
@@ -510,6 +635,9 @@ def remedies(code: str, detail: Detail) -> tuple[Remedy, ...]:
 _ABOUT = {
     "add_to_allowlist": ("agent", "tool"),
     "ask_consent": ("agent", "tool"),
+    "ask_delegation": ("giver", "agent", "tool"),
+    "ask_giver": ("giver",),
+    "declare_sub_agent": ("giver", "receiver"),
     "activate_agent": ("agent",),
     "transfer_agent": ("agent",),
     "grant_role": ("tool", "granting"),

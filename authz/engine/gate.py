@@ -62,9 +62,15 @@ def gate(case: Case, lacking: frozenset[str] = NOTHING) -> Step:
 
 
 def gates_of(case: Case) -> list[Facts]:
-    """What the tool says of gates, and what the row says besides."""
-    entry = case.subject["allowlist"].get(case.request.tool) or {}
-    return [gates for gates in ((case.tool or {}).get("gates"), entry.get("gates")) if gates]
+    """What the tool says of gates, and what the row of each agent of the call says besides."""
+    entries = [one.subject["allowlist"].get(case.request.tool) or {} for one in _agents(case)]
+    declared = [(case.tool or {}).get("gates"), *(entry.get("gates") for entry in entries)]
+    return [gates for gates in declared if gates]
+
+
+def _agents(case: Case) -> tuple[Case, ...]:
+    """The agent that calls, and those that handed the call on."""
+    return (case, *case.giving)
 
 
 def terms_of(detail: Mapping[str, Json]) -> Terms:
@@ -171,8 +177,8 @@ def _is_production(case: Case) -> bool:
 
 def _domains(case: Case) -> Iterator[Cause]:
     domains = domains_of(case.tool or {}, case.request.parameters)
-    known = case.subject.get("domains") or ()
-    if domains is None or not domains.issubset(known):
+    known = [set(one.subject.get("domains") or ()) for one in _agents(case)]
+    if domains is None or not all(domains <= each for each in known):
         yield "gate.domain", {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from authz.engine.case import Case, document, passed, refused
-from authz.engine.types import Check, Document, Json, Mode, Step
+from authz.engine.types import Check, Document, Json, Mode, Step, Token
 from governance.kernel.row import LEFT, row_refusal
 
 READ = "read"
@@ -47,6 +47,20 @@ def _token_refusal(case: Case, holder: Document | None) -> Step | None:
         return refused(case, "identity.token_outdated")
     if token.jti in holder["revoked"]:
         return refused(case, "identity.token_revoked")
+    return _acting_refusal(case, token)
+
+
+def _acting_refusal(case: Case, token: Token) -> Step | None:
+    """A token that stands for a user, or for a link, is good for a call of exactly that."""
+    request = case.request
+    if not (token.user or token.delegation):
+        return None
+    if token.user != request.user or (request.user_claimed and not request.user):
+        return refused(case, "identity.token_user")
+    if token.delegation != request.delegation:
+        return refused(case, "identity.token_delegation")
+    if token.grant and case.grant is not None and case.grant["id"] != token.grant:
+        return refused(case, "identity.token_grant")
     return None
 
 
@@ -79,11 +93,20 @@ def _user_refusal(case: Case) -> Step | None:
 
 
 def _pattern_refusal(case: Case, pattern: str) -> Step | None:
-    wanted = _wants_user(case, pattern)
-    if wanted is None or wanted == case.carries_user:
+    if keeps_pattern(case, pattern):
         return None
-    carrying = "with" if case.carries_user else "without"
-    return refused(case, "identity.pattern", pattern=pattern, carrying=carrying)
+    return refused(case, "identity.pattern", pattern=pattern, carrying=carrying(case))
+
+
+def keeps_pattern(case: Case, pattern: str) -> bool:
+    """Whether the call carries a user, or none, as this identity pattern says."""
+    wanted = _wants_user(case, pattern)
+    return wanted is None or wanted == case.carries_user
+
+
+def carrying(case: Case) -> str:
+    """How a sentence says whether the call carries a user."""
+    return "with" if case.carries_user else "without"
 
 
 def _wants_user(case: Case, pattern: str) -> bool | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from authz.engine import cedar, names, question
@@ -13,12 +14,48 @@ from authz.engine.cedar import Question, Verdict
 from authz.engine.obligations import Obligation, distinct
 from authz.engine.policies import UNGOVERNED, PolicySlice
 from authz.engine.reads import EVERYTHING, Reads, kept, names_read
-from authz.engine.types import Check, Json, Status, Step
+from authz.engine.types import REFUSALS, Check, Json, Status, Step
 from authz.engine.world import CompiledTool, Entity
 
 
 def policy(case: Case) -> Step:
-    """Forbid wins; a governed tool needs a permit; an error is a refusal."""
+    """Forbid wins; a governed tool needs a permit; an error is a refusal.
+
+    Everyone behind the call is asked: who handed it on, and the user alone.
+    """
+    return _of_everyone(case, _own)
+
+
+def _of_everyone(case: Case, judge: Callable[[Case], Step]) -> Step:
+    step = judge(case)
+    for one in case.behind:
+        if step.status in REFUSALS:
+            break
+        step = _joined(step, judge(one), _who(one))
+    return step
+
+
+def _who(case: Case) -> str:
+    return case.request.agent if case.is_agent else "user"
+
+
+def _joined(step: Step, other: Step, who: str) -> Step:
+    """What both come to: a refusal of the other, else what either named and asked for."""
+    if other.status in REFUSALS:
+        return replace(other, detail={**other.detail, "behind": who})
+    named = {
+        name: list(dict.fromkeys([*step.detail.get(name, ()), *other.detail.get(name, ())]))
+        for name in ("policies", "log_only", "flags")
+        if name in step.detail or name in other.detail
+    }
+    asks = (*step.detail.get("obligations", ()), *other.detail.get("obligations", ()))
+    if asks:
+        named["obligations"] = distinct(asks)
+    governed = step.detail["governed"] or other.detail["governed"]
+    return replace(step, detail={**step.detail, **named, "governed": governed})
+
+
+def _own(case: Case) -> Step:
     index = case.world.policies
     if index.broken:
         return refused(case, "policy.error", Status.ERROR, policies=list(index.broken))
@@ -37,6 +74,10 @@ def policy_so_far(case: Case, lacking: frozenset[str]) -> Step:
     A statement that reads one of them can turn out either way: a forbid does not forbid yet, and
     a permit may permit. Everything else decides as it always does.
     """
+    return _of_everyone(case, partial(_own_so_far, lacking=lacking))
+
+
+def _own_so_far(case: Case, lacking: frozenset[str]) -> Step:
     index = case.world.policies
     if index.broken:
         return refused(case, "policy.error", Status.ERROR, policies=list(index.broken))

@@ -43,6 +43,10 @@ class Status(StrEnum):
     NOT_REACHED = "not_reached"
 
 
+# What ends a walk.
+REFUSALS = frozenset([Status.REFUSED, Status.ERROR])
+
+
 class Effect(StrEnum):
     """What a decision says."""
 
@@ -69,10 +73,17 @@ class SubjectKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What the presented token said of its client; compared with the slices at judging."""
+    """What the presented token said of its client; compared with the slices at judging.
+
+    One that stands for a `user` by a `grant`, or for a `delegation`, says so by their ids; each is
+    "" where there is none. It is good for a call of exactly that.
+    """
 
     client_version: int
     jti: str
+    user: str = ""
+    grant: str = ""
+    delegation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,8 @@ class Request:
     `*_claimed` keep what was sent. `resource_type` and `resource_id` are as sent ("" if absent);
     the resource that is judged is computed from the tool's declared parameter.
     `secret_path` names the place of a recognised credential, "" if none was found.
-    `chain` names the agents through whom the call was handed on, nearest first.
+    `delegation` is the id of the link under which the agent acts, "" for none; `chain` names the
+    agents through whom the caller says that the call was handed on, nearest first.
     `session_opened` says that the session's name is one that Muster gave.
     `inputs` is what the run has read besides, `untrusted` the parameters that the caller says it
     took from hostile input. `estimate` is what it expects the call to cost: minor units, currency.
@@ -120,6 +132,7 @@ class Request:
     prompt_digest: str = ""
     code_reference: str = ""
     secret_path: str = ""
+    delegation: str = ""
     chain: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     untrusted: tuple[str, ...] = ()
@@ -142,7 +155,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The facts that checks 1 to 9 read, each in exactly one slice; None where there is none."""
+    """The facts that checks 1 to 9 read, each in exactly one slice; None where there is none.
+
+    `givers` are the agents that a chain came through, from whoever began it.
+    """
 
     world: Slice
     agent: Slice | None = None
@@ -150,10 +166,13 @@ class Snapshot:
     user: Slice | None = None
     gateway: Slice | None = None
     session: Slice | None = None
+    chain: Slice | None = None
+    givers: tuple[Slice | None, ...] = ()
 
     def used(self) -> tuple[Slice, ...]:
         """The slices that there are, in a fixed order."""
-        every = (self.world, self.agent, self.person, self.user, self.gateway, self.session)
+        own = (self.world, self.agent, self.person, self.user, self.gateway, self.session)
+        every = (*own, self.chain, *self.givers)
         return tuple(one for one in every if one is not None)
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from authz.engine import checks, codes, obligations
-from authz.engine.case import Case
+from authz.engine import acting, checks, codes, obligations
+from authz.engine.case import Case, is_future
 from authz.engine.flow import flow
 from authz.engine.gate import gate
 from authz.engine.identity import identity
@@ -21,6 +21,7 @@ from authz.engine.reading import NOTHING, Reading
 from authz.engine.spend import spend
 from authz.engine.taint import taint
 from authz.engine.types import (
+    REFUSALS,
     Check,
     Decision,
     Effect,
@@ -39,8 +40,8 @@ CheckFunction = Callable[[Case], Step]
 # None stands for a check that is not built yet: the walk says so and goes on.
 CHECKS: Mapping[Check, CheckFunction | None] = {
     Check.IDENTITY: identity,
-    Check.DELEGATION: checks.delegation,
-    Check.CONSENT: checks.consent,
+    Check.DELEGATION: acting.delegation,
+    Check.CONSENT: acting.consent,
     Check.ALLOWLIST: checks.allowlist,
     Check.PARAMETERS: checks.parameters,
     Check.ROLE: checks.role,
@@ -56,7 +57,6 @@ CHECKS: Mapping[Check, CheckFunction | None] = {
 # Steps say nothing of their call, so that one of each is enough.
 NOT_BUILT = {check: Step(check, Status.NOT_BUILT) for check in Check}
 NOT_REACHED = {check: Step(check, Status.NOT_REACHED) for check in Check}
-REFUSALS = frozenset([Status.REFUSED, Status.ERROR])
 _INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
@@ -215,22 +215,16 @@ def _run(case: Case, steps: Sequence[Step], observe: Observed | None) -> _Run:
 def _observed(case: Case, effect: Effect, code: str, tier: str) -> Observed | None:
     """What would have been decided, where the row is in observe mode and that may be lifted.
 
-    Only an active row of a caller who is who they say is ever told to go on, and never on
-    restricted data.
+    Only an active row of a caller who is who they say is ever told to go on, never on restricted
+    data, and never with what others handed on, whose rows may say otherwise.
     """
     if code.startswith(f"{Check.IDENTITY}.") and code != "identity.pattern":
         return None
+    if case.request.delegation:
+        return None
     agent = case.agent if case.is_agent else None
-    if agent is None or not _is_future(agent.get("observe_until"), case.now):
+    if agent is None or not is_future(agent.get("observe_until"), case.now):
         return None
     if RESTRICTED in (tier, agent.get("tier")):
         return None
     return Observed(would=effect, check=code.partition(".")[0], code=code)
-
-
-def _is_future(instant: Json, now: datetime) -> bool:
-    try:
-        until = datetime.fromisoformat(str(instant or ""))
-    except ValueError:
-        return False
-    return (until if until.tzinfo else until.replace(tzinfo=UTC)) > now

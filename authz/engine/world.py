@@ -158,6 +158,7 @@ class World:
 
 _worlds: OrderedDict[str, World] = OrderedDict()
 _narrowings: OrderedDict[tuple[str, str], ParameterSchema] = OrderedDict()
+_given: OrderedDict[str, ParameterSchema] = OrderedDict()
 _lock = Lock()
 
 
@@ -181,6 +182,17 @@ def narrowing_of(agent: Slice, tool: str, narrowing: Facts) -> ParameterSchema:
     if found is None:
         found = parameter_schema(narrowing)
         _keep(_narrowings, key, found, KEPT_NARROWINGS)
+    return found
+
+
+def given_narrowing(narrowing: Facts) -> ParameterSchema:
+    """The compiled narrowing of a grant or a delegation; kept by what it says."""
+    key = json.dumps(narrowing, sort_keys=True)
+    with _lock:
+        found = _given.get(key)
+    if found is None:
+        found = parameter_schema(narrowing)
+        _keep(_given, key, found, KEPT_NARROWINGS)
     return found
 
 

@@ -18,8 +18,8 @@ from audit.leaf import BadBody, parse_body
 from audit.models import Record
 from audit.readings import PAGE, Opened, Reading
 from authz import refusals
-from authz.engine.types import Decision, Effect, Mode, Request, Status, SubjectKind
-from authz.engine.walk import REFUSALS, judge
+from authz.engine.types import REFUSALS, Decision, Effect, Mode, Request, Status, SubjectKind
+from authz.engine.walk import judge
 from authz.preview.asking import Prepared
 from authz.preview.register import Register, Sides
 from authz.replay import (

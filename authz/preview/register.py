@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from audit.payloads import canonical
 from authz import slices
-from authz.engine.types import Document, Request, Slice, Snapshot
+from authz.engine.types import Document, Json, Request, Slice, Snapshot
 from authz.preview.changes import Change
 from authz.replay import Kept, Question, held_by
 from authz.resolve import OWN_SOURCE, snapshot_of
@@ -22,6 +22,9 @@ from registry.models import ExternalIdentity
 
 # What the register says; whatever else a decision rested on was so at its time and stays so.
 STANDING = frozenset({"global", "agent", "user", "gateway"})
+# What stands in those slices and is no fact of the register, so that it stays as it was then: what
+# an agent had read before, and what a person had consented to.
+STAYS = {"agent": "carried", "user": "grants"}
 LONGEST_SLUG = 60
 PID_LENGTH = 22
 MAX_HELD = 20_000
@@ -62,33 +65,35 @@ class Register:
             self._people.clear()
         self._read(_key("gateway", each.request.gateway) for each in asked)
         self._read_people({one for each in asked for one in self._names(each.request)})
-        self._read(key for each in asked for key in self._keys(each.request))
+        self._read(key for each in asked for key in self._keys(each))
 
     def sides(self, question: Question) -> Sides:
         """A question of today with the facts of both sides; it must have been loaded."""
         request = self._named(question.request)
         named = question.said["judged"]["slices"]
-        then = {key: at for key, at in named.items() if key.partition(":")[0] not in STANDING}
-        used = held_by(question, then, self._kept)
-        carried = self._carried(question)
-        before = {key: _carrying(pair.before, carried) for key, pair in self._of(request)}
-        after = {key: _carrying(pair.after, carried) for key, pair in self._of(request)}
+        kept = {key: at for key, at in named.items() if key.partition(":")[0] not in STANDING}
+        used = held_by(question, kept, self._kept)
+        then = self._stayed(question)
+        before = {key: _with(pair.before, then) for key, pair in self._of(question)}
+        after = {key: _with(pair.after, then) for key, pair in self._of(question)}
         return Sides(
             request,
             snapshot_of(request, {**used, **before}),
             snapshot_of(request, {**used, **after}),
         )
 
-    def _carried(self, question: Question) -> Mapping[str, str]:
-        """What the agent had read before: no fact of the register, so it stays as it was."""
-        named = question.said["judged"]["slices"]
-        kept = {key: at for key, at in named.items() if key.startswith("agent:") and at[1]}
-        for held in held_by(question, kept, self._kept).values():
-            return dict(held.slice.document.get("carried") or {}) if held.slice else {}
-        return {}
+    def _stayed(self, question: Question) -> Mapping[str, Mapping[str, Json]]:
+        """Of each slice what it said then of `STAYS`, by the slice's key."""
+        found = {}
+        for key, (_, digest) in question.said["judged"]["slices"].items():
+            name = STAYS.get(key.partition(":")[0])
+            if name and digest:
+                found[key] = {name: self._kept.document(digest).get(name) or {}}
+        return found
 
-    def _of(self, request: Request) -> Iterable[tuple[str, _Pair]]:
-        for key in {WORLD, _key("gateway", request.gateway), *self._keys(request)} - {""}:
+    def _of(self, question: Question) -> Iterable[tuple[str, _Pair]]:
+        gateway = _key("gateway", question.request.gateway)
+        for key in {WORLD, gateway, *self._keys(question)} - {""}:
             yield key, self._pairs[key]
 
     def _named(self, request: Request) -> Request:
@@ -121,7 +126,12 @@ class Register:
             claimed = (request.person_claimed, request.user_claimed)
             yield from ((source, name) for name in claimed if name)
 
-    def _keys(self, request: Request) -> Iterable[str]:
+    def _keys(self, question: Question) -> Iterable[str]:
+        """Who asks and is meant, and every agent of the chain that it came through."""
+        request = question.request
+        if request.delegation:
+            named = question.said["judged"]["slices"]
+            yield from (key for key in named if key.startswith("agent:"))
         source = self._source(request)
         yield _key("agent", request.agent or request.agent_claimed)
         for claimed in (request.person_claimed, request.user_claimed):
@@ -162,13 +172,12 @@ class Register:
         return apply(document) if apply else document
 
 
-def _carrying(held: Held, carried: Mapping[str, str]) -> Held:
-    """An agent's slice with what it carried then; any other as it is."""
-    part = held.slice
-    if part is None or "carried" not in part.document or part.document["carried"] == carried:
+def _with(held: Held, then: Mapping[str, Mapping[str, Json]]) -> Held:
+    """A slice with what stays as it was; any other as it is."""
+    part, stays = held.slice, then.get(held.key)
+    if part is None or stays is None or stays.items() <= part.document.items():
         return held
-    document = {**part.document, "carried": dict(carried)}
-    return _held(held.key, held.revision, document)
+    return _held(held.key, held.revision, {**part.document, **stays})
 
 
 def _key(kind: str, name: str) -> str:
