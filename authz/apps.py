@@ -16,13 +16,15 @@ class AuthzConfig(AppConfig):
         from audit.enums import Kind  # noqa: PLC0415
         from authz import leases, signatures, toxic  # noqa: F401, PLC0415
         from authz.explain import explain_decision, explain_hold  # noqa: PLC0415
-        from authz.services import policies, prices, relationships, roles  # noqa: PLC0415
+        from authz.explain_access import explain_access  # noqa: PLC0415
+        from authz.services import grants, policies, prices, relationships, roles  # noqa: F401, PLC0415
         from authz.services import signatures as signature_services  # noqa: PLC0415
         from authz.services import toxic as toxic_services  # noqa: PLC0415
         from registry import changes, reach, row  # noqa: PLC0415
 
         explain.use(Kind.DECISION, explain_decision)
         explain.use(Kind.HOLD, explain_hold)
+        explain.use(Kind.ACCESS, explain_access)
         reach.use_catalogue(toxic.catalogue)
         row.add_facts(roles.facts_for_review)
         post_migrate.connect(

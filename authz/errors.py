@@ -258,3 +258,39 @@ class LeaseRefused(NotAllowed):
     def __init__(self, message: str, *, code: str, answer: Answer) -> None:
         super().__init__(message, code=code)
         self.answer = answer
+
+
+class NoSuchGrant(NotFound):
+    """There is no such grant, or it is not yours."""
+
+    code = "no_such_grant"
+
+
+class GrantRefused(NotAllowed):
+    """This grant cannot be given."""
+
+    code = "grant_refused"
+
+
+class NoSuchDelegation(NotFound):
+    """There is no such delegation, or it was not handed to this agent."""
+
+    code = "no_such_delegation"
+
+
+class NotYourDelegation(NotAllowed):
+    """Only an agent of its chain ends a delegation."""
+
+    code = "not_your_delegation"
+
+
+class DelegationRefused(NotAllowed):
+    """This cannot be handed over."""
+
+    code = "delegation_refused"
+
+
+class DelegationEnded(Conflict):
+    """This delegation has ended, so no answer to it counts. Nothing was taken in."""
+
+    code = "delegation_ended"

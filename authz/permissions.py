@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Q
 
-from authz.errors import SecondFactorNeeded
-from authz.models import Hold
+from authz.errors import NoSuchGrant, SecondFactorNeeded
+from authz.models import Grant, Hold
 from governance.kernel.errors import NotAllowed
 from registry import selectors
 from registry.enums import AgentState, GroupName
@@ -195,3 +195,15 @@ def _check_second_factor(hold: Hold, at: datetime | None, now: datetime) -> None
         return
     if at is None or at < now - FRESH:
         raise SecondFactorNeeded()
+
+
+def check_can_give_grants(by: Person) -> None:
+    """Let an agent act for oneself. Nobody gives a grant for somebody else."""
+    check_may_act(by)
+
+
+def check_can_end_grant(grant: Grant, by: Person) -> None:
+    """End a grant: whoever gave it, and security. Nobody else learns that there is one."""
+    check_may_act(by)
+    if grant.person_id != by.pk and not in_group(by, GroupName.SECURITY):
+        raise NoSuchGrant()

@@ -14,3 +14,8 @@ toxic_changed = Signal()
 
 # A role grants other tools, or others hold it. Arguments: role, by.
 role_changed = Signal()
+
+# A person let an agent act for them, or does no more. Arguments: grant, by (a Person, an Automatic,
+# or None for Muster itself).
+grant_given = Signal()
+grant_ended = Signal()

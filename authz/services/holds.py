@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from audit import services as audit
@@ -126,7 +127,8 @@ def approve_as_agent(*, hold_id: UUID, caller: Caller) -> Hold:
 
 def _check_agent(hold: Hold, caller: Caller) -> None:
     outcomes.check_token(caller)
-    if caller.is_gateway:
+    if caller.is_gateway or caller.is_for_another:
+        # What stands for somebody is good for calls in their name, and for nothing else.
         raise UnknownHold()
     permissions.check_agent_can_approve_hold(hold, caller.slug)
 
@@ -194,12 +196,29 @@ def close_of_agent(*, agent: str, actor: str, reason: str) -> Closed:
     A release that did not run stays as it is: every check of an ended agent refuses it. Done
     twice, it is done once.
     """
+    lock_holds([agent])
+    return _close(Q(agent=agent), Q(agent=agent), actor, reason)
+
+
+@transaction.atomic
+def close_for_user(*, agents: Sequence[str], user: str, actor: str, reason: str) -> Closed:
+    """The same for what waits of these agents in the name of one user, who lets them no more."""
+    lock_holds(agents)
+    theirs = Q(agent__in=list(agents), user=user)
+    return _close(theirs, Q(agent__in=list(agents), hold__user=user), actor, reason)
+
+
+def lock_holds(agents: Sequence[str]) -> None:
+    """One matter of these agents' holds after the other; taken before anything else of them."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT authz.lock_holds(ARRAY[%s])", [agent])
-    waiting = Hold.objects.select_for_update(of=("self",), no_key=True)
-    refused = [_refuse(hold, actor, reason) for hold in waiting.filter(agent=agent, state=_OPEN)]
-    unused = Release.objects.filter(agent=agent, used_by__isnull=True, until__gt=Now())
-    ended = list(unused.values_list("hold", flat=True))
+        cursor.execute("SELECT authz.lock_holds(%s)", [list(agents)])
+
+
+def _close(waiting: Q, unused: Q, actor: str, reason: str) -> Closed:
+    rows = Hold.objects.select_for_update(of=("self",), no_key=True)
+    refused = [_refuse(hold, actor, reason) for hold in rows.filter(waiting, state=_OPEN)]
+    releases = Release.objects.filter(unused, used_by__isnull=True, until__gt=Now())
+    ended = list(releases.values_list("hold", flat=True))
     for hold_id in ended:
         spending.free_reservation(decision=hold_id)
     return Closed(len(refused), len(ended))

@@ -49,7 +49,7 @@ def open_session(
     *, agent: str, caller: Caller, plan: Mapping[str, Json] | None = None, clean: bool = False
 ) -> FlowSession:
     """Begin a run of an active agent, with its plan if it has one."""
-    _check_caller(caller)
+    check_caller(caller)
     row = (
         Agent.objects.select_related("owner")
         .filter(slug=agent if caller.is_gateway else caller.slug)
@@ -132,6 +132,19 @@ def reading_before(session: FlowSession, now: datetime) -> Reading:
     return own | carried_by(session.agent.slug, now)
 
 
+def reading_of_run(agent: str, session_id: str, now: datetime) -> Reading:
+    """What an agent knows in a run by this name; what it carries, where it was not opened here."""
+    session = _run_named(agent, session_id)
+    return reading_before(session, now) if session else carried_by(agent, now)
+
+
+def _run_named(agent: str, session_id: str) -> FlowSession | None:
+    if not session_id:
+        return None
+    rows = FlowSession.objects.select_related("agent").filter(pk=session_id, agent__slug=agent)
+    return rows.first()
+
+
 def carried_by(agent: str, now: datetime) -> Reading:
     """What an agent carries from run to run."""
     (facts,) = slices.read([f"agent:{agent}"])
@@ -172,9 +185,14 @@ def raise_session(session: FlowSession, reading: Reading, now: datetime) -> None
 
 def label_of(session: FlowSession, reading: Reading) -> str:
     """The tier that this reading comes to in the session, combinations included."""
+    return label_of_reading(session.agent.slug, reading)
+
+
+def label_of_reading(agent: str, reading: Reading) -> str:
+    """The tier that this reading comes to in a run of the agent, combinations included."""
     if not reading.categories:
         return reading.tier
-    return highest([reading.tier, combining.tier_of(raising_of(session.agent.slug, reading))])
+    return highest([reading.tier, combining.tier_of(raising_of(agent, reading))])
 
 
 def raising_of(agent: str, reading: Reading) -> tuple[Mapping[str, Json], ...]:
@@ -186,8 +204,7 @@ def raising_of(agent: str, reading: Reading) -> tuple[Mapping[str, Json], ...]:
 
 def raise_run(agent: str, session_id: str, reading: Reading, now: datetime) -> None:
     """As `raise_session`, for a run by names; "" for no session that was opened."""
-    rows = FlowSession.objects.select_related("agent").filter(pk=session_id, agent__slug=agent)
-    _raise_run(agent, rows.first() if session_id else None, reading, now)
+    _raise_run(agent, _run_named(agent, session_id), reading, now)
 
 
 def _raise_run(agent: str, session: FlowSession | None, reading: Reading, now: datetime) -> None:
@@ -276,7 +293,7 @@ def end_sessions_of(*, agent: Agent, actor: str) -> int:
 
 def show_session(*, session_id: str, caller: Caller) -> FlowSession:
     """A session that this caller may go on in."""
-    _check_caller(caller)
+    check_caller(caller)
     return _found(session_id, caller)
 
 
@@ -286,7 +303,7 @@ def _own(session_id: str, caller: Caller) -> FlowSession:
     Locked as `authz.decide_batch` does it, or the two would wait for each other: first the
     agent's runs, then the row of this one.
     """
-    _check_caller(caller)
+    check_caller(caller)
     _one_at_a_time(_found(session_id, caller).agent.slug)
     session = _found(session_id, caller, lock=True)
     guard.require_active(session.agent)
@@ -308,7 +325,7 @@ def _check_open(session: FlowSession, now: datetime) -> None:
         raise SessionEnded()
 
 
-def _check_caller(caller: Caller) -> None:
+def check_caller(caller: Caller) -> None:
     """A current token of an active client; what a decision compares too."""
     (facts,) = slices.read([caller.key])
     token, known = caller.token, facts.document or {}
