@@ -14,7 +14,7 @@ from registry.enums import GroupName
 APPS = ("registry", "authz")
 _CATALOGUE = ("system", "resource", "agreement", "tool", "toolaccess")
 _OPERATED = (*_CATALOGUE, "resourcetype", "resourceentity", "gateway", "person", "externalidentity")
-_AGENTS = ("agent", "allowlistentry", "credentialreference", "reliance")
+_AGENTS = ("agent", "allowlistentry", "credentialreference", "subagent", "reliance")
 _AUTHORIZATION = ("role", "policy", "toxiccombination", "relationship")
 _DECIDED = ("proposedchange", "unregisteredcaller")
 

@@ -17,22 +17,33 @@ import rfc8785
 
 from governance.kernel import clock, tiers
 from registry import ceilings
-from registry.enums import CombinedEffect, Direction, Tier, ToolEffect, Trust
+from registry.enums import AgentState, CombinedEffect, Direction, Tier, ToolEffect, Trust
 from registry.models import Agent, AllowlistEntry, Resource, System, Tool
 from registry.rules import months_after, months_to_renewal, months_to_review
 from registry.signing import ABOUT_HEALTH, ABOUT_PEOPLE, Step, has_words, roles_of, steps_for
 
-# What `reach_of` reads of an agent; a list that prefetches it asks nothing more per row.
-PREFETCH = (
+_OF_ROW = (
     "allowlist__tool__system__resources",
     "allowlist__tool__accesses__system__resources",
     "allowlist__tool__system__agreements",
     "allowlist__tool__accesses__system__agreements",
+)
+# A chain is no longer than this, so nothing reaches further through others.
+MAX_DEPTH = 3
+# What `reach_of` reads of an agent; a list that prefetches it asks nothing more per row.
+PREFETCH = (
+    *_OF_ROW,
     "model_provider__resources",
     "model_provider__agreements",
+    *(
+        f"{'sub_agents__sub_agent__' * depth}{path}"
+        for depth in range(1, MAX_DEPTH + 1)
+        for path in _OF_ROW
+    ),
 )
 
 Narrowing = Mapping[str, Any]
+_ENDED = frozenset({AgentState.DECOMMISSIONING, AgentState.DECOMMISSIONED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +119,14 @@ class Reach:
     effects: tuple[str, ...] = ()
     # Completed combinations that are only listed.
     listed: tuple[Combination, ...] = ()
+    # The agents that it may hand over to, and those that they may, each with its own reach.
+    below: tuple[tuple[str, Reach], ...] = ()
 
     @property
     def members(self) -> frozenset[str]:
-        """What of a toxic combination it has."""
-        return members_of(self.categories, self.effects)
+        """What of a toxic combination it has, with all that a chain from it can reach."""
+        own = members_of(self.categories, self.effects)
+        return own.union(*(reach.members for _, reach in self.below))
 
     @property
     def review_tier(self) -> Tier:
@@ -175,9 +189,26 @@ def reach_of(agent: Agent, combinations: Sequence[Combination] | None = None) ->
     """What `agent` reaches now; `combinations` None means the installed catalogue."""
     entries = [(entry.tool, entry.narrowing) for entry in agent.allowlist.all()]
     reach = reach_of_draft(
-        entries=entries, model_provider=agent.model_provider, combinations=combinations
+        entries=entries,
+        model_provider=agent.model_provider,
+        combinations=combinations,
+        below=below_of(agent),
     )
     return replace(reach, digest=_digest(agent, reach), over_ceiling=tuple(ceilings.above(agent)))
+
+
+def below_of(agent: Agent) -> tuple[tuple[str, Reach], ...]:
+    """Every agent that a chain from this one can come to, once, each by its own tools alone."""
+    found: dict[str, Reach] = {}
+    level = [agent]
+    for _ in range(MAX_DEPTH):
+        named = [one.sub_agent for each in level for one in each.sub_agents.all()]
+        level = [one for one in named if one.slug not in found and one.slug != agent.slug]
+        level = [one for one in level if one.state not in _ENDED]
+        for one in level:
+            entries = [(entry.tool, entry.narrowing) for entry in one.allowlist.all()]
+            found[one.slug] = reach_of_draft(entries=entries, combinations=())
+    return tuple(sorted(found.items()))
 
 
 def reach_of_draft(
@@ -185,15 +216,19 @@ def reach_of_draft(
     entries: Iterable[tuple[Tool, Narrowing]],
     model_provider: System | None = None,
     combinations: Sequence[Combination] | None = None,
+    below: Sequence[tuple[str, Reach]] = (),
 ) -> Reach:
-    """What an agent with these tools would reach; it has no digest that could be cleared."""
+    """What an agent with these tools would reach; it has no digest that could be cleared.
+
+    What is toxic is judged by the union with `below`: what comes together anywhere in a chain.
+    """
     entries = list(entries)
     places = _places(entries)
     reads = tuple(place for place in places if place.direction == Direction.READS)
     writes = tuple(place for place in places if place.direction == Direction.WRITES)
     categories = tuple(sorted({name for place in places for name in place.categories}))
     effects = effects_of((tool.effect for tool, _ in entries), reads)
-    members = members_of(categories, effects)
+    members = members_of(categories, effects).union(*(each.members for _, each in below))
     active = catalogue() if combinations is None else combinations
     found = [one for one in active if one.is_completed_by(members)]
     completed = tuple(one for one in found if not one.only_listed)
@@ -216,6 +251,7 @@ def reach_of_draft(
         home=home,
         effects=effects,
         listed=tuple(one for one in found if one.only_listed),
+        below=tuple(below),
     )
 
 
@@ -346,17 +382,27 @@ def _digest(agent: Agent, reach: Reach) -> str:
         "pattern": agent.pattern,
         # Absent while it is not so, as it was before there was such a thing.
         **({"isolated_runs": True} if agent.isolated_runs else {}),
+        **({"redirect_uris": sorted(agent.redirect_uris)} if agent.redirect_uris else {}),
         "model_provider": reach.model_provider,
         "limits": [agent.rate_per_minute, agent.rate_per_hour, agent.spend_cap_minor],
         "currency": agent.currency,
         **({"month": agent.spend_cap_month_minor} if agent.spend_cap_month_minor else {}),
         "entries": {entry.tool.name: _entry(entry) for entry in agent.allowlist.all()},
+        # What its sub-agents reach is their rows' own review; whom it hands over to is this one's.
+        **({"sub_agents": below} if (below := _sub_agents(agent)) else {}),
         "places": [
             [place.direction, place.system, place.resource, place.tier, list(place.categories)]
             for place in (*reach.reads, *reach.writes)
         ],
     }
     return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
+
+
+def _sub_agents(agent: Agent) -> dict[str, list[Any]]:
+    return {
+        one.sub_agent.slug: [one.result_schema, str(one.result_tier), one.result_trusted]
+        for one in agent.sub_agents.all()
+    }
 
 
 def _entry(entry: AllowlistEntry) -> list[Any]:

@@ -27,7 +27,12 @@ def add_facts(read: Callable[[Agent], Mapping[str, Any]]) -> None:
 
 def facts_of(agent: Agent, reach: Reach) -> Facts:
     """Everything that is signed, by the word that a page shows it under."""
-    facts: Facts = {_name(field): _said(agent, field) for field in _read_fields()}
+    facts: Facts = {
+        _name(field): _said(agent, field)
+        for field in _read_fields()
+        # Absent while there are none, as they were before there was such a thing.
+        if field.name != "redirect_uris" or agent.redirect_uris
+    }
     for entry in agent.allowlist.select_related("tool"):
         facts[entry.tool.name] = {
             "version": entry.tool.version,
@@ -40,6 +45,12 @@ def facts_of(agent: Agent, reach: Reach) -> Facts:
     for credential in agent.credentials.select_related("system"):
         where = credential.system.slug if credential.system else ""
         facts[credential.reference] = {"system": where, "scope": credential.scope}
+    for one in agent.sub_agents.select_related("sub_agent"):
+        facts[f"sub-agent {one.sub_agent.slug}"] = {
+            "result_schema": one.result_schema,
+            "result_tier": str(one.result_tier),
+            "result_trusted": one.result_trusted,
+        }
     facts["relied on by"] = sorted(_dependents(agent))
     facts["tier"] = str(reach.tier)
     facts["who signs"] = [[step.role, *step.systems] for step in reach.steps]

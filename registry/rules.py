@@ -213,6 +213,8 @@ def widened_agent(before: Facts, after: Facts) -> list[str]:
             found.append(words)
     if after.get("isolated_runs") and not before["isolated_runs"]:
         found.append("Its runs would no longer carry over what earlier ones read.")
+    if set(after.get("redirect_uris", ())) - set(before.get("redirect_uris", ())):
+        found.append("What people consent to would be sent to a further address.")
     return found
 
 
@@ -227,6 +229,23 @@ def widened_entry(schema: Facts, before: Facts | None, after: Facts) -> list[str
     raised = [limit for limit in ENTRY_LIMITS if _is_above(after[limit], before[limit])]
     found += [f"{limit.replace('_', ' ')} rises." for limit in raised]
     return found + gates.loosened(before.get("gates", {}), after.get("gates", {}))
+
+
+def widened_sub_agent(before: Facts | None, after: Facts) -> list[str]:
+    """Sentences for what lets a live agent take in more from another one than it could."""
+    if before is None:
+        return ["It may hand over to a further agent."]
+    found = []
+    old, new = before["result_schema"], after["result_schema"]
+    if old != new and not json_schema.covers(old, new):
+        found.append("Answers may take values that they could not take before.")
+    if tiers.rank(after["result_tier"]) > tiers.rank(before["result_tier"]):
+        found.append(
+            f"Answers may be {after['result_tier']} where they were {before['result_tier']}."
+        )
+    if after["result_trusted"] and not before["result_trusted"]:
+        found.append("Its answers would count as trusted.")
+    return found
 
 
 def _is_above(new: int | None, old: int | None) -> bool:

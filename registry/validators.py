@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -16,6 +18,10 @@ SLUG = r"^[a-z0-9]+(?:[-_.][a-z0-9]+)*\Z"
 TOOL_NAME = r"^[A-Za-z0-9_]+(?:[.:/-][A-Za-z0-9_]+)*\Z"
 # What every JSON reader agrees on (RFC 7493).
 MAX_INTEGER = 2**53 - 1
+MAX_REDIRECT_URIS = 10
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+# The characters of a URI (RFC 3986) but for "#", which begins a fragment.
+_URI = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]{1,300}")
 CONTROL = frozenset(map(chr, (*range(32), *range(127, 160)))) - frozenset("\t\n\r")
 
 slug = RegexValidator(
@@ -69,6 +75,33 @@ def json_object(value: Any) -> None:
             waiting.extend(item)
         elif isinstance(item, dict):
             waiting.extend((*item.keys(), *item.values()))
+
+
+def redirect_uris(value: Any) -> None:
+    """Refuse what is no list of a few exact addresses: https, or this machine's own (RFC 8252)."""
+    if not isinstance(value, list) or len(value) > MAX_REDIRECT_URIS:
+        raise ValidationError(f"At most {MAX_REDIRECT_URIS} addresses.")
+    if len(set(value)) != len(value):
+        raise ValidationError("One of these addresses stands there twice.")
+    for each in value:
+        if not _is_redirect_uri(each):
+            raise ValidationError(
+                f"{str(each)[:100]} is no exact address: https, or http on 127.0.0.1, [::1] or "
+                "localhost, with a path, without a fragment and without a user."
+            )
+
+
+def _is_redirect_uri(value: Any) -> bool:
+    if not isinstance(value, str) or not value.isascii() or not _URI.fullmatch(value):
+        return False
+    try:
+        parts = urlsplit(value)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    if not named or "@" in parts.netloc or not parts.path.startswith("/"):
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 
 
 def gates(value: Any) -> None:

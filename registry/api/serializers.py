@@ -222,12 +222,20 @@ class EntryShape(serializers.Serializer[Any]):
     gates = serializers.DictField(read_only=True)
 
 
+class SubAgentShape(serializers.Serializer[Any]):
+    agent = serializers.CharField(source="sub_agent.slug", read_only=True)
+    result_schema = serializers.DictField(read_only=True)
+    result_tier = serializers.ChoiceField(choices=Tier.choices, read_only=True)
+    result_trusted = serializers.BooleanField(read_only=True)
+
+
 class AgentOut(serializers.ModelSerializer[Agent]):
     owner = serializers.SlugRelatedField[Person](slug_field="email", read_only=True)
     backup_owner = serializers.SlugRelatedField[Person](slug_field="email", read_only=True)
     model_provider = serializers.SlugRelatedField[System](slug_field="slug", read_only=True)
     state = serializers.ChoiceField(choices=AgentState.choices, read_only=True)
     allowlist = EntryShape(many=True, read_only=True)
+    sub_agents = SubAgentShape(many=True, read_only=True)
     tier = serializers.SerializerMethodField()
 
     class Meta:
@@ -246,6 +254,7 @@ class AgentOut(serializers.ModelSerializer[Agent]):
             "code_reference",
             "pattern",
             "isolated_runs",
+            "redirect_uris",
             "owner",
             "backup_owner",
             "state",
@@ -268,6 +277,7 @@ class AgentOut(serializers.ModelSerializer[Agent]):
             "renewal_due",
             "version",
             "allowlist",
+            "sub_agents",
         ]
 
     def get_tier(self, agent: Agent) -> str:
@@ -288,6 +298,9 @@ class AgentIn(serializers.Serializer[Any]):
     code_reference = serializers.CharField(max_length=128, **_TEXT)
     pattern = serializers.ChoiceField(choices=IdentityPattern.choices, required=False)
     isolated_runs = serializers.BooleanField(required=False)
+    redirect_uris = serializers.ListField(
+        child=serializers.CharField(max_length=300), max_length=10, required=False
+    )
     backup_owner = PersonRef(required=False, allow_null=True)
     rate_per_minute = serializers.IntegerField(
         required=False, allow_null=True, min_value=1, max_value=10**6
@@ -332,6 +345,14 @@ class EntryIn(serializers.Serializer[Any]):
         required=False, allow_null=True, min_value=0, max_value=10**8
     )
     gates = serializers.DictField(required=False, help_text="Absent: those that there are stay.")
+
+
+class SubAgentIn(serializers.Serializer[Any]):
+    result_schema = serializers.DictField(
+        required=False, help_text="A JSON Schema that an answer must meet. Absent: any answer."
+    )
+    result_tier = serializers.ChoiceField(choices=Tier.choices, required=False)
+    result_trusted = serializers.BooleanField(required=False)
 
 
 class ReasonIn(serializers.Serializer[Any]):

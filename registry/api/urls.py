@@ -17,6 +17,11 @@ urlpatterns = [
     path("agents", views.Agents.as_view(), name="api_agents"),
     path("agents/<str:slug>", views.OneAgent.as_view(), name="api_agent"),
     path("agents/<str:slug>/allowlist/<path:tool>", views.Entry.as_view(), name="api_entry"),
+    path(
+        "agents/<str:slug>/sub-agents/<str:other>",
+        views.SubAgentOf.as_view(),
+        name="api_sub_agent",
+    ),
     path("agents/<str:slug>/submit", views.Submit.as_view(), name="api_agent_submit"),
     path("agents/<str:slug>/withdraw", views.Withdraw.as_view(), name="api_agent_withdraw"),
     path("agents/<str:slug>/attest", views.Attest.as_view(), name="api_agent_attest"),

@@ -261,6 +261,35 @@ class Entry(APIView):
         return Response(_agent_body(changed))
 
 
+class SubAgentOf(APIView):
+    @extend_schema(
+        request=shapes.SubAgentIn,
+        responses={(200, JSON): shapes.AgentOut, **_AGENT_WAITING, **WRITING},
+    )
+    def put(self, request: Request, slug: str, other: str) -> Response:
+        """Let the agent hand over to another one, and say what of its answers it takes in."""
+        agent = _visible_agent(request, slug)
+        given = given_in(shapes.SubAgentIn, request)
+        saved = services.set_sub_agent(
+            agent_id=agent.pk,
+            sub_agent=get_object_or_404(Agent, slug=other),
+            by=person_of(request),
+            **given,
+        )
+        return answer_saved(saved, shapes.AgentOut, tier_of=_tier_of)
+
+    @extend_schema(responses={(200, JSON): shapes.AgentOut, **ACTING})
+    def delete(self, request: Request, slug: str, other: str) -> Response:
+        """Let it hand over to that one no more, at once."""
+        agent = _visible_agent(request, slug)
+        changed = services.remove_sub_agent(
+            agent_id=agent.pk,
+            sub_agent=get_object_or_404(Agent, slug=other),
+            by=person_of(request),
+        )
+        return Response(_agent_body(changed))
+
+
 class _Act(APIView):
     """Something that one does with an agent; the body is often empty."""
 

@@ -40,6 +40,10 @@ class AgentToken(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, VerifiedToken] | None:
         try:
             token = tokens.authenticate(request.headers.get("Authorization", ""))
+            if token.acting != tokens.FOR_ITSELF:
+                raise NotSignedIn(
+                    "This token acts for somebody. Use the agent's own.", code="token_acting"
+                )
             return TokenBearer(token, bearer_of(token)), token
         except NotSignedIn as error:
             if error.code == "no_token":

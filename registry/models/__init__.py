@@ -6,6 +6,7 @@ from registry.models.agents import (
     AllowlistEntry,
     Clearance,
     Reliance,
+    SubAgent,
 )
 from registry.models.callers import UnregisteredCaller
 from registry.models.changes import ProposedChange
@@ -50,6 +51,7 @@ __all__ = [
     "Slice",
     "StoredSecret",
     "StoredVersion",
+    "SubAgent",
     "System",
     "SystemPermission",
     "Tool",

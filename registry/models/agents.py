@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Self
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -73,6 +74,13 @@ class Agent(models.Model):
         max_length=14, choices=IdentityPattern.choices, default=IdentityPattern.SERVICE
     )
 
+    redirect_uris = ArrayField(
+        models.CharField(max_length=300),
+        default=list,
+        blank=True,
+        validators=[validators.redirect_uris],
+        help_text="Where a person's answer may be sent when it asks to act for them.",
+    )
     isolated_runs = models.BooleanField(
         "its runs share no memory",
         default=False,
@@ -254,6 +262,49 @@ class AllowlistEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent.slug} → {self.tool.name}"
+
+
+class SubAgent(models.Model):
+    """An agent that another one may hand over to, and what of its answers that one takes in.
+
+    An answer must meet `result_schema`, holds nothing above `result_tier`, and counts as untrusted
+    unless the row says otherwise.
+    """
+
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="sub_agents")
+    sub_agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="declared_by")
+    result_schema = models.JSONField(
+        default=dict,
+        blank=True,
+        validators=[validators.json_object],
+        help_text="A JSON Schema that what it answers must meet, {} for anything.",
+    )
+    result_tier = models.CharField(
+        max_length=12,
+        choices=Tier.choices,
+        default=Tier.INTERNAL,
+        help_text="The most sensitive that its answers may be.",
+    )
+    result_trusted = models.BooleanField(
+        "its answers count as trusted",
+        default=False,
+        help_text="Unless its run read something untrusted itself.",
+    )
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["agent", "sub_agent"]
+        constraints = [
+            models.UniqueConstraint(fields=["agent", "sub_agent"], name="sub_agent_unique"),
+            models.CheckConstraint(
+                name="sub_agent_is_another",
+                condition=~Q(agent=F("sub_agent")),
+                violation_error_message="An agent hands over to another one.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent.slug} → {self.sub_agent.slug}"
 
 
 class Reliance(models.Model):

@@ -43,8 +43,10 @@ from registry.services.agents import (
     reach_after,
     remove_allowlist_entry,
     remove_credential_reference,
+    remove_sub_agent,
     set_allowlist_entry,
     set_dependents,
+    set_sub_agent,
     update_agent,
 )
 from registry.services.callers import (
@@ -166,6 +168,7 @@ __all__ = [
     "remove_entity",
     "remove_external_identity",
     "remove_resource",
+    "remove_sub_agent",
     "rename_identity",
     "renew_agent",
     "renew_within",
@@ -184,6 +187,7 @@ __all__ = [
     "set_groups",
     "set_own_password",
     "set_review_due",
+    "set_sub_agent",
     "settle_leaver",
     "still_unsigned",
     "submit_for_review",
@@ -215,6 +219,7 @@ def register_changes() -> None:
     changes.register(tools.DEFINITION_KIND, tools.apply_definition)
     changes.register(agents.FIELDS_KIND, agents.apply_fields, who=agents.check_who_agrees)
     changes.register(agents.ENTRY_KIND, agents.apply_entry, who=agents.check_who_agrees)
+    changes.register(agents.SUB_AGENT_KIND, agents.apply_sub_agent, who=agents.check_who_agrees)
     changes.register(agents.STAY_KIND, agents.apply_staying, who=agents.check_who_agrees)
     changes.register(
         observation.OBSERVE_KIND,

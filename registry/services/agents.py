@@ -11,6 +11,7 @@ from django.db import transaction
 from governance.kernel import business_days, clock, json_schema
 from governance.kernel.errors import Conflict, Invalid, NotAllowed
 from registry import absences, changes, clearing, permissions, references, rules, selectors, signing
+from registry.enums import AgentState, Tier
 from registry.errors import ChangeOutdated, LooksLikeSecret, NotCleared, ReachChanged, WrongState
 from registry.models import (
     Agent,
@@ -20,12 +21,13 @@ from registry.models import (
     Person,
     ProposedChange,
     Reliance,
+    SubAgent,
     System,
     Tool,
 )
 from registry.reach import Reach, reach_of
 from registry.row import row_digest
-from registry.services.fields import AgentDetails, AgentFields, EntryFields
+from registry.services.fields import AgentDetails, AgentFields, EntryFields, SubAgentFields
 from registry.services.saving import (
     Changes,
     Saved,
@@ -43,6 +45,7 @@ from registry.signals import agent_cleared, reach_changed, row_changed
 
 FIELDS_KIND = "agent.fields"
 ENTRY_KIND = "agent.allowlist"
+SUB_AGENT_KIND = "agent.sub_agent"
 STAY_KIND = "agent.stay"
 # What a live row may not change without a review when it widens.
 GUARDED = (
@@ -50,6 +53,7 @@ GUARDED = (
     "spend_cap_month_minor",
     "pattern",
     "isolated_runs",
+    "redirect_uris",
     "model_provider",
     "currency",
 )
@@ -318,6 +322,144 @@ def remove_allowlist_entry(*, agent_id: int, tool: Tool, by: Person) -> Agent:
         _raise_version(agent, by)
         record("allowlist_entry_removed", by=by, agent=agent.slug, resource=f"tool:{tool.name}")
         row_changed.send(sender=Agent, agent=agent, changed=(f"allowlist.{tool.name}",), by=by)
+
+    _change_reach(agent, by, act)
+    return agent
+
+
+# Agents that it hands over to
+
+
+@transaction.atomic
+def set_sub_agent(
+    *,
+    agent_id: int,
+    sub_agent: Agent,
+    by: Person,
+    alone: bool = False,
+    result_schema: Mapping[str, Any] | None = None,
+    result_tier: str = Tier.INTERNAL,
+    result_trusted: bool = False,
+) -> Saved[Agent]:
+    """Declare that an agent may hand over to another, and what of its answers it takes in.
+
+    An answer meets `result_schema` and is `result_tier` at the most. On a live row, more is a
+    review, as it is for a tool.
+    """
+    check_alone(alone)
+    agent = _editable(agent_id, by)
+    _check_sub_agent(agent, sub_agent)
+    before = _declared(agent, sub_agent)
+    wanted: SubAgentFields = {
+        "result_schema": dict(result_schema or {}),
+        "result_tier": str(result_tier),
+        "result_trusted": result_trusted,
+    }
+    _check_result_schema(wanted["result_schema"])
+    if before == wanted:
+        return Saved(agent)
+    widens = rules.widened_sub_agent(before, wanted) if _is_live(agent) else []
+    changed = (f"sub_agents.{sub_agent.slug}",)
+    if not widens:
+        _change_reach(agent, by, lambda: _write_sub_agent(agent, sub_agent, wanted, by))
+        return Saved(agent, changed=changed)
+    waits = _widen(agent, by, alone, lambda: _write_sub_agent(agent, sub_agent, wanted, by))
+    if waits is None:
+        return Saved(agent, changed=changed)
+    change = changes.propose(
+        kind=SUB_AGENT_KIND,
+        target=f"{agent.slug}/{sub_agent.slug}",
+        agent=agent.slug,
+        summary=f"{agent.slug}, {sub_agent.slug}: {' '.join(widens)}",
+        before={"declared": before},
+        after={"sub_agent": sub_agent.slug, "declared": dict(wanted), **_needs(waits)},
+        by=by,
+    )
+    agent.refresh_from_db()
+    return Saved(agent, proposed=(change,))
+
+
+def _check_sub_agent(agent: Agent, sub_agent: Agent) -> None:
+    sentence = ""
+    if sub_agent.pk == agent.pk:
+        sentence = "An agent hands over to another one."
+    elif sub_agent.state in {AgentState.DECOMMISSIONING, AgentState.DECOMMISSIONED}:
+        sentence = f"{sub_agent.slug} is {sub_agent.state_word}, so nothing is handed over to it."
+    if sentence:
+        raise Invalid(sentence, fields={"sub_agent": [sentence]})
+
+
+def _check_result_schema(schema: Mapping[str, Any]) -> None:
+    try:
+        json_schema.compile_schema(schema)
+    except json_schema.SchemaError as error:
+        raise Invalid(
+            error.message, code=error.code, fields={"result_schema": [error.message]}
+        ) from error
+
+
+def _declared(agent: Agent, sub_agent: Agent) -> SubAgentFields | None:
+    row = SubAgent.objects.filter(agent=agent, sub_agent=sub_agent).first()
+    if row is None:
+        return None
+    return {
+        "result_schema": row.result_schema,
+        "result_tier": str(row.result_tier),
+        "result_trusted": row.result_trusted,
+    }
+
+
+def _write_sub_agent(agent: Agent, sub_agent: Agent, wanted: SubAgentFields, by: Person) -> None:
+    row = found(SubAgent, "sub-agent", agent=agent, sub_agent=sub_agent)
+    created = row is None
+    row = row or SubAgent(agent=agent, sub_agent=sub_agent)
+    changed = assign(row, wanted)
+    keep(row, by)
+    _sub_agent_changed(
+        agent, sub_agent, by, "sub_agent_added" if created else "sub_agent_changed", changed
+    )
+
+
+def _sub_agent_changed(
+    agent: Agent, sub_agent: Agent, by: Person, did: str, changed: Changes | None = None
+) -> None:
+    _raise_version(agent, by)
+    record(did, by=by, agent=agent.slug, resource=f"agent:{sub_agent.slug}", changes=changed)
+    row_changed.send(sender=Agent, agent=agent, changed=(f"sub_agents.{sub_agent.slug}",), by=by)
+
+
+def apply_sub_agent(change: ProposedChange, by: Person) -> None:
+    """Let a live row hand over to what was proposed, signed by all who must."""
+    _apply(change, by, _write_proposed_sub_agent)
+
+
+def _write_proposed_sub_agent(agent: Agent, change: ProposedChange, by: Person) -> None:
+    _check_editable(agent)
+    sub_agent = Agent.objects.get(slug=change.after["sub_agent"])
+    _check_sub_agent(agent, sub_agent)
+    if _declared(agent, sub_agent) != change.before["declared"]:
+        raise ChangeOutdated()
+    wanted = change.after["declared"]
+    _check_result_schema(wanted["result_schema"])
+    _write_sub_agent(agent, sub_agent, wanted, by)
+
+
+@transaction.atomic
+def remove_sub_agent(*, agent_id: int, sub_agent: Agent, by: Person) -> Agent:
+    """Take a sub-agent from an agent, at once: what was handed over to it is worth nothing then.
+
+    Nothing happens where it is not declared.
+    """
+    agent = locked(Agent, "agent", pk=agent_id)
+    permissions.check_can_narrow_agent(agent, by)
+    _check_editable(agent)
+    row = found(SubAgent, "sub-agent", agent=agent, sub_agent=sub_agent)
+    if row is None:
+        return agent
+
+    def act() -> None:
+        remove(row, by)
+        _sub_agent_changed(agent, sub_agent, by, "sub_agent_removed")
 
     _change_reach(agent, by, act)
     return agent
@@ -595,6 +737,7 @@ def reach_after(change: ProposedChange) -> Reach:
     write = {
         FIELDS_KIND: _write_proposed_fields,
         ENTRY_KIND: _write_proposed_entry,
+        SUB_AGENT_KIND: _write_proposed_sub_agent,
         STAY_KIND: _write_nothing,
     }[change.kind]
     try:

@@ -89,6 +89,7 @@ class AgentDetails(TypedDict, total=False):
     code_reference: str
     pattern: str
     isolated_runs: bool
+    redirect_uris: Sequence[str]
     backup_owner: Person | None
     rate_per_minute: int | None
     rate_per_hour: int | None
@@ -106,6 +107,12 @@ class AgentDetails(TypedDict, total=False):
 
 class AgentFields(AgentDetails, total=False):
     name: str
+
+
+class SubAgentFields(TypedDict):
+    result_schema: Json
+    result_tier: str
+    result_trusted: bool
 
 
 class EntryFields(TypedDict):

@@ -34,7 +34,7 @@ SEALED_FIELDS = frozenset(
     {
         "attributes", "builder", "chat_handle", "data_subjects", "department", "description",
         "email", "external_id", "identity", "last_day", "manager", "name", "narrowing", "purpose",
-        "recipients", "reason", "schema", "scope", "title", "zone", "calendar",
+        "recipients", "reason", "result_schema", "schema", "scope", "title", "zone", "calendar",
     }
 )  # fmt: skip
 
