@@ -36,9 +36,15 @@ class UnauthorizedClient(OAuthError):
 
 
 class UnsupportedGrantType(OAuthError):
-    """The only grant is client_credentials."""
+    """That grant type is none of those in the metadata."""
 
     code = "unsupported_grant_type"
+
+
+class InvalidGrant(OAuthError):
+    """What was presented is not good, was used, or is over."""
+
+    code = "invalid_grant"
 
 
 class InvalidScope(OAuthError):
@@ -47,10 +53,44 @@ class InvalidScope(OAuthError):
     code = "invalid_scope"
 
 
+class InvalidDetails(OAuthError):
+    """These authorization details cannot be read."""
+
+    code = "invalid_authorization_details"
+
+
 class InvalidTarget(OAuthError):
     """Tokens are issued for Muster's own decision API only."""
 
     code = "invalid_target"
+
+
+class UnsupportedResponseType(OAuthError):
+    """The only response type is code."""
+
+    code = "unsupported_response_type"
+
+
+class AccessDenied(OAuthError):
+    """The person refused."""
+
+    code = "access_denied"
+
+
+class LoginRequired(OAuthError):
+    """Nobody is signed in."""
+
+    code = "login_required"
+
+
+class ConsentRequired(OAuthError):
+    """The person must be asked."""
+
+    code = "consent_required"
+
+
+class NobodyToSendBack(OAuthError):
+    """This request names no agent, or no address of that agent, so nobody is sent on."""
 
 
 class TooManyFailures(OAuthError):

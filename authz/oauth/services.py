@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.urls import reverse
 
-from audit.enums import Kind
-from audit.services import record
-from authz.oauth import failures
+from authz import asks
+from authz.engine.types import Token
+from authz.errors import TokenEnded
+from authz.oauth import acting, codes, exchange, failures
 from authz.oauth.credentials import Credentials
 from authz.oauth.errors import (
     InvalidClient,
@@ -24,11 +25,20 @@ from authz.oauth.errors import (
     UnsupportedGrantType,
 )
 from authz.oauth.forms import Form
+from authz.services import delegations
 from governance.kernel import clock
 from governance.kernel.errors import NotSignedIn
 from registry.identity import assertions, clients, tokens
 from registry.identity.clients import Bearer, Issued
-from registry.identity.tokens import GATEWAY, IssuedToken, VerifiedToken
+from registry.identity.tokens import (
+    AGENT,
+    FOR_ITSELF,
+    GATEWAY,
+    IssuedToken,
+    Use,
+    VerifiedToken,
+)
+from registry.models import Client
 
 GRANT_TYPE = "client_credentials"
 LOCK_TIMEOUT = "3s"
@@ -45,39 +55,63 @@ class Caller:
 
 
 def grant_token(caller: Caller, form: Form) -> IssuedToken:
-    """An access token for an active row (RFC 6749 section 4.4).
+    """A token for an active row: its own, or by a code or an exchange one that acts for others.
 
     The row is read FOR SHARE in this transaction: once a suspension has been acknowledged, no
     token is issued. Raises `OAuthError`.
     """
-    _check_grant_type(form)
+    give = _giver(form)
 
     def issue(bearer: Bearer) -> IssuedToken:
         if sentence := bearer.refusal:
             raise UnauthorizedClient(sentence)
-        issued = tokens.issue_token(
-            client_id=bearer.client.client_id,
-            kind=bearer.kind,
-            slug=bearer.slug,
-            version=bearer.client.version,
-            scope=_scope(form),
-        )
-        _record_access(bearer, "token_issued", issued.jti)
-        return issued
+        return give(bearer, form)
 
     return _as_client(caller, issue, issuing=True)
+
+
+def _own_token(bearer: Bearer, form: Form) -> IssuedToken:
+    """An access token of the client itself (RFC 6749 section 4.4)."""
+    if form.get("resource", tokens.audience()) != tokens.audience():
+        raise InvalidTarget()
+    issued = tokens.issue_token(
+        client_id=bearer.client.client_id,
+        kind=bearer.kind,
+        slug=bearer.slug,
+        version=bearer.client.version,
+        scope=_scope(form),
+    )
+    acting.note(bearer, "token_issued", issued, FOR_ITSELF)
+    return issued
+
+
+_GIVERS: Mapping[str, Callable[[Bearer, Form], IssuedToken]] = {
+    GRANT_TYPE: _own_token,
+    codes.GRANT_TYPE: codes.redeem_code,
+    exchange.GRANT_TYPE: exchange.exchange,
+}
+GRANT_TYPES = tuple(_GIVERS)
+
+
+def _giver(form: Form) -> Callable[[Bearer, Form], IssuedToken]:
+    if "grant_type" not in form:
+        raise InvalidRequest("The parameter grant_type is missing.")
+    if form["grant_type"] not in _GIVERS:
+        raise UnsupportedGrantType()
+    return _GIVERS[form["grant_type"]]
 
 
 def introspect_token(caller: Caller, form: Form) -> dict[str, Any]:
     """What stands behind a token now (RFC 7662), or only that it is not active.
 
-    An agent learns about its own tokens, an active gateway about any.
+    An agent learns about its own tokens and about what it handed over, an active gateway about
+    any.
     """
 
     def introspect(bearer: Bearer) -> dict[str, Any]:
         if bearer.kind == GATEWAY and bearer.refusal:
             raise UnauthorizedClient(bearer.refusal)
-        token = _verified(_token_parameter(form))
+        token = acting.verified(_token_parameter(form))
         if token is None or not _may_see(bearer, token) or not _is_active(token):
             return {"active": False}
         return _introspection(token)
@@ -86,21 +120,39 @@ def introspect_token(caller: Caller, form: Form) -> dict[str, Any]:
 
 
 def revoke_token(caller: Caller, form: Form) -> None:
-    """End one of the client's own tokens (RFC 7009); what is no valid token needs no ending."""
+    """End one of the client's own tokens (RFC 7009); what is no valid token needs no ending.
+
+    With a grant token every token that came of it ends; the consent is the person's and stays.
+    With a hand-over, which its giver may end as well, what was handed over ends, and all below.
+    """
 
     def revoke(bearer: Bearer) -> None:
-        token = _verified(_token_parameter(form))
+        token = acting.verified(_token_parameter(form))
         if token is None:
             return
-        if token.client_id != bearer.client.client_id:
+        if not _is_its(bearer, token):
             raise UnauthorizedClient("The token was issued to another client.")
-        expires_at = datetime.fromtimestamp(token.expires_at + tokens.LEEWAY_SECONDS, UTC)
+        if token.use is Use.HAND_OVER:
+            _end_link(bearer, token)
+        if token.use is Use.GRANT:
+            acting.end_tokens_of_grant(token.acting.grant)
+        held = Client.objects.get(client_id=token.client_id)
         if clients.revoke_token(
-            client=bearer.client, jti=token.jti, expires_at=expires_at, now=clock.now()
+            client=held, jti=token.jti, expires_at=acting.expires_at(token), now=clock.now()
         ):
-            _record_access(bearer, "token_revoked", token.jti)
+            acting.note(bearer, "token_revoked", token, token.acting)
 
     _as_client(caller, revoke)
+
+
+def _end_link(bearer: Bearer, token: VerifiedToken) -> None:
+    """Whoever proved itself here needs no token to end what it gave or received."""
+    proved = Token(client_version=bearer.client.version, jti="")
+    asker = asks.Caller(bearer.kind, bearer.slug, proved)
+    try:
+        delegations.end_delegation(delegation_id=UUID(token.acting.delegation), caller=asker)
+    except TokenEnded as error:
+        raise UnauthorizedClient(bearer.refusal) from error
 
 
 def fetch_secret(caller: Caller, form: Form) -> Issued:
@@ -179,15 +231,6 @@ def _check_assertion(bearer: Bearer | None, credentials: Credentials) -> None:
         raise InvalidClient("The client assertion was used before. Make a new one for each call.")
 
 
-def _check_grant_type(form: Form) -> None:
-    if "grant_type" not in form:
-        raise InvalidRequest("The parameter grant_type is missing.")
-    if form["grant_type"] != GRANT_TYPE:
-        raise UnsupportedGrantType()
-    if form.get("resource", tokens.audience()) != tokens.audience():
-        raise InvalidTarget()
-
-
 def _scope(form: Form) -> str:
     wanted = form.get("scope", " ".join(tokens.SCOPES)).split(" ")
     if not set(wanted) <= set(tokens.SCOPES):
@@ -201,15 +244,16 @@ def _token_parameter(form: Form) -> str:
     return form["token"]
 
 
-def _verified(raw: str) -> VerifiedToken | None:
-    try:
-        return tokens.verify_token(raw)
-    except NotSignedIn:
-        return None
-
-
 def _may_see(bearer: Bearer, token: VerifiedToken) -> bool:
-    return bearer.kind == GATEWAY or bearer.client.client_id == token.client_id
+    return bearer.kind == GATEWAY or _is_its(bearer, token)
+
+
+def _is_its(bearer: Bearer, token: VerifiedToken) -> bool:
+    """Issued to this client, or a hand-over that came from or through it."""
+    if bearer.client.client_id == token.client_id:
+        return True
+    handed = token.use is Use.HAND_OVER and bearer.kind == AGENT
+    return handed and bearer.slug in token.acting.givers
 
 
 def _is_active(token: VerifiedToken) -> bool:
@@ -217,14 +261,15 @@ def _is_active(token: VerifiedToken) -> bool:
         clients.bearer_of(token)
     except NotSignedIn:
         return False
-    return True
+    return acting.is_live(token.acting)
 
 
 def _introspection(token: VerifiedToken) -> dict[str, Any]:
-    return {
+    whom = token.acting
+    told = {
         "active": True,
         "iss": tokens.issuer(),
-        "aud": tokens.audience(),
+        "aud": tokens.audience_of(token.use, token.slug),
         "sub": tokens.subject(kind=token.kind, slug=token.slug),
         "client_id": token.client_id,
         "token_type": "Bearer",
@@ -232,13 +277,8 @@ def _introspection(token: VerifiedToken) -> dict[str, Any]:
         "exp": token.expires_at,
         "jti": token.jti,
     }
-
-
-def _record_access(bearer: Bearer, did: str, jti: str) -> None:
-    record(
-        kind=Kind.ACCESS,
-        actor=bearer.slug,
-        agent=bearer.agent_slug,
-        gateway=bearer.gateway_slug,
-        asked={"did": did, "client": bearer.client.client_id, "jti": jti},
-    )
+    if whom == FOR_ITSELF:
+        return told
+    ids = {"grant": whom.grant, "delegation": whom.delegation}
+    told |= {"sub": whom.user or whom.givers[-1]} | tokens.acts_of(token.slug, whom, token.use)
+    return told | {name: value for name, value in ids.items() if value}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from authz.oauth import views
+from authz.oauth import consent, views
 
 urlpatterns = [
+    path("oauth/authorize", consent.authorize, name="oauth_authorize"),
     path("oauth/token", views.token, name="oauth_token"),
     path("oauth/introspect", views.introspect, name="oauth_introspect"),
     path("oauth/secret", views.secret, name="oauth_secret"),

@@ -14,11 +14,12 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from authz.oauth import credentials, services
+from authz.oauth import authorizing, credentials, exchange, services
 from authz.oauth.errors import OAuthError, TooManyFailures, WrongMethod
 from authz.oauth.forms import MAX_BYTES, Form, read_form
 from governance.kernel.errors import GovernanceError, Unavailable
 from registry.identity import keys, signatures, tokens
+from registry.identity.tokens import Use
 
 Operation = Callable[[services.Caller, Form], dict[str, Any]]
 _NOT_FOR_DESCRIPTIONS = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
@@ -57,12 +58,17 @@ def _read(request: HttpRequest) -> tuple[services.Caller, Form]:
 @_endpoint
 def token(caller: services.Caller, form: Form) -> dict[str, Any]:
     issued = services.grant_token(caller, form)
-    return {
+    told = {
         "access_token": issued.token,
-        "token_type": "Bearer",
+        # What is only exchanged again is no bearer token (RFC 8693 section 2.2.1).
+        "token_type": "N_A" if issued.use is Use.HAND_OVER else "Bearer",
         "expires_in": issued.expires_in,
         "scope": issued.scope,
     }
+    if form["grant_type"] == exchange.GRANT_TYPE:
+        handed = issued.use is Use.HAND_OVER
+        told["issued_token_type"] = exchange.JWT if handed else exchange.ACCESS_TOKEN
+    return told
 
 
 @_endpoint
@@ -99,13 +105,18 @@ def metadata(request: HttpRequest) -> JsonResponse:
         )
     answer = {
         "issuer": base,
+        "authorization_endpoint": base + reverse("oauth_authorize"),
         "token_endpoint": base + reverse("oauth_token"),
         "introspection_endpoint": base + reverse("oauth_introspect"),
         "revocation_endpoint": base + reverse("oauth_revoke"),
         "jwks_uri": base + reverse("oauth_jwks"),
         "scopes_supported": list(tokens.SCOPES),
-        "response_types_supported": [],
-        "grant_types_supported": [services.GRANT_TYPE],
+        "response_types_supported": [authorizing.RESPONSE_TYPE],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(services.GRANT_TYPES),
+        "code_challenge_methods_supported": [authorizing.METHOD],
+        "authorization_response_iss_parameter_supported": True,
+        "authorization_details_types_supported": [exchange.DETAIL],
         **proof,
     }
     return JsonResponse(answer, headers=_PUBLIC)
