@@ -6,7 +6,7 @@ last word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -81,6 +81,8 @@ def counted(resolved: Resolved, decision: Decision) -> Count | None:
     breaker = 0 if decision.observe else _breaker(agent.document)
     listed = request.tool in agent.document["allowlist"]
     cells = tuple(_cells(resolved, agent.document)) if _counts(decision) and listed else ()
+    if cells:
+        cells += tuple(_cells_of_givers(resolved))
     return Count(request.agent, request.tool, cells, breaker)
 
 
@@ -90,11 +92,24 @@ def summed(resolved: Resolved, decision: Decision, now: datetime) -> list[dict[s
     if request.kind is not SubjectKind.AGENT or agent is None or not _counts(decision):
         return []
     world = resolved.snapshot.world.document
-    entry = agent.document["allowlist"].get(request.tool) or {}
-    if not ((world["tools"].get(request.tool) or {}).get("gates") or entry.get("gates")):
+    rows = [agent.document, *(giver.document for giver in resolved.snapshot.givers if giver)]
+    entries = [row["allowlist"].get(request.tool) or {} for row in rows]
+    declared = [world["tools"].get(request.tool) or {}, *entries]
+    if not any(each.get("gates") for each in declared):
         return []
-    sums = sums_of(Case(request, resolved.snapshot, now, Mode.ENFORCE))
+    case = Case(request, resolved.snapshot, now, Mode.ENFORCE)
+    sums = _each_once(one for each in (case, *case.giving) for one in sums_of(each))
     return [{**one, "worth": worth_in(one["currency"], rates_of(world))} for one in sums]
+
+
+def _each_once(sums: Iterable[dict[str, Json]]) -> list[dict[str, Json]]:
+    """Agents of one owner in a chain add to one sum, and to it once."""
+    found: list[dict[str, Json]] = []
+    for one in sums:
+        told = {name: value for name, value in one.items() if name != "agent"}
+        if all(told != {n: v for n, v in each.items() if n != "agent"} for each in found):
+            found.append(one)
+    return found
 
 
 def _counts(decision: Decision) -> bool:
@@ -111,17 +126,39 @@ def _cells(resolved: Resolved, agent: Document) -> Iterator[Cell]:
     """In the order of the walk: rate, spend, quota."""
     request, world = resolved.request, resolved.snapshot.world.document
     tool = world["tools"].get(request.tool) or {}
-    limits = limits_of(agent, request.tool)
-    whole = f"agent:{request.agent}"
-    entry = f"entry:{request.agent}/{request.tool}"
-    yield from _calls(whole, limits["agent"])
-    yield from _calls(entry, limits["tool"])
+    yield from _rates(request.tool, agent)
     system = world["systems"].get(tool.get("system")) or {}
     yield from _calls(f"system:{tool.get('system')}", limits_of_system(system))
-    yield from _money(whole, _cost(resolved, tool, agent), agent["limits"])
-    quota = agent["allowlist"][request.tool].get(QUOTA)
+    yield from _spent(resolved, tool, agent)
+
+
+def _cells_of_givers(resolved: Resolved) -> Iterator[Cell]:
+    """A call on what was handed over counts with each who handed it on, as if it were their own."""
+    request, world = resolved.request, resolved.snapshot.world.document
+    tool = world["tools"].get(request.tool) or {}
+    seen = {request.agent}
+    for giver in (part.document for part in resolved.snapshot.givers if part):
+        slug = str(giver["slug"])
+        if slug in seen or request.tool not in giver["allowlist"]:
+            continue
+        seen.add(slug)
+        yield from _rates(request.tool, giver)
+        yield from _spent(resolved, tool, giver)
+
+
+def _rates(tool: str, agent: Document) -> Iterator[Cell]:
+    limits = limits_of(agent, tool)
+    yield from _calls(f"agent:{agent['slug']}", limits["agent"])
+    yield from _calls(f"entry:{agent['slug']}/{tool}", limits["tool"])
+
+
+def _spent(resolved: Resolved, tool: Document, agent: Document) -> Iterator[Cell]:
+    """Money, and records where the row has a quota for them."""
+    yield from _money(f"agent:{agent['slug']}", _cost(resolved, tool, agent), agent["limits"])
+    name = resolved.request.tool
+    quota = agent["allowlist"][name].get(QUOTA)
     if quota is not None:
-        yield Cell(entry, HOUR_RECORDS, _records(resolved, tool), quota)
+        yield Cell(f"entry:{agent['slug']}/{name}", HOUR_RECORDS, _records(resolved, tool), quota)
 
 
 # In observe mode a call goes on that these checks would have refused.

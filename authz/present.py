@@ -43,7 +43,7 @@ def _context(answer: Answer) -> dict[str, Json]:
         "policies": list(decision.policies),
         "obligations": [dict(each) for each in decision.obligations],
         "remedies": [_remedy(each) for each in decision.remedies],
-        "classification": _output_tier(decision),
+        "classification": output_tier(decision),
     }
     if limits := _limits(answer):
         context["limits"] = limits
@@ -67,7 +67,7 @@ def _receipt(record: str, receipt: Receipt) -> dict[str, Json]:
     }
 
 
-def _output_tier(decision: Decision) -> str:
+def output_tier(decision: Decision) -> str:
     """What comes of the call carries the highest tier of anything that its run has read."""
     known = [tier for tier in (decision.classification, decision.label) if tier]
     return highest(known) if known else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import include, path, register_converter
+from django.urls import include, path, re_path, register_converter
 
 from authz import session_pages
 from authz.api import access_views as access
 from authz.api import lease_views as lease_api
+from authz.api import result_views as result_api
 from authz.api import session_views as session_api
 from authz.api import signatures as signature_api
 from authz.api import toxic as toxic_api
@@ -18,6 +19,7 @@ register_converter(session_pages.SessionName, "session")
 urlpatterns = [
     path("access/v1/evaluation", api.Evaluation.as_view(), name="evaluation"),
     path("access/v1/evaluations", api.Evaluations.as_view(), name="evaluations"),
+    re_path(r"^ext-authz(?:/[\s\S]*)?\Z", api.ExtAuthz.as_view(), name="ext_authz"),
     path("access/v1/search/subject", api.SubjectSearch.as_view(), name="search_subject"),
     path("access/v1/search/resource", api.ResourceSearch.as_view(), name="search_resource"),
     path("access/v1/search/action", api.ActionSearch.as_view(), name="search_action"),
@@ -36,6 +38,7 @@ urlpatterns = [
     path("api/v1/sessions/<str:pk>/inputs", session_api.SessionInputs.as_view()),
     path("api/v1/sessions/<str:pk>/extract", session_api.SessionExtract.as_view()),
     path("api/v1/sessions/<str:pk>/end", session_api.SessionEnd.as_view()),
+    path("api/v1/delegations/<uuid:pk>/result", result_api.DelegationResults.as_view()),
     path(
         "api/v1/credentials/<path:reference>/lease",
         lease_api.Leases.as_view(),

@@ -16,28 +16,25 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.conf import settings
 from django.db import Error
 
 from authz import outcomes, present, recorder, refusals, strangers, wire
-from authz.api import access_requests, leases, search, sessions
-from authz.asks import Ask, Caller
+from authz.api import access_requests, ext_authz, leases, metadata, results, search, sessions
+from authz.api.metadata import EVALUATION, EVALUATIONS, METADATA
+from authz.asks import Ask, Caller, caller_of
 from authz.decide import Answer, deciding, refusing
-from authz.engine.types import SubjectKind, Token
+from authz.engine.types import SubjectKind
 from authz.errors import AccessRequestError, BadRequest, MethodNotAllowed
 from authz.services.sessions import adopt_plan
 from authz.wire import Batch, Semantic
 from authz.work import Look, Work, run
 from governance.kernel import strict_json
 from governance.kernel.api import PROBLEM, problem
-from governance.kernel.errors import GovernanceError, NotFound, NotSignedIn, Unavailable
+from governance.kernel.errors import GovernanceError, Invalid, NotFound, NotSignedIn, Unavailable
 from registry.identity import tokens
 
 JSON = "application/json"
 BARE = "bare"
-EVALUATION = "/access/v1/evaluation"
-EVALUATIONS = "/access/v1/evaluations"
-METADATA = "/.well-known/authzen-configuration"
 
 Json = Any
 Read = TypeVar("Read")
@@ -126,6 +123,9 @@ def _problem(error: GovernanceError) -> Told:
 
 
 def _operation(call: Call) -> Operation:
+    if ext_authz.is_asked(call.path):
+        # A proxy may ask by whatever method it was asked.
+        return _proxied
     methods = _methods(call.path)
     operation = methods.get(call.method)
     if operation is None:
@@ -141,6 +141,8 @@ def _methods(path: str) -> Mapping[str, Operation]:
     of_sessions = sessions.methods(path)
     if of_sessions:
         return dict.fromkeys(of_sessions, _at_once(_in_session))
+    if of_results := results.methods(path):
+        return dict.fromkeys(of_results, _at_once(_of_result))
     if leases.reference_in(path):
         return {"POST": _at_once(_lease)}
     found = _DECISION.fullmatch(path)
@@ -177,7 +179,11 @@ def _with_retry(call: Call, ask: Ask, caller: Caller) -> Ask:
     if not _REQUEST_ID.fullmatch(key):
         raise BadRequest("Idempotency-Key must be 1 to 128 printable ASCII characters.")
     said = f"{caller.key}\n{key}".encode()
-    digests = hashlib.sha256(said).hexdigest(), hashlib.sha256(call.body).hexdigest()
+    # What a token stands for is part of the question, as if it stood in the body.
+    token = caller.token
+    stands_for = f"{token.user} {token.delegation}".strip() if token else ""
+    asked = hashlib.sha256(stands_for.encode() + call.body).hexdigest()
+    digests = hashlib.sha256(said).hexdigest(), asked
     return replace(ask, retry=digests)
 
 
@@ -244,10 +250,24 @@ def _until(batch: Batch, caller: Caller, bare: bool) -> Work[list[Json]]:
 
 
 def _unreadable(error: BadRequest, caller: Caller, bare: bool) -> Work[Json]:
+    refused = yield from _refusing_unreadable(caller)
+    return present.unreadable(refused, error, bare=bare)
+
+
+def _refusing_unreadable(caller: Caller) -> Work[Answer]:
     """A denial that is answered is recorded, also of what was no question."""
     nothing = Ask(kind=SubjectKind.AGENT, tool="")
-    refused = yield from refusing(nothing, caller, refusals.MALFORMED)
-    return present.unreadable(refused, error, bare=bare)
+    return (yield from refusing(nothing, caller, refusals.MALFORMED))
+
+
+def _proxied(call: Call) -> Work[Told]:
+    caller = yield Look(partial(_caller, call))
+    try:
+        ask = ext_authz.read(call.headers, call.body, caller)
+    except Invalid as error:
+        refused = yield from _refusing_unreadable(caller)
+        return Told(*ext_authz.unreadable(refused, error.message))
+    return Told(*ext_authz.told((yield from _one(ask, caller))))
 
 
 # Sessions
@@ -263,6 +283,15 @@ def _in_session(call: Call) -> Told:
 
 def _as_sent(body: Json) -> Json:
     return body
+
+
+# Answers to delegations
+
+
+def _of_result(call: Call) -> Told:
+    operation = results.methods(call.path)[call.method]
+    caller, body = (_caller(call), None) if call.method == "GET" else _asked(call, _as_sent)
+    return Told(operation(results.delegation_of(call.path), body, caller))
 
 
 # Credentials
@@ -342,22 +371,11 @@ def _caller(call: Call) -> Caller:
     except NotSignedIn:
         strangers.note_unauthenticated(call.peer)
         raise
-    return Caller(token.kind, token.slug, Token(token.version, token.jti))
+    return caller_of(token)
 
 
 def _metadata(_: Call) -> Told:
-    base = settings.MUSTER_BASE_URL
-    return Told(
-        {
-            "policy_decision_point": base,
-            "access_evaluation_endpoint": base + EVALUATION,
-            "access_evaluations_endpoint": base + EVALUATIONS,
-            **{name: base + path for name, path in search.ENDPOINTS.items()},
-            "access_request_endpoint": base + access_requests.REQUESTS,
-            "capabilities": [access_requests.CAPABILITY],
-        },
-        headers={"Cache-Control": "public, max-age=300"},
-    )
+    return Told(metadata.document(), headers={"Cache-Control": "public, max-age=300"})
 
 
 _FIXED: Mapping[str, Mapping[str, Operation]] = {

@@ -22,7 +22,8 @@ from django.db import connections
 from django.http.request import split_domain_port, validate_host
 
 from authz import group_commit, recorder
-from authz.api.answer import EVALUATION, EVALUATIONS, METADATA, Reply, answering, broken
+from authz.api.answer import Reply, answering, broken
+from authz.api.metadata import EVALUATION, EVALUATIONS, METADATA
 from authz.group_commit import GroupCommit
 from authz.work import run, run_on_loop
 from governance.kernel.strict_json import MAX_BYTES

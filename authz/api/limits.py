@@ -14,8 +14,7 @@ from rest_framework.views import APIView
 
 from authz import outcomes, permissions, remaining, timekeeper
 from authz.api.views import BEARER
-from authz.asks import Caller
-from authz.engine.types import Token
+from authz.asks import caller_of
 from governance.kernel.errors import NotAllowed
 from registry.api.authentication import PersonSession
 from registry.api.operations import JSON, READING, person_of
@@ -73,7 +72,7 @@ def _of_its_own(request: Request, slug: str) -> Agent | None:
     if not header:
         return None
     token = tokens.authenticate(header)
-    outcomes.check_token(Caller(token.kind, token.slug, Token(token.version, token.jti)))
+    outcomes.check_token(caller_of(token))
     if (token.kind, token.slug) != ("agent", slug):
         raise NotAllowed("This token speaks for another. An agent reads its own limits alone.")
     return get_object_or_404(Agent, slug=slug)

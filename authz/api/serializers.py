@@ -60,6 +60,9 @@ class Context(serializers.Serializer[object]):
     prompt_digest = serializers.CharField(max_length=200, required=False, allow_blank=True)
     code_reference = serializers.CharField(max_length=200, required=False, allow_blank=True)
     estimate = Estimate(required=False, help_text="What the call may cost at the most.")
+    delegation = serializers.CharField(
+        required=False, allow_blank=True, help_text="The id of what was handed over to the agent."
+    )
     approval = ApprovalRef(required=False, help_text="As an access request's result has it.")
 
 

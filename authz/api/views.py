@@ -6,9 +6,10 @@ read OpenAPI.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from drf_spectacular.types import OpenApiTypes
@@ -19,7 +20,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from authz.api import serializers
+from authz.api import ext_authz, serializers
 from authz.api.answer import answer
 from governance.kernel.api import PROBLEM, Problem, StrictJsonParser
 from governance.kernel.strict_json import MAX_BYTES
@@ -65,8 +66,9 @@ class Wire(APIView):
         return self.reply(request)
 
 
-def _reply(request: HttpRequest) -> HttpResponse:
-    headers = {name.lower(): value for name, value in request.headers.items()}
+def _reply(request: HttpRequest, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    if headers is None:
+        headers = {name.lower(): value for name, value in request.headers.items()}
     peer = request.META.get("REMOTE_ADDR") or "local"
     status, sent, content = answer(
         request.method or "", request.path, headers, _body(request), peer
@@ -155,6 +157,17 @@ class Evaluations(Wire):
     def post(self, request: Request) -> HttpResponse:
         """Decide several requests in order, with the semantic that `options` names."""
         return self.reply(request)
+
+
+@extend_schema(exclude=True)
+class ExtAuthz(Wire):
+    """May this request go through? Asked by proxies, by whatever method they were asked."""
+
+    def reply(self, request: Request) -> HttpResponse:
+        plain = request._request
+        # Django joins what was said twice; here it must be seen.
+        raw = plain.scope["headers"] if isinstance(plain, ASGIRequest) else None
+        return _reply(plain, raw if raw is None else ext_authz.headers_of(raw))
 
 
 class SubjectSearch(Wire):

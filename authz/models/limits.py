@@ -1,7 +1,7 @@
 """What is counted: calls, records, money; what is stopped, and whom to page about it.
 
-Written by the functions of the database alone (migrations/sql/0010_limits.sql), which lock in one
-order: counters by key, then what hangs on them.
+Written by the functions of the database alone (migrations/sql/0010_limits.sql and
+0016_chain_limits.sql), which lock in one order: counters by key, then what hangs on them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Self
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q, Sum
 
@@ -72,6 +74,9 @@ class Reservation(models.Model):
     is_held = models.BooleanField(default=False, help_text="It waits for a human.")
     at = models.DateTimeField()
     due_at = models.DateTimeField(help_text="From then on it counts at the ceiling.")
+    givers = models.JSONField(
+        default=dict, help_text="What lies in the budgets of those who handed the call on, by slug."
+    )
     ended = models.CharField(max_length=10, choices=Ended.choices, blank=True)
 
     objects = ReservationQuerySet.as_manager()
@@ -101,7 +106,8 @@ class Reservation(models.Model):
 class Movement(models.Model):
     """What one allowed call moved under a gate: gates hold on sums of these.
 
-    `family` is the owner of the agent, whose agents count together, whoever is paid.
+    `family` is the owner of the agent, whose agents count together, whoever is paid. It counts
+    with the owners of those who handed the call on as well.
     """
 
     decision = models.UUIDField(primary_key=True)
@@ -111,9 +117,13 @@ class Movement(models.Model):
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     at = models.DateTimeField()
+    givers = ArrayField(models.CharField(max_length=40), default=list)
 
     class Meta:
-        indexes = [models.Index(fields=["family", "tool", "at"], name="movement_by_family")]
+        indexes = [
+            models.Index(fields=["family", "tool", "at"], name="movement_by_family"),
+            GinIndex(fields=["givers"], name="movement_by_givers"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.agent} {self.tool}"
