@@ -10,14 +10,31 @@ Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class Behind:
+    """One part of a call's chain: a person by pseudonymous id, an agent or a tool by name.
+
+    `does` says in a few words what became of it towards the next, `stopped` that it ended there.
+    """
+
+    kind: str
+    id: str
+    does: str = ""
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
 class Explanation:
-    """A record in words: the title is the answer; `walk` has a sentence for each check."""
+    """A record in words: the title is the answer; `walk` has a sentence for each check.
+
+    `chain` is who is behind a call, from the user to the tool; () where nobody else is.
+    """
 
     title: str
     lede: str = ""
     walk: tuple[Mapping[str, Any], ...] = ()
     remedies: tuple[str, ...] = ()
     obligations: tuple[str, ...] = ()
+    chain: tuple[Behind, ...] = ()
 
 
 _explainers: dict[str, Callable[[Body], Explanation]] = {}
@@ -33,10 +50,11 @@ def explanation(body: Body) -> Explanation:
     if not body:
         return Explanation(title="This entry was tampered with")
     explain = _explainers.get(str(body["kind"]))
-    return explain(body) if explain else _plain(body)
+    return explain(body) if explain else plain(body)
 
 
-def _plain(body: Body) -> Explanation:
+def plain(body: Body) -> Explanation:
+    """The entry by what was done and to what, as no app explains it."""
     did = str(body.get("asked", {}).get("did", body.get("kind", "entry")))
     words = did.replace("_", " ")
     subject = body.get("agent") or body.get("resource") or ""

@@ -27,11 +27,12 @@ LABELLED = {
 }
 COLUMN = {"check": "deciding_check"}
 LEAF, LEFT_OUT = "MusterLeaf", "MusterLeftOut"
+CHAIN, DELEGATION = "MusterChain", "MusterDelegation"
 # What a shortened line never leaves out, and then what it keeps first. Anything else goes first.
 ALWAYS = ("rt", "externalId", "index", LEAF)
 KEPT_FIRST = (
-    *("act", "outcome", "cat", "reason", "agent", "tool", "suser", "suid"),
-    *("check", "resource", "tier", "mode", "session", "parent"),
+    *("act", "outcome", "cat", "reason", "agent", "tool", "suser", "suid", CHAIN),
+    *("check", "resource", "tier", "mode", "session", "parent", DELEGATION),
 )
 # The head of a shortened line is no longer than this; a longer one names the kind alone.
 MOST_IN_HEAD = 300
@@ -39,7 +40,7 @@ MOST_IN_HEAD = 300
 
 def line(record: Record, said: Mapping[str, Any], index: int | None = None) -> str:
     """One line without its end. `said` is what the body says, `index` the place in the log."""
-    return _head(record, said) + " ".join(_fields(record, index).values())
+    return _head(record, said) + " ".join(_fields(record, said, index).values())
 
 
 def shortened(
@@ -53,7 +54,7 @@ def shortened(
     whole = line(record, said, index)
     if _size(whole) <= most:
         return whole
-    head, fields = _head(record, said), _fields(record, index)
+    head, fields = _head(record, said), _fields(record, said, index)
     gone = [] if _size(head) <= MOST_IN_HEAD else ["signature", "name"]
     head = _plain_head(record) if gone else head
     kept = [name for name in fields if name in ALWAYS]
@@ -103,6 +104,19 @@ def name_of(record: Record, said: Mapping[str, Any]) -> str:
     return str(did or record.kind).replace("_", " ")[:MOST_IN_NAME]
 
 
+def givers_of(said: Mapping[str, Any]) -> list[str]:
+    """The agents that handed a call on by delegations, the first one first."""
+    judged = said.get("judged")
+    found = judged.get("givers") if isinstance(judged, dict) else None
+    return [str(each) for each in found] if isinstance(found, list) else []
+
+
+def delegation_of(said: Mapping[str, Any]) -> str:
+    """The delegation under which a call was made, or that an entry is about."""
+    asked = said.get("asked")
+    return str(asked.get("delegation") or "") if isinstance(asked, dict) else ""
+
+
 def read(text: str) -> dict[str, str]:
     """The fields of a line, as any reader of CEF finds them, with the text as it was."""
     *head, extension = _split(text, "|", 7)
@@ -111,7 +125,7 @@ def read(text: str) -> dict[str, str]:
     return {key: read_plain(value) for key, value in (found | dict(_pairs(extension))).items()}
 
 
-def _fields(record: Record, index: int | None) -> dict[str, str]:
+def _fields(record: Record, body: Mapping[str, Any], index: int | None) -> dict[str, str]:
     """Each field as it stands in the line, by its name, or by its label where it has one."""
     at = int(record.at.timestamp() * 1000)
     said: Mapping[str, object] = {
@@ -124,6 +138,8 @@ def _fields(record: Record, index: int | None) -> dict[str, str]:
         "suser": record.actor,
         "suid": record.user,
         "requestClientApplication": record.gateway,
+        CHAIN: ",".join(givers_of(body)),
+        DELEGATION: delegation_of(body),
     }
     fields = {key: "".join(_pairs_of([(key, value)])) for key, value in said.items()}
     for key, label in LABELLED.items():

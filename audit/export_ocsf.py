@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from audit import leaf
-from audit.export_cef import name_of
+from audit.export_cef import delegation_of, givers_of, name_of
 from audit.models import Record
 from governance.kernel.version import VERSION
 
@@ -62,7 +62,7 @@ def event(record: Record, said: Mapping[str, Any], index: int | None = None) -> 
         **_resources(record),
         **_message_context(record),
         **_raw(record),
-        "unmapped": _unmapped(record),
+        "unmapped": _unmapped(record) | _chain(said),
     }
 
 
@@ -155,6 +155,12 @@ def _raw(record: Record) -> dict[str, Any]:
         "raw_data": body.decode(errors="replace"),
         "raw_data_size": len(body),
     }
+
+
+def _chain(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Through whose hands a call came: the user and the agent that called stand in the actor."""
+    found: dict[str, Any] = {"chain": givers_of(said), "delegation": delegation_of(said)}
+    return {name: value for name, value in found.items() if value}
 
 
 def _unmapped(record: Record) -> dict[str, Any]:

@@ -29,6 +29,13 @@ __all__ = ["AuditScope", "Page", "PageRequest", "TrailFilters"]
 
 SEARCH_SECONDS = 5
 _ANY = TrailFilters()
+# What was asked stands in the first line of a body.
+_RUNS_UNDER = """
+SELECT DISTINCT r.session FROM audit.record AS r
+WHERE r.agent = %s AND r.at >= %s AND r.kind = %s
+  AND split_part(convert_from(r.body, 'UTF8'), E'\\n', 1)::jsonb #>> '{asked,delegation}' = %s
+ORDER BY 1
+"""
 # The time in an id and the time of its entry differ by less than this (see audit.append).
 ID_SLACK = timedelta(hours=25)
 
@@ -392,3 +399,13 @@ def _open(record: Record, field: str) -> Any:
         key=key, record=record.id, field=field, nonce=bytes(nonce), sealed=bytes(sealed)
     )
     return value
+
+
+def runs_under(*, agent: str, delegation: UUID, since: datetime) -> list[str]:
+    """The runs that an agent named where it was decided on a delegation since then, each once.
+
+    "" stands for those where it named none.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_RUNS_UNDER, [agent, since, Kind.DECISION, str(delegation)])
+        return [session for (session,) in cursor.fetchall()]

@@ -15,6 +15,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from audit import selectors
+from audit.enums import Kind
 from audit.explain import explanation
 from audit.forms import TrailForm
 from audit.leaf import BadBody, instant
@@ -135,11 +136,19 @@ def _row(record: Record, body: Mapping[str, Any], names: Mapping[str, str]) -> d
     return {
         "record": record,
         "walk": body.get("judged", {}).get("walk", []),
-        "did": str(body.get("asked", {}).get("did", record.kind)).replace("_", " "),
+        "did": _did(record, body),
         "user": names.get(record.user, record.user),
         "actor": names.get(record.actor, record.actor),
         "short": str(record.id)[-8:],
     }
+
+
+def _did(record: Record, body: Mapping[str, Any]) -> str:
+    """What was done: the sentence of whoever explains it, else its own word."""
+    told = explanation(body) if body and record.kind == Kind.ACCESS else None
+    if told is not None and told.lede:
+        return told.title
+    return str(body.get("asked", {}).get("did", record.kind)).replace("_", " ")
 
 
 def names_of(pids: Iterable[str]) -> dict[str, str]:
@@ -162,11 +171,14 @@ def record(request: HttpRequest, pk: UUID) -> HttpResponse:
 def _opened(found: Record) -> dict[str, Any]:
     body = _body(found)
     children = selectors.children_of(found)
-    names = names_of([found.user, found.actor, *(child.actor for child in children)])
+    explained = explanation(body)
+    people = (part.id for part in explained.chain)
+    names = names_of([found.user, found.actor, *(child.actor for child in children), *people])
     return {
         "record": found,
         "body": body,
-        "explanation": explanation(body),
+        "explanation": explained,
+        "names": names,
         "faults": selectors.faults(found),
         "asked": _told(body.get("asked", {})),
         "fields": selectors.payload_fields(found),

@@ -77,6 +77,8 @@ def sample_context() -> dict[str, object]:
         "reach": _REACH,
         "crowd": _CROWD,
         "alone": Reach("new-agent"),
+        "behind": _behind("lets it act", "hands over", "calls"),
+        "stopped": _behind("lets it act", "not this tool", "", stopped=1),
         "buckets": _buckets(),
         "happenings": _happenings(),
         "since": _AT - dt.timedelta(minutes=50),
@@ -129,6 +131,15 @@ def sample_context() -> dict[str, object]:
             "     http://127.0.0.1:8000/oauth/token"
         ),
     }
+
+
+def _behind(*does: str, stopped: int | None = None) -> list[SimpleNamespace]:
+    who = (("person", "Jane Okafor"), ("agent", "crm-copilot"), ("agent", "mail-writer"))
+    parts = [
+        SimpleNamespace(kind=kind, id=name, does=said, stopped=place == stopped)
+        for place, ((kind, name), said) in enumerate(zip(who, does, strict=True))
+    ]
+    return [*parts, SimpleNamespace(kind="tool", id="mail.draft", does="", stopped=False)]
 
 
 def _walks() -> list[object]:

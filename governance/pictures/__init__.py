@@ -7,6 +7,7 @@ Every function is pure, escapes what it is given, and says in words what it draw
 from __future__ import annotations
 
 from governance.pictures.bars import Bucket, bars, bars_label
+from governance.pictures.chain import Part, chain_picture, chain_sentence
 from governance.pictures.combined import Combined, Source, combined_picture
 from governance.pictures.gauge import gauge
 from governance.pictures.hours import Hour, hours_label, hours_picture
@@ -23,6 +24,7 @@ __all__ = [
     "Combined",
     "Happening",
     "Hour",
+    "Part",
     "Place",
     "Reach",
     "ReachNode",
@@ -32,6 +34,8 @@ __all__ = [
     "Turn",
     "bars",
     "bars_label",
+    "chain_picture",
+    "chain_sentence",
     "combined_picture",
     "gauge",
     "hours_label",

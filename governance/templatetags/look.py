@@ -148,6 +148,21 @@ def walk_sentence(walk: object) -> str:
     return pictures.walk_sentence(_steps(walk)) if walk else ""
 
 
+@register.inclusion_tag("parts/chain.html")
+def chain(
+    behind: Iterable[Any], names: Mapping[str, str] | None = None, *, key: str = "chain"
+) -> dict[str, object]:
+    """Whose call it was and through whose hands it came: picture and list.
+
+    `behind` has `kind`, `id`, `does` and `stopped` of each; `names` are those of people by id.
+    """
+    parts = [
+        pictures.Part(each.kind, (names or {}).get(each.id, each.id), each.does, each.stopped)
+        for each in behind
+    ]
+    return {"parts": parts, "picture": pictures.chain_picture(parts, key=key)}
+
+
 @register.inclusion_tag("parts/reach.html")
 def reach(reach: pictures.Reach, *, key: str = "reach", width: int = 760) -> dict[str, object]:
     """An agent's reach: picture, complete list, and bands on a phone."""
