@@ -73,6 +73,7 @@ _PAGES = {
 }
 # Kinds whose targets stand together on one page.
 _LISTS = {
+    "grant.beforehand": ("grants_beforehand", "what is approved beforehand"),
     "legal_hold.lift": ("legal_holds", "legal holds"),
     "record.drop": ("retention", "the record by month"),
 }

@@ -12,6 +12,7 @@ from lifecycle.models.decommissioning import (
     EndStep,
     Succession,
 )
+from lifecycle.models.grants import Preapproval
 from lifecycle.models.notices import Channel, Delivery, Notice, Wishes
 from lifecycle.models.people import (
     HeardEvent,
@@ -74,6 +75,7 @@ __all__ = [
     "Notice",
     "PeopleImport",
     "PersonClock",
+    "Preapproval",
     "ProbeResult",
     "ProbeRun",
     "ProvisioningRun",

@@ -292,6 +292,35 @@ _words: dict[str, Words] = {
         "answer yet. You are told each week until it has one.",
         "/subjects/{request}/",
     ),
+    "grant.given": Words(
+        "{agent} may act for you until {until}",
+        "You let {agent} act for you until {until}: {tools}. See what it does, and end it whenever "
+        "you like. Where that was not you, end it now and tell security.",
+        "/my/grants/",
+    ),
+    "grant.beforehand": Words(
+        "{agent} may act for you until {until}",
+        "It was approved beforehand for a group of yours that {agent} acts for its members until "
+        "{until}: {tools}. See what it does, and end it whenever you like.",
+        "/my/grants/",
+    ),
+    "grant.used": Words(
+        "{agent} acted for you for the first time",
+        "{agent} called “{tool}” in your name ({at}), for the first time since you let it. You see "
+        "every call of it, and end it whenever you like.",
+        "/my/grants/",
+    ),
+    "grant.near": Words(
+        "{agent} may act for you until {until}",
+        "What you let {agent} do ends on {until} ({left}). Renew it if it should go on: everything "
+        "is looked at anew, and you can let it do less. Without a word it ends.",
+        "/my/grants/{grant}/again/",
+    ),
+    "grant.ended": Words(
+        "{agent} acts for you no more",
+        "{why}: {agent} may do nothing in your name any more. What it did is on the record.",
+        "/my/grants/",
+    ),
     "limit.reached": Words(
         "{agent} has reached a limit",
         "{agent}{on}: {kind}. Calls beyond it are denied. You are told once for each window.",

@@ -18,6 +18,7 @@ from lifecycle.campaigns import sweep as campaigns
 from lifecycle.cases import sweep as cases
 from lifecycle.credentials import sweep as credentials
 from lifecycle.decommissioning import sweep as decommissioning
+from lifecycle.grants import sweep as grants
 from lifecycle.idle import sweep as idle
 from lifecycle.inbox import asked
 from lifecycle.leavers import sweep as leavers
@@ -143,6 +144,12 @@ SWEEPS = (
         "Reminds people of agents that may be theirs.",
         campaigns.due,
         campaigns.tell,
+    ),
+    Sweep(
+        "grants",
+        "Ends grants and delegations that are over, tells of first uses and of ends that are near.",
+        grants.due,
+        grants.handle,
     ),
     Sweep(
         "limits",
