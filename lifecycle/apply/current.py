@@ -203,6 +203,7 @@ PLAIN_OF_AGENTS = (
     "code_reference",
     "pattern",
     "isolated_runs",
+    "redirect_uris",
     "rate_per_minute",
     "rate_per_hour",
     "spend_cap_minor",
@@ -224,6 +225,7 @@ def _agents() -> Iterable[Fields]:
     )
     prefetched = agents.prefetch_related(
         "allowlist__tool",
+        "sub_agents__sub_agent",
         "credentials__system",
         "dependents__person",
         "dependents__dependent",
@@ -239,12 +241,14 @@ def _agent(agent: Agent) -> Fields:
         "template": origin.template.slug if origin else None,
         "choices": origin.choices if origin else {},
         **{name: getattr(agent, name) for name in PLAIN_OF_AGENTS},
+        "redirect_uris": sorted(agent.redirect_uris),
         "state": agent.state,
         "owner": agent.owner.email.lower(),
         "backup_owner": agent.backup_owner.email.lower() if agent.backup_owner else None,
         "model_provider": agent.model_provider.slug if agent.model_provider else None,
         "roles": sorted(role.slug for role in agent.roles.all()),
         "allowlist": _allowlist(agent),
+        "sub_agents": _sub_agents(agent),
         "credentials": _credentials(agent),
         "dependents": sorted(map(_dependent, agent.dependents.all())),
     }
@@ -270,6 +274,19 @@ def _allowlist(agent: Agent) -> list[Fields]:
         for one in agent.allowlist.all()
     ]
     return sorted(entries, key=lambda one: str(one["tool"]))
+
+
+def _sub_agents(agent: Agent) -> list[Fields]:
+    entries = [
+        {
+            "agent": one.sub_agent.slug,
+            "result_schema": one.result_schema,
+            "result_tier": one.result_tier,
+            "result_trusted": one.result_trusted,
+        }
+        for one in agent.sub_agents.all()
+    ]
+    return sorted(entries, key=lambda one: str(one["agent"]))
 
 
 def _credentials(agent: Agent) -> list[Fields]:

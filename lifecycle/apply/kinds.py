@@ -39,6 +39,7 @@ from registry.models import (
     Resource,
     ResourceEntity,
     ResourceType,
+    SubAgent,
     System,
     Tool,
     ToolAccess,
@@ -289,6 +290,7 @@ AGENTS = Kind(
         "code_reference": f.column(Agent, "code_reference"),
         "pattern": f.column(Agent, "pattern"),
         "isolated_runs": f.column(Agent, "isolated_runs"),
+        "redirect_uris": f.many(f.text),
         "roles": f.many(f.to("roles")),
         "allowlist": f.keyed(
             {
@@ -308,6 +310,17 @@ AGENTS = Kind(
                 "gates": {},
             },
             short="tool",
+        ),
+        "sub_agents": f.keyed(
+            {
+                "agent": f.to("agents"),
+                "result_schema": f.json,
+                "result_tier": f.column(SubAgent, "result_tier"),
+                "result_trusted": f.column(SubAgent, "result_trusted"),
+            },
+            key=("agent",),
+            defaults={"result_schema": {}, "result_tier": "internal", "result_trusted": False},
+            short="agent",
         ),
         "rate_per_minute": f.column(Agent, "rate_per_minute"),
         "rate_per_hour": f.column(Agent, "rate_per_hour"),
@@ -336,7 +349,11 @@ AGENTS = Kind(
         "state": f.one_of(_STATES),
     },
     orders={"attest": f.boolean},
-    entries={"allowlist": ("tool",), "credentials": ("reference",)},
+    entries={
+        "allowlist": ("tool",),
+        "sub_agents": ("agent",),
+        "credentials": ("reference",),
+    },
 )
 
 POLICIES = Kind(

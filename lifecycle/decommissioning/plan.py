@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from authz.models import FlowSession, Hold, Lease, Release, Reservation
+from authz.models import Delegation, FlowSession, Grant, Hold, Lease, Release, Reservation
 from governance import words
 from governance.kernel import business_days, clock
 from lifecycle.cases import kinds as cases
@@ -23,8 +23,8 @@ from registry.models.credentials import OVER
 from registry.models.external_clients import ExternalClientState
 from registry.vault import places
 
-# Steps that only an installation with such a thing has, by name.
-GIVEN_BY_OTHERS = {"delegations": "delegations", "grants": "grants"}
+# How many people, or agents, a line of the plan names.
+NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,9 @@ def _parts(agent: Agent, now: datetime) -> Iterable[Part]:
     yield Part("identity", "Its own identity", tuple(_identity(agent)), "It has no key.")
     yield Part("holds", "What waits for a human", tuple(_holds(agent, now)), "Nothing waits.")
     yield Part("runs", "Leases and runs", tuple(_runs(agent, now)), "None is open.")
+    yield Part("grants", "People it acts for", tuple(_grants(agent, now)), "It acts for nobody.")
+    handed = tuple(_delegations(agent, now))
+    yield Part("delegations", "Delegations", handed, "Nothing is handed over, by it or to it.")
     yield Part("cases", "What is asked about it", tuple(_cases(agent)), "Nothing is asked.")
     yield Part("questions", "Changes and reviews", tuple(_questions(agent)), "None is open.")
     yield Part("campaigns", "Campaigns", tuple(_campaigns(agent)), "None names it.")
@@ -96,14 +99,10 @@ def _parts(agent: Agent, now: datetime) -> Iterable[Part]:
 
 
 def _registered(agent: Agent) -> Iterable[Part]:
-    """What others give agents, each as it says it; what nobody gives here is said once."""
+    """What others give agents, each as it says it."""
     for step in ending.in_order():
         if step.held is not None:
             yield Part(step.name, step.title, tuple(step.held(agent)), "None.")
-    absent = [title for name, title in GIVEN_BY_OTHERS.items() if ending.find(name) is None]
-    if absent:
-        title = " and ".join(absent).capitalize()
-        yield Part("absent", title, (), "Nothing here gives them yet.")
 
 
 def _credentials(agent: Agent) -> Iterable[Held]:
@@ -161,6 +160,32 @@ def _runs(agent: Agent, now: datetime) -> Iterable[Held]:
         yield Held(
             rules.counted(runs.count(), "run"), f"opened by {', '.join(ways)}", True, "Ended."
         )
+
+
+def _grants(agent: Agent, now: datetime) -> Iterable[Held]:
+    """How many, not whose: an owner need not know who lets the agent act for them."""
+    live = Grant.objects.filter(agent=agent, ended_at__isnull=True, until__gt=now).count()
+    if live:
+        how = "Ended at once. Each of these people is told."
+        yield Held(rules.counted(live, "grant"), "given by people", True, how)
+
+
+def _delegations(agent: Agent, now: datetime) -> Iterable[Held]:
+    live = Delegation.objects.filter(ended_at__isnull=True, until__gt=now)
+    for word, other, of in (
+        ("handed to", "receiver__slug", {"giver": agent}),
+        ("handed by", "giver__slug", {"receiver": agent}),
+    ):
+        others = list(live.filter(**of).values_list(other, flat=True))
+        if others:
+            where = f"{word} {_named(sorted(set(others)))}"
+            what = rules.counted(len(others), "delegation")
+            yield Held(what, where, True, "Ended at once, with all that is handed on below.")
+
+
+def _named(slugs: list[str]) -> str:
+    more = len(slugs) - NAMED
+    return ", ".join(slugs[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _cases(agent: Agent) -> Iterable[Held]:

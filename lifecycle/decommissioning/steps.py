@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from authz.enums import EndCause
 from authz.models import Reservation
-from authz.services import holds, sessions
+from authz.services import delegations, grants, holds, sessions
 from governance.kernel import clock
 from governance.kernel.errors import GovernanceError, NotFound, Unavailable
 from lifecycle.decommissioning import reading, telling
@@ -59,6 +60,21 @@ def _end_runs(agent: Agent) -> str:
     ended = sessions.end_sessions_of(agent=agent, actor=ENDING.pid)
     leases = reading.leases_ended(agent)
     return f"{counted(leases, 'lease')} and {counted(ended, 'run')} ended."
+
+
+def _end_delegations(agent: Agent) -> str:
+    """Before the grants: what ends because the agent stopped is said to, not what ended above."""
+    ended = delegations.end_delegations_of(agent=agent, actor=ENDING.pid)
+    if not ended:
+        return "Nothing was handed over, by it or to it."
+    return f"{counted(ended, 'delegation')} ended, with all that was handed on below."
+
+
+def _end_grants(agent: Agent) -> str:
+    ended = grants.end_grants_of(cause=EndCause.AGENT, by=ENDING, agent=agent)
+    if not ended:
+        return "It acted for nobody."
+    return f"{counted(ended, 'grant')} ended: it acts for nobody any more."
 
 
 def _end_credentials(agent: Agent) -> str:
@@ -141,6 +157,8 @@ STEPS = (
     EndingStep("refusal", "Everything is refused", 100, _refuse_everything, nothing),
     EndingStep("keys", "Keys and tokens", 200, _end_keys, nothing),
     EndingStep("runs", "Leases and runs", 300, _end_runs, nothing),
+    EndingStep("delegations", "Delegations", 320, _end_delegations, nothing),
+    EndingStep("grants", "Grants of people", 340, _end_grants, nothing),
     EndingStep(
         "credentials", "Credentials", 400, _end_credentials, reading.live_credentials, outside=True
     ),

@@ -187,12 +187,23 @@ class DeniedOut(serializers.Serializer[Any]):
     last = serializers.DateTimeField()
 
 
+class EndedGrantOut(serializers.Serializer[Any]):
+    """A grant of who leaves: live, or over because they left."""
+
+    agent = serializers.CharField(source="agent.slug")
+    tools = serializers.ListField(child=serializers.CharField())
+    given_at = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
 class WholeLeaverOut(serializers.Serializer[Any]):
     person = LeaverOut()
     cases = CaseOut(many=True)
     story = LineOut(many=True)
     denied = DeniedOut(many=True)
     told = ToldOut(many=True)
+    grants = EndedGrantOut(many=True, help_text="For those who see all of the leaver.")
 
 
 class Leavers(Listed):
@@ -219,5 +230,6 @@ class OneLeaver(APIView):
             "story": story.lines if story else [],
             "denied": story.denied if story else [],
             "told": shown["told"],
+            "grants": shown["grants"],
         }
         return Response(WholeLeaverOut(body).data)

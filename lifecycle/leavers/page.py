@@ -9,7 +9,7 @@ from typing import Any
 
 from governance.kernel import clock
 from lifecycle.cases.services import END_ORDERED
-from lifecycle.leavers import permissions, selectors
+from lifecycle.leavers import acting, permissions, selectors
 from lifecycle.leavers.days import days_of
 from lifecycle.leavers.story import Line, Story, is_end, story_of
 from lifecycle.leavers.told import told_of
@@ -52,15 +52,16 @@ def page_of(leaver: Person, by: Person) -> dict[str, Any]:
         },
         "days": days_of(cases, clock.now()) if cases else None,
         "told": told_of(leaver, cases),
-        **_story(leaver, cases),
+        "grants": acting.grants_of(leaver, by),
+        **_story(leaver, cases, acting.sees_grants(leaver, by)),
     }
 
 
-def _story(leaver: Person, cases: Sequence[Case]) -> dict[str, Any]:
+def _story(leaver: Person, cases: Sequence[Case], with_grants: bool) -> dict[str, Any]:
     """What the record tells: of the leaver, then of each agent."""
     if not cases:
         return {"story": None}
-    story: Story = story_of(leaver, cases, cases[-1].opened_at)
+    story: Story = story_of(leaver, cases, cases[-1].opened_at, with_grants=with_grants)
     parts: list[tuple[str, list[Line]]] = [("", story.of_person)]
     parts += [(slug, story.of(slug)) for slug in sorted({case.agent.slug for case in cases})]
     return {"story": story, "parts": parts}
@@ -75,7 +76,7 @@ def _ends(cases: Sequence[Case]) -> dict[int, EndRun]:
 
 def _visible(leaver: Person, by: Person) -> list[Case]:
     cases = selectors.cases_about(leaver)
-    if not (by.reads_everything or by.pk in {leaver.pk, leaver.manager_id}):
+    if not acting.sees_grants(leaver, by):
         cases = cases.filter(pk__in=selectors.concerning(by).values("pk"))
     return list(cases.prefetch_related("events__by", "events__case__agent"))
 

@@ -29,6 +29,7 @@ _OF_PERSON = {
     "employment_changed": "{who} says that {leaver} {employment}",
     "access_ended": "Every duty and way in of {leaver} was taken away",
     "leaver_settled": "Found by the daily reconciliation: no event had told of it",
+    "grant_ended": "{agent} acts for {leaver} no more",
 }
 _OF_AGENT = {
     "agent_transferred": "{agent} was handed over to {to}",
@@ -55,6 +56,7 @@ _MARKS = {
     "ended": "stop",
     "left": "stop",
     "access_ended": "stop",
+    "grant_ended": "stop",
     "agent_transferred": "done",
     "agent_decommissioned": "stop",
 }
@@ -106,11 +108,16 @@ class Story:
         return [line for line in self.lines if line.agent == slug]
 
 
-def story_of(person: Person, cases: Sequence[Case], since: datetime) -> Story:
-    """All of it since the first of these cases was opened, or since they left."""
+def story_of(
+    person: Person, cases: Sequence[Case], since: datetime, *, with_grants: bool = True
+) -> Story:
+    """All of it since the first of these cases was opened, or since they left.
+
+    Without `with_grants` it does not say which agents acted for them.
+    """
     events = [event for case in cases for event in case.events.all()]
     with limited_time():
-        records = list(_records(person, cases, since))
+        records = list(_records(person, cases, since, with_grants))
         denied = _denied(cases, since)
     names = _Names(events, records)
     lines = [names.of_event(event) for event in events]
@@ -119,9 +126,14 @@ def story_of(person: Person, cases: Sequence[Case], since: datetime) -> Story:
     return Story(sorted(lines, key=lambda line: str(line.record)), denied)
 
 
-def _records(person: Person, cases: Sequence[Case], since: datetime) -> Iterable[Record]:
+def _records(
+    person: Person, cases: Sequence[Case], since: datetime, with_grants: bool
+) -> Iterable[Record]:
     # What was told of the person stands just before what followed from it.
     theirs = Q(kind=Kind.REGISTRY, user=person.pid, resource=f"person:{person.pid}")
+    if with_grants:
+        # Whichever agents acted for them, and whosever these are.
+        theirs |= Q(kind=Kind.ACCESS, user=person.pid, tool="", code="")
     ended_leases = Q(kind=Kind.ACCESS, tool=reserved.TOOL, code="")
     agents = _theirs(cases) & Q(at__gte=since) & (Q(kind=Kind.REGISTRY) | ended_leases)
     rows = Record.objects.filter(theirs | agents, at__gte=since - BEFORE)
@@ -207,8 +219,10 @@ class _Names:
     def of_record(self, record: Record, person: Person) -> Line | None:
         asked = self._bodies[record.pk].get("asked", {})
         did = str(asked.get("did", ""))
-        template = _OF_AGENT.get(did) if record.agent else _OF_PERSON.get(did)
-        if template is None:
+        of_person = not record.agent or did == "grant_ended"
+        template = (_OF_PERSON if of_person else _OF_AGENT).get(did)
+        # A grant that ended otherwise is no part of the story of how they left.
+        if template is None or asked.get("cause", "left") != "left":
             return None
         changed = asked.get("changed", {})
         said = {
@@ -221,7 +235,8 @@ class _Names:
         }
         title, by = template.format(**said), self._name(record.actor)
         by = "" if did == "employment_changed" else by
-        return Line(record.at, title, record.pk, by, "", _MARKS.get(did, ""), record.agent)
+        agent = "" if of_person else record.agent
+        return Line(record.at, title, record.pk, by, "", _MARKS.get(did, ""), agent)
 
 
 def _pids_in(body: dict[str, Any]) -> list[str]:

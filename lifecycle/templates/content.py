@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from authz.engine.acting import MAX_DEPTH
 from governance.kernel import json_schema
 from registry import gates
 from registry.enums import AgentKind, IdentityPattern, ToolEffect
@@ -18,6 +19,8 @@ MAX_INTEGER = 2**53 - 1
 MOST_FIELDS = 8
 MOST_SLOTS = MOST_FIELDS - 2
 OWNER, ASKED = "owner", "asked"
+# What may be approved beforehand for the people of a role.
+DRAFTING = frozenset({str(ToolEffect.READ), str(ToolEffect.WRITE)})
 
 _COUNT = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
 _MONEY = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
@@ -66,6 +69,8 @@ SCHEMA: dict[str, Any] = {
         },
         "gates": gates.SCHEMA,
         "renewal_months": {"type": "integer", "minimum": 1, "maximum": 24},
+        "beforehand": {"type": "boolean"},
+        "delegation_depth": {"type": "integer", "minimum": 0, "maximum": MAX_DEPTH},
         "not_yet": {"type": "string", "maxLength": 300},
     },
 }
@@ -108,6 +113,8 @@ class Content:
     write_quota_per_hour: int | None
     renewal_months: int
     same_tier: bool = False
+    beforehand: bool = False
+    delegation_depth: int = MAX_DEPTH
     not_yet: str = ""
 
 
@@ -123,7 +130,14 @@ def fault_in(value: Any) -> str:
         return f"It would ask for more than {MOST_FIELDS} fields. Ask for less."
     if wrong := next((each for each in value["slots"] if _is_contradictory(each)), None):
         return f"The slot {wrong['name']} asks for more tools than it takes."
+    if value.get("beforehand") and not _drafts_alone(value):
+        return "What is approved beforehand acts for people, and reads and writes alone."
     return ""
+
+
+def _drafts_alone(value: Mapping[str, Any]) -> bool:
+    effects = {effect for slot in value["slots"] for effect in slot["effects"]}
+    return value["pattern"] != IdentityPattern.SERVICE and effects <= DRAFTING
 
 
 def _is_contradictory(slot: Mapping[str, Any]) -> bool:
@@ -146,5 +160,7 @@ def read_content(value: Mapping[str, Any]) -> Content:
         write_quota_per_hour=quota,
         renewal_months=value["renewal_months"],
         same_tier=value.get("same_tier", False),
+        beforehand=value.get("beforehand", False),
+        delegation_depth=value.get("delegation_depth", MAX_DEPTH),
         not_yet=value.get("not_yet", ""),
     )

@@ -72,8 +72,7 @@ FIRST: tuple[dict[str, Any], ...] = (
                 "write_quota_per_hour": 60,
             },
             "renewal_months": 12,
-            "not_yet": "Users cannot give their consent in Muster yet. Until they can, each of "
-            "its calls for a user is refused with consent.none.",
+            "beforehand": True,
         },
     },
     {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from authz.engine.acting import MAX_DEPTH
+from authz.services import delegations
 from lifecycle.models.templates import FromTemplate
 from lifecycle.templates import permissions, services
 from lifecycle.templates.content import read_content
@@ -23,9 +25,16 @@ def connect() -> None:
         who=permissions.check_who_agrees,
         dropped=services.drop_activation,
     )
+    delegations.use_depths(depth_of)
     agent_state_changed.connect(
         renew_as_the_template_says, dispatch_uid="lifecycle.renew as the template says"
     )
+
+
+def depth_of(agent: Agent) -> int:
+    """How deep what an agent hands on may go, as the template says that it was made from."""
+    origin = FromTemplate.objects.select_related("template").filter(agent=agent).first()
+    return read_content(origin.template.content).delegation_depth if origin else MAX_DEPTH
 
 
 def renew_as_the_template_says(*, agent: Agent, before: AgentState, by: Actor, **_: Any) -> None:

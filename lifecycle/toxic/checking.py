@@ -28,8 +28,8 @@ from lifecycle.toxic import reviewing
 from lifecycle.toxic.findings import ENDED, Found, found_across, found_in, junctions
 from lifecycle.toxic.recording import ACTOR, record_finding
 from registry.enums import AgentState
-from registry.models import Agent, Person
-from registry.reach import Reach, catalogue, reaches_of
+from registry.models import Agent, Person, SubAgent
+from registry.reach import MAX_DEPTH, Reach, catalogue, reaches_of
 from registry.selectors import agents_for_reach, answering_for, security_people
 
 SWEEP = "toxic"
@@ -41,11 +41,27 @@ Key = tuple[str, str, str]
 
 
 def ask_for(owners: Iterable[int], check: ToxicCheck | None = None) -> None:
-    """Have the agents of these owners be looked at, after the commit."""
-    rows = [ToxicDue(owner_id=pk, check_of=check, asked_at=clock.now()) for pk in set(owners)]
+    """Have the agents of these owners be looked at, after the commit.
+
+    Those of others that hand over to them as well: they are judged by what a chain can reach.
+    """
+    asked = {*owners} | owners_above(owners)
+    rows = [ToxicDue(owner_id=pk, check_of=check, asked_at=clock.now()) for pk in asked]
     if rows:
         ToxicDue.objects.bulk_create(rows)
         transaction.on_commit(partial(tasks.set_off, SWEEP))
+
+
+def owners_above(owners: Iterable[int]) -> set[int]:
+    """Who owns an agent from which a chain can come to an agent of these owners."""
+    level = set(Agent.objects.filter(owner__in=set(owners)).values_list("pk", flat=True))
+    found: set[int] = set()
+    for _ in range(MAX_DEPTH):
+        rows = SubAgent.objects.filter(sub_agent__in=level).exclude(agent__state__in=ENDED)
+        above = list(rows.values_list("agent", "agent__owner"))
+        level = {agent for agent, _ in above}
+        found |= {owner for _, owner in above}
+    return found
 
 
 def ask_for_everything(combination: ToxicCombination, by: Person) -> ToxicCheck:

@@ -1,6 +1,7 @@
 """Finding toxic combinations: in one reach, and across a set of agents.
 
-The set is the agents of one owner today. A chain of delegations is a set as well.
+The set is the agents of one owner. What a chain of delegations reaches is part of the reach of the
+agent that it begins with (`registry.reach.Reach.below`).
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def junctions() -> frozenset[str]:
 
 
 def found_in(agent: str, reach: Reach) -> list[Found]:
-    """What one reach completes by itself: one agent has all of it, so it is connected."""
+    """What one reach completes, by itself or with those that it hands over to: it is connected."""
     return [
         _found(one, FindingScope.AGENT, [(agent, reach)], connected=True)
         for one in (*reach.combinations, *reach.listed)
@@ -134,11 +135,17 @@ def _found(one: Combination, scope: str, reached: Sequence[Reached], *, connecte
         categories=tuple(sorted(one.categories)),
         tier=str(one.tier),
         reason=one.reason,
-        places=tuple(given for agent, reach in reached for given in _given(agent, reach, one)),
+        places=tuple(dict.fromkeys(_places(reached, one))),
         connected=connected,
         only_listed=one.only_listed,
         effects=tuple(sorted(one.effects)),
     )
+
+
+def _places(reached: Sequence[Reached], one: Combination) -> Iterator[Given]:
+    for agent, reach in reached:
+        for slug, each in ((agent, reach), *reach.below):
+            yield from _given(slug, each, one)
 
 
 def _given(agent: str, reach: Reach, one: Combination) -> Iterator[Given]:

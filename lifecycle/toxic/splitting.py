@@ -27,7 +27,8 @@ FIRST, SECOND = "first", "second"
 # What the two sides are like the row that they are made of.
 COPIED = (
     *("kind", "purpose", "builder", "repository", "runs_at", "model", "model_provider"),
-    *("pattern", "isolated_runs", "backup_owner", "rate_per_minute", "rate_per_hour"),
+    *("pattern", "isolated_runs", "redirect_uris", "backup_owner"),
+    *("rate_per_minute", "rate_per_hour"),
     *("spend_cap_minor", "spend_cap_month_minor", "currency", "lawful_basis", "data_subjects"),
     *("recipients", "retention", "data_role", "ai_act_use", "ai_act_role"),
 )
@@ -46,8 +47,10 @@ def plan_of(finding: ToxicFinding) -> Plan:
     """How the agent of a finding can be parted. `CannotSplit` where it cannot."""
     agent = agents_for_reach().get(slug=finding.agents[0])
     wanted = members_of(finding.categories, finding.effects)
-    parted = rules.sides(gives_of(agent, reach_of(agent)), wanted)
-    if parted is None:
+    gives = gives_of(agent, reach_of(agent))
+    parted = rules.sides(gives, wanted)
+    # What an agent has by its sub-agents alone, no split of its own tools takes from it.
+    if parted is None or not frozenset().union(*gives.values()) >= wanted:
         raise CannotSplit()
     return Plan(tuple(parted[0]), tuple(parted[1]))
 

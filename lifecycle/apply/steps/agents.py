@@ -81,6 +81,8 @@ def finish_agent(run: Run, step: Step) -> None:
         wait(step, moved.proposed)
     for entry, _ in step.entries("allowlist"):
         _save_entry(run, step, agent, entry)
+    for entry, _ in step.entries("sub_agents"):
+        _save_sub_agent(run, step, agent, entry)
     for entry, _ in step.entries("credentials"):
         _save_credential(run, agent, entry)
     if step.differs("dependents"):
@@ -106,6 +108,21 @@ def _save_entry(run: Run, step: Step, agent: Agent, entry: Entry) -> None:
         wait(step, saved.proposed)
     except ChangeOpen as error:
         step.waits.append(f"allowlist {tool.name}: {error.message}")
+
+
+def _save_sub_agent(run: Run, step: Step, agent: Agent, entry: Entry) -> None:
+    sub_agent = run.agent(entry["agent"])
+    if entry.get("absent"):
+        services.remove_sub_agent(agent_id=agent.pk, sub_agent=sub_agent, by=run.by)
+        return
+    takes_in = {name: value for name, value in entry.items() if name != "agent"}
+    try:
+        saved = services.set_sub_agent(
+            agent_id=agent.pk, sub_agent=sub_agent, by=run.by, alone=run.alone, **takes_in
+        )
+        wait(step, saved.proposed)
+    except ChangeOpen as error:
+        step.waits.append(f"sub-agent {sub_agent.slug}: {error.message}")
 
 
 def _save_credential(run: Run, agent: Agent, entry: Entry) -> None:

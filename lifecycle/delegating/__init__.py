@@ -1,0 +1,1 @@
+"""Whom an agent hands over to: what its owner declares in its row."""
