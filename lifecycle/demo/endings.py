@@ -23,7 +23,7 @@ from governance.kernel import business_days, clock
 from lifecycle.apply.plan import Step
 from lifecycle.decommissioning import services as ends
 from lifecycle.decommissioning import working
-from lifecycle.demo import planted
+from lifecycle.demo import acting, planted
 from lifecycle.demo.days import Days, at, person
 from lifecycle.demo.past import Past, Rows
 from lifecycle.leavers import services as leavers
@@ -131,6 +131,7 @@ class Story:
         yield from self._leaver()
         yield from self._reviews()
         yield from planted.steps(self.days, self._ask)
+        yield from acting.steps(self.days, self._ask)
         yield at(self.days.today - timedelta(days=20), 13), self._renew_secrets
         day = self.days.back(1)
         yield at(day, 15, 20), self._order_end
@@ -147,12 +148,27 @@ class Story:
         for day, hour in ((self.days.back(1), 6), (self.days.today, 6)):
             yield at(day, hour, 2), self._calls_on
 
-    def _ask(self, slug: str, tool: str, parameters: dict[str, Any], session: str = "") -> None:
+    def _ask(
+        self,
+        slug: str,
+        tool: str,
+        parameters: dict[str, Any],
+        session: str = "",
+        *,
+        user: str = "",
+        delegation: str = "",
+    ) -> None:
         agent = Agent.objects.select_related("client").get(slug=slug)
         token = Token(client_version=agent.client.version, jti="demo")
         caller = Caller(kind="agent", slug=slug, token=token)
         ask = Ask(
-            kind=SubjectKind.AGENT, tool=tool, agent=slug, parameters=parameters, session=session
+            kind=SubjectKind.AGENT,
+            tool=tool,
+            agent=slug,
+            user=user,
+            parameters=parameters,
+            session=session,
+            delegation=delegation,
         )
         decide([ask], caller, now=clock.now(), record=self.rows.record)
         self.rows.flush()
