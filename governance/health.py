@@ -45,12 +45,13 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 def states() -> dict[str, str]:
     """Each part by name: `ok`, or what is wrong with it."""
-    return {name: _state(part) for name, part in PARTS.items()}
+    return {name: state_of(name) for name in PARTS}
 
 
-def _state(part: Callable[[], None]) -> str:
+def state_of(name: str) -> str:
+    """`ok`, or what is wrong with the part of this name."""
     try:
-        part()
+        PARTS[name]()
     except NotReady as fault:
         return str(fault)
     except DatabaseError:

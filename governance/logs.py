@@ -19,10 +19,11 @@ class Redacting(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         whole = super().format(record)
         head, said, rest = whole.partition(record.message)
-        return head + _without_credentials(said + rest)
+        return head + without_credentials(said + rest)
 
 
-def _without_credentials(text: str) -> str:
+def without_credentials(text: str) -> str:
+    """`text` without what can be recognised as a credential, line by line."""
     if find_secret(text) is None:
         return text
     if _LONG in text:

@@ -292,6 +292,14 @@ MUSTER_RELEASE_MINUTES = env.int("MUSTER_RELEASE_MINUTES", default=60)
 MUSTER_OPEN_HOLDS = env.int("MUSTER_OPEN_HOLDS", default=1000)
 MUSTER_OPEN_HOLD_SHAPES = env.int("MUSTER_OPEN_HOLD_SHAPES", default=20)
 
+# Acting for someone else: how many days a grant lasts at the most, and how long a delegation, how
+# deep, and how many one agent may have live at one place.
+
+MUSTER_GRANT_DAYS = env.int("MUSTER_GRANT_DAYS", default=90)
+MUSTER_DELEGATION_MINUTES = env.int("MUSTER_DELEGATION_MINUTES", default=60)
+MUSTER_DELEGATION_DEPTH = env.int("MUSTER_DELEGATION_DEPTH", default=3)
+MUSTER_DELEGATION_FAN_OUT = env.int("MUSTER_DELEGATION_FAN_OUT", default=20)
+
 # Who may read /metrics from another machine.
 
 MUSTER_METRICS_TOKEN = env.str("MUSTER_METRICS_TOKEN", default="")
@@ -579,6 +587,7 @@ MUSTER_SWEEPS = {
     "counted": 24 * 3600.0,
     "decommissioning": 15.0,
     "erasure": 60.0,
+    "grants": 30.0,
     "holds": 30.0,
     "idle": 3600.0,
     "identities": 60.0,

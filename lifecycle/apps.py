@@ -17,6 +17,8 @@ class LifecycleConfig(AppConfig):
         from lifecycle.decommissioning import receivers as decommissioning  # noqa: PLC0415
         from lifecycle.decommissioning import steps as ending_steps  # noqa: PLC0415
         from lifecycle.due import own as due  # noqa: PLC0415
+        from lifecycle.grants import beforehand  # noqa: PLC0415
+        from lifecycle.grants import telling as grants  # noqa: PLC0415
         from lifecycle.idle import cases as idle  # noqa: PLC0415
         from lifecycle.leavers import kind as leavers  # noqa: PLC0415
         from lifecycle.leavers import receivers as leaver_receivers  # noqa: PLC0415
@@ -47,6 +49,8 @@ class LifecycleConfig(AppConfig):
         provisioning.connect()
         identities.register_steps()
         observing.connect()
+        grants.connect()
+        beforehand.register_kind()
         idle.register_kind()
         decommissioning.connect()
         ending_steps.register_steps()

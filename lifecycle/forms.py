@@ -36,6 +36,19 @@ PROCESSING = (
 )
 
 
+class LinesField(forms.CharField):
+    """A list of short texts, one a line."""
+
+    widget = forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "class": "mono"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        lines = (line.strip() for line in str(value or "").splitlines())
+        return [line for line in lines if line]
+
+
 class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
     """What an owner says of an agent. What follows from it is computed, never asked."""
 
@@ -68,6 +81,11 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
     relying_agents = forms.ModelMultipleChoiceField(
         queryset=Agent.objects.none(), required=False, label="Agents that rely on it"
     )
+    redirect_uris = LinesField(
+        label="Where people are sent back to when it asks to act for them",
+        required=False,
+        help_text="One exact address a line: https, or this machine's own. Empty: it cannot ask.",
+    )
     spend_cap = forms.DecimalField(
         label="Spend a day", min_value=0, max_digits=12, decimal_places=2
     )
@@ -83,6 +101,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             "kind",
             "pattern",
             "isolated_runs",
+            "redirect_uris",
             "backup_owner",
             "builder",
             "repository",

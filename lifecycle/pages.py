@@ -28,6 +28,7 @@ from lifecycle.credentials import pages as credentials
 from lifecycle.decommissioning import selectors as ending
 from lifecycle.due.selectors import soon_for
 from lifecycle.gauges import gauges_of
+from lifecycle.grants import selectors as grants
 from lifecycle.inbox.entries import Queue
 from lifecycle.models import ProbeRun
 from lifecycle.probes import reporting
@@ -45,7 +46,7 @@ from registry.enums import AgentState
 from registry.models import Agent, Person
 from registry.permissions import in_group
 from registry.pictures import picture_of
-from registry.reach import Reach, reach_of, reaches_of
+from registry.reach import PREFETCH, Reach, reach_of, reaches_of
 from registry.selectors import current_clearance
 
 RECENT = 8
@@ -158,9 +159,7 @@ def agents_listed(person: Person, *, everyone: bool) -> QuerySet[Agent]:
     visible = Agent.objects.visible_to(person)
     if not everyone:
         visible = visible.filter(Q(owner=person) | Q(backup_owner=person))
-    return visible.select_related("owner", "model_provider").prefetch_related(
-        "allowlist__tool__system__resources", "allowlist__tool__accesses__system__resources"
-    )
+    return visible.select_related("owner", "model_provider").prefetch_related(*PREFETCH)
 
 
 def sorted_by(rows: QuerySet[Agent], asked: str) -> QuerySet[Agent]:
@@ -263,6 +262,7 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         ),
         **template,
         "entries": entries,
+        "sub_agents": list(agent.sub_agents.select_related("sub_agent")),
         "roles": roles,
         "credentials": credentials.listed(agent),
         "dependents": agent.dependents.select_related("person", "dependent").order_by(
@@ -276,6 +276,8 @@ def agent_page(agent: Agent, person: Person) -> dict[str, Any]:
         "may": controls(agent, person, reach, covered=bool(covering)),
         "processing": processing_of(agent),
         "ending": ending.ending_of(agent),
+        "acting": grants.of_agent(agent, clock.now()),
+        "sees_grants": person.reads_everything,
         **probe_of(agent),
         "review": review_page.progress_of(agent, person),
         "renewal": renewals.of_page(agent, person),

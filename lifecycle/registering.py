@@ -26,7 +26,7 @@ from registry import permissions
 from registry.models import Agent, UnregisteredCaller
 from registry.people import signed_in, visible_agent
 from registry.pictures import picture_of
-from registry.reach import Reach, reach_of_draft
+from registry.reach import Reach, below_of, reach_of_draft
 
 
 @login_required
@@ -245,6 +245,7 @@ def _judged(form: AgentForm) -> tuple[LiveVerdict, Reach]:
     reach = reach_of_draft(
         entries=[(tool, narrowings.get(tool.pk, {})) for tool in tools],
         model_provider=form.chosen_provider(),
+        below=below_of(form.instance) if form.instance.pk else (),
     )
     said = verdict_of(
         reach,

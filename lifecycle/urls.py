@@ -15,8 +15,14 @@ from lifecycle.checking import api as checking
 from lifecycle.credentials import views as credentials
 from lifecycle.decommissioning import api as ending_api
 from lifecycle.decommissioning import views as ending
+from lifecycle.delegating import views as delegating
+from lifecycle.deviations import views as deviations
 from lifecycle.due import api as due_api
 from lifecycle.due import views as due
+from lifecycle.grants import api as grant_api
+from lifecycle.grants import beforehand_views as beforehand
+from lifecycle.grants import listing as grant_listing
+from lifecycle.grants import views as grants
 from lifecycle.idle import api as idle_api
 from lifecycle.idle import stray_views
 from lifecycle.idle import views as idle
@@ -72,6 +78,13 @@ urlpatterns = [
     path("agents/<str:slug>/change/", registering.change, name="agent_change"),
     path("agents/<str:slug>/history/", views.history, name="agent_history"),
     path("agents/<str:slug>/narrow/<path:tool>/", views.narrow, name="agent_narrow"),
+    path("agents/<str:slug>/sub-agents/", delegating.sub_agents, name="sub_agents"),
+    path("agents/<str:slug>/sub-agents/<str:other>/", delegating.sub_agent, name="sub_agent"),
+    path(
+        "agents/<str:slug>/sub-agents/<str:other>/remove/",
+        delegating.remove,
+        name="sub_agent_remove",
+    ),
     path("agents/<str:slug>/credentials/", views.add_credential, name="agent_credential"),
     path("agents/<str:slug>/credentials/store/", credentials.store, name="agent_credential_store"),
     path(
@@ -161,11 +174,29 @@ urlpatterns = [
     path("emergency/codes/", break_glass.seal, name="break_glass_codes"),
     path("emergency/uses/", break_glass.uses, name="break_glass_uses"),
     path("emergency/uses/<uuid:used_id>/", break_glass.use, name="break_glass_use"),
+    path("my/grants/", grants.my_grants, name="my_grants"),
+    path("my/grants/calls/", grants.my_calls, name="my_calls"),
+    path("my/grants/end/", grants.end_all, name="my_grants_end"),
+    path("my/grants/<uuid:grant_id>/again/", grants.again, name="grant_again"),
+    path("grants/", grant_listing.grants, name="grants"),
+    path("grants/csv/", grant_listing.as_csv, name="grants_csv"),
+    path("grants/beforehand/", beforehand.approvals, name="grants_beforehand"),
+    path("grants/beforehand/<str:slug>/", beforehand.propose, name="grants_beforehand_propose"),
+    path(
+        "grants/beforehand/<uuid:preapproval_id>/end/",
+        beforehand.end,
+        name="grants_beforehand_end",
+    ),
+    path("grants/<uuid:grant_id>/end/", grants.end, name="grant_end"),
+    path("api/v1/grants", grant_api.Grants.as_view(), name="api_grants"),
+    path("api/v1/grants/<uuid:grant_id>/end", grant_api.EndGrant.as_view()),
     path("due/", due.due, name="due"),
     path("api/v1/due", due_api.WhatIsDue.as_view(), name="api_due"),
     path("strays/", stray_views.strays, name="strays"),
     path("strays/csv/", stray_views.as_csv, name="strays_csv"),
     path("api/v1/strays", stray_views.Strays.as_view(), name="api_strays"),
+    path("deviations/", deviations.deviations, name="deviations"),
+    path("api/v1/deviations", deviations.Deviations.as_view(), name="api_deviations"),
     path("sweeps/", sweeps.sweeps, name="sweeps"),
     path("sweeps/<slug:name>/run/", sweeps.run_now, name="sweep_run"),
     path("api/v1/sweeps", sweep_api.Sweeps.as_view(), name="api_sweeps"),

@@ -10,7 +10,7 @@ from lifecycle.reviews import services
 from registry.enums import AgentState, ChangeState
 from registry.models import Agent, Clearance, Person, ProposedChange
 from registry.permissions import Actor
-from registry.services.agents import ENTRY_KIND, FIELDS_KIND, STAY_KIND
+from registry.services.agents import ENTRY_KIND, FIELDS_KIND, STAY_KIND, SUB_AGENT_KIND
 from registry.signals import (
     agent_cleared,
     agent_state_changed,
@@ -22,7 +22,7 @@ from registry.signals import (
 
 S = AgentState
 ENDING = frozenset({S.DECOMMISSIONING, S.DECOMMISSIONED})
-REVIEWED = frozenset({FIELDS_KIND, ENTRY_KIND, STAY_KIND})
+REVIEWED = frozenset({FIELDS_KIND, ENTRY_KIND, SUB_AGENT_KIND, STAY_KIND})
 _ENDED = {
     ChangeState.AGREED: ReviewState.APPROVED,
     ChangeState.REJECTED: ReviewState.REJECTED,

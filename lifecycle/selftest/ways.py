@@ -11,9 +11,10 @@ from typing import Any
 from django.db import connection
 
 from authz import leases, recorder
-from authz.api.answer import EVALUATION, answering
-from authz.asks import Caller
-from authz.engine.types import Check, Token
+from authz.api.answer import answering
+from authz.api.metadata import EVALUATION
+from authz.asks import caller_of
+from authz.engine.types import Check
 from authz.oauth import services as oauth
 from authz.oauth.credentials import Credentials
 from authz.recorder import Judged, Recorded, Stale
@@ -152,7 +153,7 @@ def _session(stage: Stage, subject: Subject) -> str:
 def lease(stage: Stage, subject: Subject) -> str:
     """The credential of the active row, asked for with the token that the subject has."""
     token = tokens.authenticate(f"Bearer {subject.token}")
-    caller = Caller(token.kind, token.slug, Token(token.version, token.jti))
+    caller = caller_of(token)
     given = leases.lease(reference=stage.credential, caller=caller, record=within)
     return f"a lease until {given.lease.expires_at:%H:%M}"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from authz.api.answer import EVALUATION
+from authz.api.metadata import EVALUATION
 from lifecycle.selftest import stage
 from lifecycle.selftest.report import Try
 from lifecycle.selftest.ways import GRANT, TOOL
