@@ -16,6 +16,7 @@ from audit import figures
 from audit.enums import Kind
 from authz.models import Hold
 from compliance.evidence.look import Look, Row
+from compliance.evidence.of_acting import delegations_of, grants_of
 from compliance.evidence.of_changes import duties_separate
 from compliance.evidence.of_data import PERSONAL, Flow, flows_of, in_force
 from compliance.evidence.types import Cell, Table
@@ -257,6 +258,25 @@ def _emergencies(look: Look) -> Rows:
         )  # fmt: skip
 
 
+def _grants(look: Look) -> Rows:
+    for each in grants_of(look):
+        yield (
+            each.agent.slug, str(each.person), " ".join(each.tools), each.get_way_display(),
+            said(each.given_at), said(each.until), said(each.ended_at),
+            each.get_end_cause_display(), str(each.ended_by or ""), str(each.pk),
+        )  # fmt: skip
+
+
+def _delegations(look: Look) -> Rows:
+    for each in delegations_of(look):
+        person = each.grant.person if each.grant else None
+        yield (
+            each.giver.slug, each.receiver.slug, str(person or ""), " ".join(each.tools),
+            each.depth, said(each.given_at), said(each.until), said(each.ended_at),
+            each.get_end_cause_display(), str(each.pk),
+        )  # fmt: skip
+
+
 _FLOW = ("agent", "provider", "system", "country", "approved country", "categories")
 TABLES = (
     Table(
@@ -345,6 +365,16 @@ TABLES = (
     Table(
         "emergencies", "Emergency access", "Each use of the period.",
         ("opened", "ended", "person", "second", "reviewed", "by"), _emergencies,
+    ),
+    Table(
+        "grants", "Grants: who acts for whom", "Each that was in force in the period.",
+        ("agent", "person", "tools", "how", "given", "until", "ended", "why", "by", "id"), _grants,
+    ),
+    Table(
+        "delegations", "Delegations: what agents handed on",
+        "Each that was in force in the period.",
+        ("giver", "receiver", "for", "tools", "hand", "given", "until", "ended", "why", "id"),
+        _delegations,
     ),
 )  # fmt: skip
 

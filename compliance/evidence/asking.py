@@ -8,13 +8,20 @@ from django.core.exceptions import ImproperlyConfigured
 
 from compliance.catalogue import Asked, Control, Framework, frameworks
 from compliance.enums import Concern
-from compliance.evidence import of_agents, of_changes, of_data, of_decisions, of_lifecycle
+from compliance.evidence import (
+    of_acting,
+    of_agents,
+    of_changes,
+    of_data,
+    of_decisions,
+    of_lifecycle,
+)
 from compliance.evidence.look import Look
 from compliance.evidence.status import Answered, Found, status_of_control, status_of_query
 from compliance.evidence.types import Evidence, queries
 
 # Their queries are registered when they are read.
-MODULES = (of_agents, of_changes, of_data, of_decisions, of_lifecycle)
+MODULES = (of_acting, of_agents, of_changes, of_data, of_decisions, of_lifecycle)
 
 Step = Callable[[str, int, int], None]
 

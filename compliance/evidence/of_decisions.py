@@ -32,11 +32,12 @@ def _ends_in(effect: str) -> Keep:
     return lambda each: each.effect == effect
 
 
-def _stopped_at(check: str, *effects: str) -> Keep:
+def stopped_at(check: str, *effects: str) -> Keep:
+    """Whether this check decided, in one of these ways."""
     return lambda each: each.check == check and each.effect in effects
 
 
-def _observed(look: Look, checks: tuple[str, ...] = ()) -> list[Exceptional]:
+def observed(look: Look, checks: tuple[str, ...] = ()) -> list[Exceptional]:
     """The agents whose calls went on although a check refused them."""
     found: dict[str, list[Decided]] = {}
     for each in look.decided:
@@ -86,7 +87,7 @@ def decisions_checked(look: Look) -> Evidence:
                 look.count(_went_on_anyway),
             ),
         ],
-        exceptions=[*_observed(look), *samples.damaged(sample)],
+        exceptions=[*observed(look), *samples.damaged(sample)],
         sample=sample,
     )
 
@@ -98,7 +99,7 @@ def roles_decide(look: Look) -> Evidence:
         Figure(
             check,
             f"Refused for want of {words}",
-            look.count(_stopped_at(check, "deny")),
+            look.count(stopped_at(check, "deny")),
             link=links.trail(look, kind=Kind.DECISION, effect="deny", check=check),
         )
         for check, words in (
@@ -114,7 +115,7 @@ def roles_decide(look: Look) -> Evidence:
         of="decisions",
         none=_no_call(look),
         figures=refused,
-        exceptions=_observed(look, ("identity", "consent", "allowlist", "role", "policy")),
+        exceptions=observed(look, ("identity", "consent", "allowlist", "role", "policy")),
         sample=samples.spread(look, effect="deny") if total else (),
     )
 
@@ -237,7 +238,7 @@ def down_tier_refused(look: Look) -> Evidence:
                 look.count(lambda each: each.check == "flow" and _went_on_anyway(each)),
             ),
         ],
-        exceptions=_observed(look, ("flow",)),
+        exceptions=observed(look, ("flow",)),
         sample=samples.spread(look, effect="deny", check="flow") if refused else (),
     )
 
@@ -266,7 +267,7 @@ def hostile_input_contained(look: Look) -> Evidence:
                 link=links.trail(look, kind=Kind.DECISION, check="taint"),
             ),
         ],
-        exceptions=_observed(look, HOSTILE),
+        exceptions=observed(look, HOSTILE),
         sample=samples.spread(look, check="taint")
         if look.count(lambda each: each.check == "taint")
         else (),
@@ -289,7 +290,7 @@ def blast_contained(look: Look) -> Evidence:
                 Figure(
                     check,
                     f"Calls stopped at the {check} check",
-                    look.count(_stopped_at(check, "deny", "hold")),
+                    look.count(stopped_at(check, "deny", "hold")),
                     link=links.trail(look, kind=Kind.DECISION, check=check),
                 )
                 for check in CONTAINED

@@ -9,10 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from audit.enums import Kind
+from audit.explain import Behind
 from audit.models import Record
 from authz.engine.types import Effect
 from compliance.incident.entries import Entry, many
 from compliance.incident.facts import Facts, emergency_of, hold_of
+
+# How many chains a page draws.
+DRAWN = 5
 
 # What happened
 
@@ -91,6 +95,8 @@ class Cause:
     first: datetime
     last: datetime
     runs: tuple[str, ...]
+    # From the user to the agent that called; () where it called for itself.
+    behind: tuple[Behind, ...] = ()
 
     @property
     def calls(self) -> int:
@@ -131,6 +137,12 @@ class Who:
         return f"{names[0]} and {many(rest, 'other', 'others')}" if rest else names[0]
 
     @property
+    def drawn(self) -> list[tuple[str, Cause]]:
+        """Callers that did not call for themselves, each with a key of its own on the page."""
+        acting = [each for each in self.causes if each.behind][:DRAWN]
+        return [(f"chain-{place}", each) for place, each in enumerate(acting)]
+
+    @property
     def more(self) -> str:
         if not self.causes:
             return ""
@@ -152,8 +164,7 @@ def _causes(entries: Sequence[Entry], facts: Facts) -> list[Cause]:
     for entry in reversed(entries):
         if entry.is_decision:
             record = entry.record
-            chain = tuple(map(str, entry.asked.get("chain", ())))
-            key = (record.agent, record.user, record.gateway, chain)
+            key = (record.agent, record.user, record.gateway, entry.hands)
             grouped.setdefault(key, []).append(entry)
     found = [_cause(key, each, facts) for key, each in grouped.items()]
     return sorted(found, key=lambda cause: (-cause.stopped, -cause.calls))
@@ -178,6 +189,24 @@ def _cause(
         runs=tuple(
             dict.fromkeys(entry.record.session for entry in entries if entry.record.session)
         ),
+        behind=_behind(entries, facts),
+    )
+
+
+def _behind(entries: Sequence[Entry], facts: Facts) -> tuple[Behind, ...]:
+    """Whose calls these alike were. What a caller only said stays so."""
+    entry = entries[-1]
+    record = entry.record
+    if not record.agent or not (record.user or entry.hands):
+        return ()
+    went_on = any(each.record.effect == Effect.ALLOW for each in entries)
+    lets, hands = ("lets it act", "hands over") if went_on else ("", "")
+    kind = "agent" if entry.givers else "named"
+    caller = "agent" if record.agent in facts.registered else "named"
+    return (
+        *([Behind("person", facts.name(record.user), lets)] if record.user else []),
+        *(Behind(kind, each, hands) for each in reversed(entry.hands)),
+        Behind(caller, record.agent),
     )
 
 

@@ -60,6 +60,16 @@ class Entry:
         return str(self.asked.get("did", self.record.kind)).replace("_", " ")
 
     @property
+    def hands(self) -> tuple[str, ...]:
+        """Agents that handed the call on, nearest first: by the delegation, else as was said."""
+        return self.givers[::-1] or tuple(map(str, self.asked.get("chain", ())))
+
+    @property
+    def givers(self) -> tuple[str, ...]:
+        """Agents that handed it on by delegations that Muster knew, the first one first."""
+        return tuple(map(str, self.body.get("judged", {}).get("givers", ())))
+
+    @property
     def went_on(self) -> bool:
         return bool(self.call and self.call.went_on)
 

@@ -14,9 +14,10 @@ from audit.anchors.selectors import standing as standing_outside
 from audit.errors import SearchTooSlow
 from audit.sealing import standing as sealing
 from audit.selectors import AuditScope, PageRequest, TrailFilters
-from authz.models import ToxicCombination
+from authz.models import Delegation, Grant, ToxicCombination
 from compliance.evidence import Exceptional, Look, ask, links
 from compliance.evidence.look import Row
+from compliance.evidence.of_acting import too_wide
 from compliance.selfaudit.types import Answer
 from governance import words
 from lifecycle.models import FromTemplate, Source, Template
@@ -29,6 +30,7 @@ from registry.models.agents import LIVE
 from registry.selectors import has_separation_of_duties
 
 YEAR = timedelta(days=365)
+RECENT = timedelta(days=30)
 MINUTE = 60.0
 # The gate by which each kind of consequence waits for a human.
 GATED_BY = {
@@ -256,31 +258,67 @@ def _is_open(tool: Tool) -> bool:
 
 
 def impersonation(look: Look) -> Answer:
+    may = sum(row.agent.pattern in FOR_USERS for row in look.live)
+    grants = list(
+        Grant.objects.filter(
+            agent__in=look.pks, ended_at__isnull=True, until__gt=look.now
+        ).select_related("agent", "person")
+    )
     rows = [
-        _at(
-            row,
-            f"{row.agent.slug} is declared to act for its users, and no user can consent to it "
-            "yet: each such call of it is refused.",
-        )
-        for row in look.live
-        if row.agent.pattern in FOR_USERS
+        *too_wide(grants),
+        *(_without_ground(grant) for grant in grants if _lost_its_ground(grant)),
     ]
-    return Answer(rows, "No live agent acts for a person; a call for one is refused.")
+    if not grants:
+        acts = many(may, "live agent acts", "live agents act") if may else "No live agent acts"
+        return Answer(
+            rows, f"{acts} for people; without a person's word each such call is refused."
+        )
+    people = many(len({grant.person_id for grant in grants}), "person", "people")
+    met = f"{many(len(grants), 'grant')} of {people}, each less than they may do, each with an end."
+    return Answer(rows, met)
+
+
+def _lost_its_ground(grant: Grant) -> bool:
+    """Whether its person has left, or its agent acts for nobody by its own row."""
+    left = grant.person.employment == Employment.LEFT
+    return left or grant.agent.pattern not in FOR_USERS
+
+
+def _without_ground(grant: Grant) -> Exceptional:
+    left = grant.person.employment == Employment.LEFT
+    why = f"{grant.person} has left" if left else f"{grant.agent.slug} is declared to act as itself"
+    return Exceptional(
+        f"{why}, and a grant of {grant.person} to {grant.agent.slug} is in force all the same.",
+        agent=grant.agent.slug,
+        since=grant.given_at,
+        link=links.agent(grant.agent.slug),
+    )
 
 
 def delegation(look: Look) -> Answer:
     relies = Reliance.objects.filter(agent__state__in=LIVE, dependent__state__in=LIVE)
     pairs = relies.order_by("agent__slug", "dependent__slug")
+    handed = set(
+        Delegation.objects.filter(given_at__gte=look.now - RECENT).values_list(
+            "receiver__slug", "giver__slug"
+        )
+    )
     rows = [
         Exceptional(
-            f"{above} relies on {slug} and hands it no token: what {slug} may do for it is its "
-            "whole row.",
+            f"{above} relies on {slug} and has handed nothing over to it for 30 days: what "
+            f"{slug} does for it is done on its whole row.",
             agent=slug,
             link=links.agent(slug),
         )
         for slug, above in pairs.values_list("agent__slug", "dependent__slug")
+        if (slug, above) not in handed
     ]
-    return Answer(rows, "No live agent works for another; a call that comes by a chain is refused.")
+    if not handed:
+        return Answer(rows, "No live agent works for another.")
+    met = (
+        f"{many(len(handed), 'pair')} of agents, one of which hands over to the other what it may."
+    )
+    return Answer(rows, met)
 
 
 # 13 to 16: combinations, clocks, shapes

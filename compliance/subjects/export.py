@@ -58,6 +58,7 @@ def _head(request: SubjectRequest, reading: readings.Reading) -> dict[str, Any]:
         "subject": request.subject,
         "register": dict(holding.facts),
         "agents": _agents(holding),
+        "grants": _grants(holding),
         "named_in": {each.what: each.many for each in holding.rows},
         "record": [
             {"kind": each.kind, "entries": each.entries, "since": leaf.instant(each.first)}
@@ -84,6 +85,21 @@ def _head(request: SubjectRequest, reading: readings.Reading) -> dict[str, Any]:
 def _agents(holding: Holding) -> list[str]:
     person = holding.subject.person
     return sorted(person.owned_agents.values_list("slug", flat=True)) if person else []
+
+
+def _grants(holding: Holding) -> list[dict[str, Any]]:
+    """Which agents they let act for them, and what each was let do."""
+    person = holding.subject.person
+    return [
+        {
+            "agent": grant.agent.slug,
+            "tools": grant.tools,
+            "given": leaf.instant(grant.given_at),
+            "until": leaf.instant(grant.until),
+            "ended": leaf.instant(grant.ended_at) if grant.ended_at else None,
+        }
+        for grant in (person.grants.select_related("agent") if person else ())
+    ]
 
 
 def _pieces(head: dict[str, Any], reading: readings.Reading) -> Iterator[str]:
