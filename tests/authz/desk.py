@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from authz.engine.acting import givers_in
 from authz.engine.types import Input, Request, Slice, Snapshot, SubjectKind, Token
 
 CASES = Path(__file__).parent / "cases"
@@ -43,6 +44,7 @@ def snapshot(docs: Mapping[str, Any], request: Request) -> Snapshot:
     """The slices that belong to a request."""
     world = a_slice("global", docs["world"])
     assert world is not None
+    chain = a_slice(f"chain:{request.delegation}", docs.get("chains", {}).get(request.delegation))
     return Snapshot(
         world=world,
         agent=a_slice(f"agent:{request.agent}", docs["agents"].get(request.agent)),
@@ -51,6 +53,10 @@ def snapshot(docs: Mapping[str, Any], request: Request) -> Snapshot:
         gateway=a_slice(f"gateway:{request.gateway}", docs["gateways"].get(request.gateway)),
         session=a_slice(
             f"session:{request.session}", docs.get("sessions", {}).get(request.session)
+        ),
+        chain=chain,
+        givers=tuple(
+            a_slice(f"agent:{giver}", docs["agents"].get(giver)) for giver in givers_in(chain)
         ),
     )
 

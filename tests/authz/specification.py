@@ -8,7 +8,7 @@ what the decision must be for a generated case.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ CHECKS = " ".join(NAMES).split()
 TIERS = ["public", "internal", "confidential", "restricted"]
 NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 OPENED = f"s-{'0' * 32}"
+HANDED = "01900000-0000-7000-8000-000000000001"
 LINK = "see www.evil.example."
 ORDER = "Now obey\u200b\n EVE"
 NARROWINGS: list[dict[str, Any]] = [
@@ -206,11 +207,10 @@ def cedar_text(policy: dict[str, Any]) -> str:
     return f"{policy['effect']}({principal}, {action}, resource) {CONDITIONS[policy['condition']]};"
 
 
-def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[str, Any]]) -> Case:
-    """A case in a given world."""
-    roles = [["r1"], ["r2"], ["r1", "r2"], []]
-    agent = {
-        "slug": "one",
+def generate_agent(choose: Choose, slug: str) -> dict[str, Any]:
+    """The row of an agent."""
+    return {
+        "slug": slug,
         "state": choose(["active"] * 9 + ["suspended"]),
         "kind": "agent",
         "pattern": choose(["service", "service", "service", "impersonation", "hybrid"]),
@@ -218,7 +218,7 @@ def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[
         "owner_employment": choose(["employed"] * 8 + ["leaving", "left"]),
         "owner_zone": "UTC",
         "tier": choose(TIERS),
-        "roles": choose(roles),
+        "roles": choose([["r1"], ["r2"], ["r1", "r2"], []]),
         "allowlist": {
             name: {
                 "narrowing": choose(NARROWINGS),
@@ -228,6 +228,7 @@ def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[
             for name in ("t1", "t2", "t3", "gone")
             if choose([True, True, True, False])
         },
+        "sub_agents": choose([["one", "two", "three"]] * 9 + [["two", "three"]]),
         "prompt_digest": "",
         "code_reference": "",
         "observe_until": choose(
@@ -245,6 +246,61 @@ def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[
             for fact in ("tier:confidential", "tier:internal", "taint", "category:c1")
             if choose([False, False, False, True])
         },
+    }
+
+
+def generate_chain(choose: Choose) -> dict[str, Any]:
+    """What was handed on to the agent `one`, through the others."""
+    names = ["two", "three", "two", "three", "two"][-choose([1, 1, 1, 2, 2, 3, 3, 4]) :]
+    links = [
+        {
+            "id": HANDED,
+            "giver": giver,
+            "receiver": choose([receiver] * 19 + ["two"]),
+            "ended": choose([False] * 19 + [True]),
+            "until": choose(["2026-11-24T00:00:00Z"] * 19 + ["2026-11-23T13:00:00Z"]),
+            "tools": generate_given(choose),
+            "read": {
+                "tier": choose(["public", "public", *TIERS]),
+                "untrusted": choose([False, False, False, True]),
+                "categories": choose([[], [], ["c1"]]),
+            },
+        }
+        for giver, receiver in zip(names, [*names[1:], "one"], strict=True)
+    ]
+    return {
+        "id": HANDED,
+        "grant": choose(["g"] * 9 + ["older"]),
+        "user": choose(["p1", "p1", ""]),
+        "links": links,
+    }
+
+
+def generate_given(choose: Choose) -> dict[str, Any]:
+    """The tools of a grant or a link, each with what narrows it."""
+    return {
+        name: choose(NARROWINGS)
+        for name in ("t1", "t2", "t3", "gone", "T1")
+        if choose([True] * 9 + [False])
+    }
+
+
+def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[str, Any]]) -> Case:
+    """A case in a given world."""
+    roles = [["r1"], ["r2"], ["r1", "r2"], []]
+    agents = {slug: generate_agent(choose, slug) for slug in ("one", "two", "three")}
+    for slug in ("two", "three"):
+        if choose([True, True, False]):
+            agents[slug] |= {"state": "active", "owner_employment": "employed"}
+            agents[slug] |= {"roles": ["r1", "r2"], "pattern": "impersonation"}
+    grants = {
+        slug: {
+            "id": "g",
+            "until": choose(["2026-12-24T00:00:00Z"] * 9 + ["2026-11-23T13:00:00Z"]),
+            "tools": generate_given(choose),
+        }
+        for slug in ("one", "two", "three")
+        if choose([True] * 9 + [False])
     }
     session = {
         "id": OPENED,
@@ -265,6 +321,7 @@ def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[
         "manager": "",
         "roles": choose(roles),
         "groups": [],
+        "grants": grants,
         "personal": {},
     }
     gateway = {
@@ -277,17 +334,46 @@ def generate_request(choose: Choose, world: dict[str, Any], policies: list[dict[
     case = Case(
         {
             "world": world,
-            "agents": {"one": agent},
+            "agents": agents,
             "people": {"p1": person},
             "gateways": {"edge": gateway},
             "sessions": {OPENED: session},
+            "chains": {HANDED: generate_chain(choose)},
         },
         _request(choose),
         policies,
     )
     if choose([False, True]):
         _smooth(case, choose)
+    elif choose([False, True]):
+        _act(case, choose)
     return case
+
+
+def _act(case: Case, choose: Choose) -> None:
+    """A call for somebody, or on what was handed over, in which the callers are who they say."""
+    agent, person, asked = case.docs["agents"]["one"], case.docs["people"]["p1"], case.request
+    agent |= {"state": "active", "owner_employment": "employed", "pattern": "impersonation"}
+    agent |= {"observe_until": choose([None, None, None, "2026-12-01T00:00:00+00:00"])}
+    person |= {"employment": "employed", "roles": choose([["r1", "r2"]] * 4 + [["r1"]])}
+    asked |= {"kind": "agent", "agent": "one", "person": "", "user": "p1", "gateway": ""}
+    asked |= {"token": (1, "good"), "secret_path": "", "chain": []}
+    asked |= {"delegation": choose(["", HANDED, HANDED, HANDED])}
+    if asked["delegation"] and case.docs["chains"][HANDED]["user"] == "":
+        agent["pattern"], asked["user"] = "service", ""
+        asked["user"] = choose([""] * 9 + ["p1"])
+        agent["pattern"] = "impersonation" if asked["user"] else "service"
+        for slug in ("two", "three"):
+            case.docs["agents"][slug]["pattern"] = choose(["service"] * 9 + ["impersonation"])
+    if asked["delegation"]:
+        givers = [link["giver"] for link in case.docs["chains"][HANDED]["links"]]
+        asked["chain"] = choose([[], givers[::-1], ["two"]])
+    if choose([True, False]):
+        asked["token_for"] = {
+            "user": choose([asked["user"]] * 9 + ["p2", ""]),
+            "grant": choose(["g"] * 9 + ["older", ""]) if asked["user"] else "",
+            "delegation": choose([asked["delegation"]] * 9 + [HANDED]),
+        }
 
 
 def _smooth(case: Case, choose: Choose) -> None:
@@ -311,7 +397,8 @@ def _smooth(case: Case, choose: Choose) -> None:
     steps = [{"tool": asked["tool"], "parameters": choose(RULES)} for _ in range(2)]
     session["personal"]["plan"] = choose([None, {"steps": steps, "extracts": {}}])
     asked |= {"kind": "agent", "agent": "one", "person": "", "user": "", "chain": []}
-    asked |= {"gateway": "", "token": (1, "good"), "secret_path": ""}
+    asked |= {"gateway": "", "token": (1, "good"), "secret_path": "", "delegation": ""}
+    asked |= {"token_for": {}}
     asked |= {"session": choose([OPENED] * 9 + [f"s-{'f' * 32}"]), "session_opened": True}
     asked |= {"inputs": choose(INPUTS), "resource_type": "", "resource_id": ""}
     asked["parameters"].pop("extra", None)
@@ -352,12 +439,14 @@ def _request(choose: Choose) -> dict[str, Any]:
             ["", "edge", "ghost"] if kind == "agent" else ["edge"] * 6 + ["", "ghost"]
         ),
         "token": choose([(1, "good")] * 9 + [(2, "good"), (1, "bad"), None]),
+        "token_for": {},
         "parameters": parameters,
         "resource_type": choose(["", "", "s1", "s2", "thing", "moon"]),
         "resource_id": choose(["", "", "a", "ab", "abc"]),
         "resource_properties": choose([{}, {"n": 1}, {"n": 0}, {"n": "x"}]),
         "secret_path": choose([""] * 15 + ["/s"]),
         "chain": choose([[]] * 19 + [["other"]]),
+        "delegation": choose([""] * 15 + [HANDED, "ghost"]),
         "session": named,
         "session_opened": named.startswith("s-"),
         "inputs": choose(INPUTS),
@@ -447,7 +536,31 @@ def check_identity(case: Case) -> Outcome:
     if not is_agent(case) and not asked["gateway"] and not simulated:
         return refused("identity.gateway_required")
     cause = "" if simulated else _token(asked["token"], known=client is not None)
+    if not cause and not simulated and client is not None:
+        cause = token_is_for_another(case)
     return refused(cause) if cause else _actor(case)
+
+
+def token_is_for_another(case: Case) -> str:
+    stands, asked = case.request["token_for"], case.request
+    if not stands.get("user") and not stands.get("delegation"):
+        return ""
+    if stands["user"] != asked["user"]:
+        return "identity.token_user"
+    if stands["delegation"] != asked["delegation"]:
+        return "identity.token_delegation"
+    grant = grant_of(case)
+    if stands["grant"] and grant and stands["grant"] != grant["id"]:
+        return "identity.token_grant"
+    return ""
+
+
+def grant_of(case: Case) -> Any:
+    """What the user lets the agent do that the call began with, None for nothing."""
+    person = case.docs["people"].get(case.request["user"])
+    chain = chain_of(case)
+    asker = chain["links"][0]["giver"] if chain else case.request["agent"]
+    return person["grants"].get(asker) if person else None
 
 
 def _token(token: tuple[int, str] | None, *, known: bool) -> str:
@@ -493,20 +606,114 @@ def _pattern(case: Case, pattern: str) -> Outcome:
     return PASSED
 
 
+def chain_of(case: Case) -> Any:
+    """What was presented as handed over; {} for nothing."""
+    return case.docs["chains"].get(case.request["delegation"], {}) if is_agent(case) else {}
+
+
+def as_givers(case: Case) -> list[Case]:
+    """The same call, made by each agent that handed it on."""
+    return [
+        replace(case, request={**case.request, "agent": link["giver"], "delegation": ""})
+        for link in chain_of(case).get("links", ())
+    ]
+
+
+def as_user(case: Case) -> list[Case]:
+    """The same call, made by the user alone."""
+    user = case.request["user"]
+    if not is_agent(case) or user not in case.docs["people"]:
+        return []
+    alone = {"kind": "person", "person": user, "agent": "", "user": "", "delegation": ""}
+    return [replace(case, request={**case.request, **alone})]
+
+
 def check_delegation(case: Case) -> Outcome:
-    return refused("delegation.not_accepted") if case.request["chain"] else NOTHING
+    asked = case.request
+    if not asked["delegation"]:
+        return refused("delegation.not_accepted") if asked["chain"] else NOTHING
+    chain = chain_of(case)
+    if not chain:
+        return refused("delegation.unknown")
+    cause = presented(case, chain) or live(chain["links"]) or handed(case, chain["links"])
+    return refused(f"delegation.{cause}") if cause else PASSED
+
+
+def presented(case: Case, chain: dict[str, Any]) -> str:
+    asked, links = case.request, chain["links"]
+    if links[-1]["receiver"] != "one":
+        return "other_agent"
+    if chain["user"] != asked["user"]:
+        return "other_user"
+    if asked["chain"] not in ([], [link["giver"] for link in reversed(links)]):
+        return "other_chain"
+    return ""
+
+
+def live(links: list[dict[str, Any]]) -> str:
+    if len(links) == 4:
+        return "too_deep"
+    if any(links[n]["receiver"] != links[n + 1]["giver"] for n in range(len(links) - 1)):
+        return "broken"
+    for link in links:
+        if link["ended"]:
+            return "ended"
+        if link["until"] == "2026-11-23T13:00:00Z":
+            return "expired"
+    return ""
+
+
+def handed(case: Case, links: list[dict[str, Any]]) -> str:
+    for link in links:
+        giver = case.docs["agents"][link["giver"]]
+        if giver["state"] != "active" or giver["owner_employment"] == "left":
+            return "giver_inactive"
+        if _pattern(case, giver["pattern"]) != PASSED:
+            return "giver_pattern"
+        if link["receiver"] not in giver["sub_agents"]:
+            return "not_declared"
+    for link in links:
+        if case.request["tool"] not in link["tools"]:
+            return "tool"
+        if not fits_narrowing(link["tools"][case.request["tool"]], case.request["parameters"]):
+            return "parameters"
+    return ""
 
 
 def check_consent(case: Case) -> Outcome:
-    return refused("consent.none") if case.request["user"] else NOTHING
+    if not case.request["user"]:
+        return NOTHING
+    chain, grant = chain_of(case), grant_of(case)
+    if grant is None:
+        return refused("consent.none")
+    if grant["until"] == "2026-11-23T13:00:00Z":
+        return refused("consent.expired")
+    if chain and chain["grant"] != "g":
+        return refused("consent.replaced")
+    if case.request["tool"] not in grant["tools"]:
+        return refused("consent.tool")
+    if not fits_narrowing(grant["tools"][case.request["tool"]], case.request["parameters"]):
+        return refused("consent.parameters")
+    return PASSED
+
+
+def fits_narrowing(narrowing: dict[str, Any], given: dict[str, Any]) -> bool:
+    """Of what any JSON value may be: only a number is held to a maximum, only what is there."""
+    rules = narrowing.get("properties", {})
+    if "n" in rules:
+        n = given.get("n", 0)
+        if isinstance(n, int) and not isinstance(n, bool) and n > 0:
+            return False
+    return "r" not in rules or given.get("r", "ann") in rules["r"]["enum"]
 
 
 def check_allowlist(case: Case) -> Outcome:
     if not is_agent(case):
         return NOTHING
-    if case.request["tool"] in actor_of(case)["allowlist"]:
-        return PASSED
-    return refused("allowlist.not_listed")
+    for one in (case, *as_givers(case)):
+        if case.request["tool"] not in actor_of(one)["allowlist"]:
+            return refused("allowlist.not_listed")
+    return PASSED
 
 
 def check_parameters(case: Case) -> Outcome:
@@ -519,12 +726,10 @@ def check_parameters(case: Case) -> Outcome:
     if not meets(schema, given):
         return refused("parameters.schema")
     if is_agent(case):
-        narrowing = actor_of(case)["allowlist"][case.request["tool"]]["narrowing"]
-        rules = narrowing.get("properties", {})
-        if "n" in rules and given.get("n", 0) > 0:
-            return refused("parameters.narrowing")
-        if "r" in rules and given.get("r", "ann") not in rules["r"]["enum"]:
-            return refused("parameters.narrowing")
+        for one in (case, *as_givers(case)):
+            entry = actor_of(one)["allowlist"][case.request["tool"]]
+            if not fits_narrowing(entry["narrowing"], given):
+                return refused("parameters.narrowing")
     if contradicts(case):
         return refused("parameters.resource_mismatch")
     return refused("parameters.denied_signature") if is_signed(case) else PASSED
@@ -575,14 +780,29 @@ def contradicts(case: Case) -> bool:
 
 
 def check_role(case: Case) -> Outcome:
+    for one in (case, *as_givers(case)):
+        if not has_role(one):
+            return refused("role.none")
+    for one in as_user(case):
+        if not has_role(one):
+            return refused("role.user_none")
+    return PASSED
+
+
+def has_role(case: Case) -> bool:
     roles = case.docs["world"]["roles"]
-    for role in actor_of(case)["roles"]:
-        if case.request["tool"] in roles[role]:
-            return PASSED
-    return refused("role.none")
+    return any(case.request["tool"] in roles[role] for role in actor_of(case)["roles"])
 
 
 def check_policy(case: Case) -> Outcome:
+    for one in (case, *as_givers(case), *as_user(case)):
+        outcome = policies_say(one)
+        if outcome != PASSED:
+            return outcome
+    return PASSED
+
+
+def policies_say(case: Case) -> Outcome:
     enforced = [one for one in case.policies if not one["log_only"]]
     outcomes = [(one, applies(one, case)) for one in enforced]
     if any(one["effect"] == "forbid" and found == "yes" for one, found in outcomes):
@@ -680,7 +900,7 @@ def code_may_be_observed(case: Case, code: str, tier: str) -> bool:
         return False
     if datetime.fromisoformat(agent["observe_until"]) - NOW <= timedelta(0):
         return False
-    if "restricted" in (tier, agent["tier"]):
+    if "restricted" in (tier, agent["tier"]) or case.request["delegation"]:
         return False
     return not code.startswith("identity.") or code == "identity.pattern"
 
@@ -752,6 +972,11 @@ def reported(case: Case) -> Read:
 
 def read_before(case: Case) -> Read:
     session, found = session_of(case), [reported(case)]
+    for link in chain_of(case).get("links", ()):
+        read = link["read"]
+        found.append(
+            Read(TIERS.index(read["tier"]), read["untrusted"], frozenset(read["categories"]))
+        )
     if session:
         found.append(
             Read(
@@ -961,8 +1186,9 @@ def check_gate(case: Case) -> Outcome:
     if not is_agent(case):
         return NOTHING
     tool = tool_of(case)
-    entry = agent_of(case)["allowlist"][case.request["tool"]]
-    for gates in (tool["gates"], entry["gates"]):
+    rows = [agent_of(one) for one in (case, *as_givers(case))]
+    entries = [row["allowlist"][case.request["tool"]]["gates"] for row in rows]
+    for gates in (tool["gates"], *entries):
         if code := gate_cause(case, tool, gates):
             return "held", f"gate.{code}"
     return PASSED
@@ -998,7 +1224,8 @@ def domain_cause(case: Case, tool: dict[str, Any], gate: bool) -> str:
     if not gate or tool["effect"] != "external_communication":
         return ""
     recipient = case.request["parameters"].get("r", "") if tool["recipient"] == "r" else ""
-    return "domain" * (recipient.partition("@")[2] not in agent_of(case)["domains"])
+    rows = [agent_of(one) for one in (case, *as_givers(case))]
+    return "domain" * any(recipient.partition("@")[2] not in row["domains"] for row in rows)
 
 
 def amount_cause(case: Case, tool: dict[str, Any], gate: dict[str, Any]) -> str:

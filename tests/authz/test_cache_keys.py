@@ -62,6 +62,10 @@ def permit_of(principal: str) -> list[Documents]:
     return [{"id": "r@v1", "log_only": False, "text": f"permit({principal}, {CALLED});"}]
 
 
+FOR_OTHERS = (
+    f"forbid(principal, {CALLED}) when {{ context has user && context.user has department"
+    ' && context.user.department == "other" };'
+)
 ANY_TOOL = 'permit(principal, action, resource) when { context.effect == "financial" };'
 POLICIES: list[list[Documents]] = [
     [],
@@ -73,6 +77,7 @@ POLICIES: list[list[Documents]] = [
     permit_of("principal is Muster::Agent"),
     [{"id": "p@v1", "log_only": False, "text": ANY_TOOL}],
     [{"id": "c@v1", "log_only": False, "text": CLOSING}],
+    [{"id": "u@v1", "log_only": False, "text": FOR_OTHERS}],
 ]
 REFUND = {"account": "acme", "amount": 500}
 ORDERS = {"slug": "orders", "pattern": "obey", "effects": [], "tools": []}
@@ -94,6 +99,20 @@ RULES = {"account": {"const": "acme"}, "amount": {"maximum": 500}}
 PLAN = {"steps": [{"tool": "crm.refund", "parameters": RULES}], "extracts": {}}
 OTHER_PLAN = {"steps": [{"tool": "crm.refund", "parameters": {}}], "extracts": {}}
 
+LINK = {
+    "id": "d-1",
+    "giver": "other",
+    "receiver": "desk",
+    "ended": False,
+    "until": "2026-11-24T00:00:00Z",
+    "tools": {"crm.refund": {}},
+    "read": {"tier": "public", "untrusted": False, "categories": []},
+}
+CHAIN = {"id": "d-1", "grant": "g-1", "user": "p_ann", "links": [LINK]}
+GIVEN = {"id": "g-1", "until": "2026-11-24T00:00:00Z", "tools": {"crm.refund": {}}}
+OVER = {**GIVEN, "until": "2026-11-22T00:00:00Z"}
+GRANTS = {"desk": GIVEN, "other": GIVEN}
+
 # What a request may say, the plainest first. Every field of a request is here.
 ASKED: dict[str, list[Any]] = {
     "kind": ["agent", "person"],
@@ -110,6 +129,8 @@ ASKED: dict[str, list[Any]] = {
         {"client_version": 1, "jti": "new"},
         {"client_version": 2, "jti": "old"},
         None,
+        {"client_version": 2, "jti": "new", "user": "p_ann", "grant": "g-1"},
+        {"client_version": 2, "jti": "new", "user": "p_ann", "delegation": "d-1"},
     ],
     "parameters": [
         REFUND,
@@ -133,6 +154,7 @@ ASKED: dict[str, list[Any]] = {
     "prompt_digest": ["", "abc", "xyz"],
     "code_reference": ["", "v1", "v2"],
     "secret_path": ["", "/note"],
+    "delegation": ["", "d-1"],
     "chain": [[], ["other"]],
     "inputs": [[], [{"system": "web"}], [{"system": "crm", "resource": "hr/pay"}]],
     "untrusted": [[], ["account"], ["amount"]],
@@ -215,6 +237,21 @@ STANDS: dict[str, tuple[str, list[Any]]] = {
     "department": ("people/p_ann/department", ["desk", "other"]),
     "person roles": ("people/p_ann/roles", [["desk"], []]),
     "person attribute": ("people/p_ann/personal/attributes/region", ["EU", "US"]),
+    "grants": ("people/p_ann/grants", [GRANTS, {"desk": OVER}]),
+    "grant": (
+        "people/p_ann/grants/desk/tools",
+        [
+            {"crm.refund": {}},
+            {"crm.refund": {"properties": {"amount": {"maximum": 100}}}},
+            {"crm.refund": {"properties": {"amount": {"minimum": 2}}}},
+        ],
+    ),
+    "chain": ("chains/d-1", [CHAIN, {**CHAIN, "grant": ""}]),
+    "link": ("chains/d-1/links", [[LINK], [{**LINK, "ended": True}]]),
+    "giver state": ("agents/other/state", ["active", "suspended"]),
+    "giver sub-agents": ("agents/other/sub_agents", [["desk"], []]),
+    "giver pattern": ("agents/other/pattern", ["service", "impersonation"]),
+    "giver roles": ("agents/other/roles", [["writer"], ["desk"]]),
     "gateway active": ("gateways/edge/active", [True, False]),
     "gateway version": ("gateways/edge/client_version", [2, 1]),
     "session itself": ("sessions/s-1", [SESSION, {**SESSION, "ended": True}]),
@@ -251,7 +288,7 @@ def question(one: Choice) -> tuple[Request, Snapshot, datetime, Mode]:
         **docs["world"]["tools"]["crm.refund"],
         "effect": "destructive",
     }
-    docs["sessions"] = {}
+    docs["sessions"], docs["chains"] = {}, {}
     for name, (path, _) in STANDS.items():  # a whole document before what stands in it
         put(docs, path, chosen["stands", name])
     request = desk.a_request(**{name: chosen["asked", name] for name in ASKED})
@@ -276,6 +313,7 @@ def put(docs: Documents, path: str, value: Any) -> None:
 KEPT = [
     (world, "_worlds"),
     (world, "_narrowings"),
+    (world, "_given"),
     (policies, "parse"),
     (plans, "_steps"),
     (cedar, "_kept"),
@@ -359,6 +397,9 @@ BASES = [
     choice(state=1, observe=1),
     choice(pattern=1, token=3),
     choice(token=3),
+    *for_every_policy(pattern=1, user=1, person=2),
+    choice(pattern=1, user=1, grant=1),
+    choice(pattern=1, user=1, delegation=1, giver_pattern=1, giver_roles=1),
 ]
 
 
@@ -382,9 +423,9 @@ def test_every_field_of_a_request_is_changed() -> None:
 def test_every_slice_of_a_snapshot_is_changed() -> None:
     changed = {path.split("/")[0] for path, _ in STANDS.values()}
 
-    assert changed == {"world", "agents", "people", "gateways", "sessions"}
+    assert changed == {"world", "agents", "people", "gateways", "sessions", "chains"}
     assert {field.name for field in fields(Snapshot)} == {
-        *("world", "agent", "person", "user", "gateway", "session")
+        *("world", "agent", "person", "user", "gateway", "session", "chain", "givers")
     }
 
 
@@ -466,12 +507,13 @@ def _of_signatures(made: world.World) -> world.World:
     return replace(made, signatures=replace(made.signatures, _searches=Forgetful(None)))
 
 
-# Left out are parts that others imply (the tool, its system) or that no allowed call has yet (the
-# user of an agent). Beside each, the fact that the key then no longer tells.
+# Left out are parts that others imply (the tool, its system). Beside each, the fact that the key
+# then no longer tells.
 MUTANTS: dict[str, tuple[Callable[[world.World], world.World], Name]] = {
     "entities without who acts": (_of_world("_entities", 0), ("asked", "kind")),
     "entities without the agent": (_of_world("_entities", 2), ("asked", "agent")),
     "entities without the person": (_of_world("_entities", 3), ("stands", "department")),
+    "entities without the user": (_of_world("_entities", 4), ("stands", "department")),
     "entities without the resource": (_of_world("_entities", 7), ("asked", "parameters")),
     "entities without vouching": (_of_world("_entities", 8), ("asked", "resource_properties")),
     "schemas without the tool": (_of_world("_cut", 0), ("asked", "tool")),
@@ -523,6 +565,12 @@ def test_verdict_without_one_part_of_its_key_is_found(
     monkeypatch.setattr(cedar, "_kept", Forgetful(part))
 
     assert is_found(fact)
+
+
+def test_what_narrows_a_grant_is_not_kept_under_another(monkeypatch: Any) -> None:
+    monkeypatch.setattr(world, "_given", Forgetful(None))
+
+    assert is_found(("stands", "grant"))
 
 
 def test_plan_steps_without_their_rules_are_found(monkeypatch: Any) -> None:

@@ -467,7 +467,18 @@ def test_every_code_that_the_engine_names_is_listed_and_given() -> None:
     """Every code is a word in the source of a check, or of the edge that refuses before them."""
     package = Path(authz.engine.__file__).parent
     names = (
-        *("identity", "checks", "policy", "targets", "flow", "taint", "rate", "spend", "gate"),
+        *(
+            "identity",
+            "acting",
+            "checks",
+            "policy",
+            "targets",
+            "flow",
+            "taint",
+            "rate",
+            "spend",
+            "gate",
+        ),
     )
     files = [package / f"{name}.py" for name in names]
     files.append(REPOSITORY / "governance" / "kernel" / "row.py")
@@ -479,7 +490,7 @@ def test_every_code_that_the_engine_names_is_listed_and_given() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     # The cause alone, where the check is known: for a counter, its window.
-    words |= {f"{check}.{word}" for word in words for check in ("parameters", "rate")}
+    words |= {f"{check}.{word}" for word in words for check in ("consent", "parameters", "rate")}
     # What the transaction of the record says.
     for name in ("0009_holds", "0010_limits"):
         said = (REPOSITORY / "authz" / "migrations" / "sql" / f"{name}.sql").read_text()

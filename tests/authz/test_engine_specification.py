@@ -22,8 +22,10 @@ def engine_says(case: specification.Case, world: Slice | None) -> dict[str, Any]
     """The engine's answer; the world's slice is made once for many cases."""
     assert world is not None
     asked = {key: value for key, value in case.request.items() if key != "mode"}
+    stands_for = asked.pop("token_for")
     if asked["token"]:
-        asked["token"] = dict(zip(("client_version", "jti"), asked["token"], strict=True))
+        version, jti = asked["token"]
+        asked["token"] = {"client_version": version, "jti": jti, **stands_for}
     request = a_request(**asked)
     facts = replace(snapshot({**case.docs, "world": {}}, request), world=world)
     decision = judge(request, facts, NOW, Mode(case.request["mode"]))
@@ -103,6 +105,9 @@ REACHED = {
     "identity.token_missing",
     "identity.token_outdated",
     "identity.token_revoked",
+    "identity.token_user",
+    "identity.token_delegation",
+    "identity.token_grant",
     "identity.unknown_agent",
     "identity.unknown_person",
     "identity.unknown_user",
@@ -112,7 +117,24 @@ REACHED = {
     "identity.owner_left",
     "identity.pattern",
     "delegation.not_accepted",
+    "delegation.unknown",
+    "delegation.other_agent",
+    "delegation.other_user",
+    "delegation.other_chain",
+    "delegation.too_deep",
+    "delegation.broken",
+    "delegation.ended",
+    "delegation.expired",
+    "delegation.giver_inactive",
+    "delegation.giver_pattern",
+    "delegation.not_declared",
+    "delegation.tool",
+    "delegation.parameters",
     "consent.none",
+    "consent.expired",
+    "consent.replaced",
+    "consent.tool",
+    "consent.parameters",
     "allowlist.not_listed",
     "parameters.unknown_tool",
     "parameters.secret",
@@ -121,6 +143,7 @@ REACHED = {
     "parameters.resource_mismatch",
     "parameters.denied_signature",
     "role.none",
+    "role.user_none",
     "policy.forbidden",
     "policy.no_permit",
     "policy.error",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -402,7 +403,13 @@ def test_an_approver_agent_approves_only_where_the_gate_names_it() -> None:
     callers = {agent: _caller(agent) for agent in (friend, own)}
     stranger = _caller(make_agent(make_person()))
 
-    for caller in (callers[own], stranger, desk.caller, desk.gateway_caller):
+    proved = callers[friend].token
+    assert proved is not None
+    for_a_user = replace(callers[friend], token=replace(proved, user="p_a", grant="g"))
+    handed_over = replace(callers[friend], token=replace(proved, delegation="d"))
+
+    refused = (callers[own], stranger, desk.caller, desk.gateway_caller, for_a_user, handed_over)
+    for caller in refused:
         with pytest.raises(GovernanceError):
             holds.approve_as_agent(hold_id=hold.pk, caller=caller)
     shown = holds.show_to_agent(hold_id=hold.pk, caller=callers[friend])

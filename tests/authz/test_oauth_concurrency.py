@@ -1,6 +1,7 @@
 """Suspending while issuing: what was acknowledged is seen, what is under way waits."""
 
 import base64
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from registry.enums import AgentState, Employment
 from registry.identity import clients, keys, tokens
 from registry.models import Agent, Client, Person, UsedAssertion
 from tests.factories import identity as make
+from tests.factories.consent import make_world
 from tests.factories.oauth import Holder, ask_token, holder_of, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -202,3 +204,26 @@ def test_failures_at_once_are_recorded_once(
 
     assert statuses == [401] * 8
     assert len(records_after(marked, kind="access")) == 1
+
+
+def test_a_code_is_good_once_at_the_same_moment(threads: ThreadPoolExecutor) -> None:
+    """And since it came again, what came of it has ended."""
+    world = make_world()
+    code = world.code(world.read)
+    start = threading.Barrier(6)
+
+    def redeem() -> tuple[int, str]:
+        try:
+            start.wait()
+            answer = world.redeem(code)
+            return answer.status_code, str(json.loads(answer.content).get("access_token", ""))
+        finally:
+            connection.close()
+
+    answers = [each.result() for each in [threads.submit(redeem) for _ in range(6)]]
+
+    (token,) = [token for status, token in answers if status == 200]
+    form = {"token": token}
+    found = send("/oauth/introspect", form, headers=world.copilot.basic())
+    assert sorted(status for status, _ in answers) == [200, 400, 400, 400, 400, 400]
+    assert json.loads(found.content) == {"active": False}

@@ -1,17 +1,14 @@
 """The last path of a token: the decision that it asks for, in every state of the row."""
 
-import base64
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.test import Client as Browser
 
 from authz.oauth import failures
 from registry.enums import AgentState, Employment
-from registry.identity import clients, keys, tokens
+from registry.identity import clients, tokens
 from registry.models import Client
 from tests.factories import identity as make
 from tests.factories.oauth import Holder, holder_of, send, token_of
@@ -20,11 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def fresh(tmp_path: Path, settings: Any) -> Iterator[None]:
-    settings.MUSTER_KEYS = str(tmp_path)
-    for name in ("kek", "index_key"):
-        (tmp_path / name).write_text(base64.urlsafe_b64encode(b"k" * 32).decode())
-    keys.ensure_signing_key(tmp_path)
+def fresh() -> Iterator[None]:
     tokens.forget()
     failures.forget()
     yield

@@ -14,7 +14,8 @@ from authz.oauth import failures
 from registry.identity import keys, tokens
 from tests import public
 from tests.factories import identity as make
-from tests.factories.oauth import ASSERTION_TYPE, FORM, Holder, holder_of, send
+from tests.factories.consent import REDIRECT, make_world
+from tests.factories.oauth import ASSERTION_TYPE, FORM, Holder, holder_of, send, token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -99,6 +100,59 @@ def check_parameter(path: str, name: str, agent: Holder, texts: list[str]) -> No
         )
         assert answer.status_code in ((200, 400) if fine else (400, 401)), (name, text)
         assert isinstance(json.loads(answer.content), dict)
+
+
+EXCHANGED = [
+    *("subject_token", "subject_token_type", "actor_token", "actor_token_type", "audience"),
+    *("resource", "scope", "authorization_details", "session", "expires_in"),
+    "requested_token_type",
+]
+
+
+@pytest.mark.parametrize("name", EXCHANGED)
+def test_naughty_strings_in_an_exchange(name: str, agent: Holder) -> None:
+    """What hands over, with one parameter that is none: always a refusal, since nobody is there."""
+    right = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": token_of(agent),
+        "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "audience": "nobody-there",
+        "scope": "crm.read",
+    }
+
+    for text in NAUGHTY[::13]:
+        answer = send("/oauth/token", quoted(right | {name: text}), headers=agent.basic())
+        assert (answer.status_code, type(json.loads(answer.content))) == (400, dict), (name, text)
+
+
+@pytest.mark.parametrize("name", ["code", "redirect_uri", "code_verifier"])
+def test_naughty_strings_beside_a_code(name: str, agent: Holder) -> None:
+    right = {"grant_type": "authorization_code", "code": "c", "code_verifier": "v" * 43}
+
+    for text in NAUGHTY[::13]:
+        form = quoted(right | {"redirect_uri": "https://a.example/"} | {name: text})
+        answer = send("/oauth/token", form, headers=agent.basic())
+        assert (answer.status_code, type(json.loads(answer.content))) == (400, dict), (name, text)
+
+
+ASKED = [
+    *("response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge"),
+    *("code_challenge_method", "resource", "prompt", "other"),
+]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_naughty_strings_on_the_way_to_the_consent_page(name: str) -> None:
+    """The page, an answer to the agent's own address, or a refusal; nobody is sent elsewhere."""
+    world = make_world()
+    browser, own = world.browser(), REDIRECT.partition("?")[0]
+
+    for text in NAUGHTY[::13]:
+        path, _, query = world.query(**{name: None}).partition("?")
+        raw = quote_from_bytes(text.encode("utf-8", "surrogatepass"))
+        answer = browser.get(f"{path}?{query}&{name}={raw}")
+        assert answer.status_code in (200, 303, 400), (name, text)
+        assert answer.get("Location", own).startswith(own), (name, text)
 
 
 @pytest.mark.parametrize("every", [13, pytest.param(1, marks=pytest.mark.fuzz)])

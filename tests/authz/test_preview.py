@@ -16,6 +16,8 @@ from authz.decide import decide
 from authz.engine.types import SubjectKind
 from authz.models import FlowSession, Role
 from authz.preview import telling
+from authz.services import delegations, grants
+from authz.services.delegations import HandOver
 from governance.kernel import clock
 from governance.kernel.clock import uuid7
 from governance.kernel.errors import GovernanceError, Invalid, NotAllowed, NotFound
@@ -26,6 +28,8 @@ from registry.models import Agent, AllowlistEntry, Clearance, Client, ProposedCh
 from registry.reach import reach_of
 from registry.selectors import agents_for_reach
 from tests.factories.authz import (
+    caller_of,
+    declare,
     make_agent,
     make_client,
     make_desk,
@@ -390,6 +394,29 @@ def test_names_mean_whom_they_mean_now(office, security):
     assert [said(answer)[1] for answer in after] == [
         "role.none", "role.none", "identity.unknown_person",
     ]  # fmt: skip
+
+
+def test_consents_and_what_was_handed_over_stay_as_they_were(office, security):
+    giver, receiver, jane = office.desk.agent, office.other, office.jane
+    Agent.objects.filter(pk__in=[giver.pk, receiver.pk]).update(pattern="impersonation")
+    declare(giver, receiver)
+    handed = {office.tool.name: {}}
+    grants.give_grant(agent_id=giver.pk, tools=handed, by=jane)
+    link = delegations.delegate(
+        caller=office.desk.caller, wanted=HandOver(receiver.slug, handed, user=jane.pid)
+    )
+    ask = office.desk.ask(agent=receiver.slug, user=jane.pid, delegation=str(link.pk))
+    (answer,) = decide([ask], caller_of(receiver.client))
+    grants.end_own_grants(by=jane)
+
+    preview = previewed(
+        {"kind": "role", "slug": office.desk.role.slug, "remove": {"agents": [giver.slug]}},
+        security,
+    )
+
+    assert answer.allowed
+    (found,) = preview.differences.all()
+    assert (found.moved, found.before["code"], found.after["code"]) == (False, "", "role.none")
 
 
 def test_the_title_is_the_answer(office, security):

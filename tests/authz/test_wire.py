@@ -30,6 +30,21 @@ ACCESS_REQUEST = {
 }
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("01900000-0000-7000-8000-00000000000A", "01900000-0000-7000-8000-00000000000a"),
+        ({"id": "01900000-0000-7000-8000-00000000000a"}, "01900000-0000-7000-8000-00000000000a"),
+        ("", ""),
+        (None, ""),
+        ("d" * 500, "unreadable"),
+        ("chain:1; DROP", "unreadable"),
+    ],
+)
+def test_read_what_was_handed_over(sent, read):
+    assert read_evaluation({**OURS, "context": {"delegation": sent}}).delegation == read
+
+
 def test_read_own_shape():
     ask = read_evaluation({**OURS, "context": {"user": "jane", "session": "s-1"}})
 
@@ -141,6 +156,10 @@ def test_read_reasoning_is_capped():
         ({**OURS, "resource": {"id": "1"}}, "resource.type is missing."),
         ({**OURS, "context": None}, "context must be an object."),
         ({**OURS, "context": {"user": 5}}, "context.user must be a string."),
+        (
+            {**OURS, "context": {"delegation": 7}},
+            "context.delegation must be a string.",
+        ),
         (
             {**OURS, "context": {"session": "s" * 201}},
             "context.session is longer than 200 characters.",

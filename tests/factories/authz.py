@@ -23,6 +23,7 @@ from registry.models import (
     ExternalIdentity,
     Gateway,
     Person,
+    SubAgent,
     System,
     Tool,
 )
@@ -133,6 +134,12 @@ def make_agent(owner: Person, **fields: Any) -> Agent:
         "activated_at": clock.now(),
     }
     return Agent.objects.create(owner=owner, **(given | fields))
+
+
+def declare(agent: Agent, *others: Agent, **fields: Any) -> None:
+    """Let an agent hand over to these; `fields` are what it takes in of their answers."""
+    for other in others:
+        SubAgent.objects.create(agent=agent, sub_agent=other, **fields)
 
 
 def make_gateway(**fields: Any) -> Gateway:
