@@ -296,6 +296,33 @@ def test_an_event_says_who_did_what_and_what_decided() -> None:
     assert event["src_endpoint"] == {"svc_name": "edge"}
     assert event["unmapped"]["parent"] == str(parent)
     assert event["raw_data"].encode() == bytes(record.body)
+    assert "chain" not in event["unmapped"]
+
+
+def test_a_call_that_was_handed_on_carries_the_user_and_every_agent_of_its_chain() -> None:
+    link = "0190f3a0-0000-7000-8000-000000000001"
+    said = {"asked": {"delegation": link}, "judged": {"givers": ["front", "planner"]}}
+    body = (json.dumps(said) + "\n{}").encode()
+    record = entry(kind=Kind.DECISION, agent="desk", user="p_1", effect="allow", body=body)
+
+    event = json.loads(export.ocsf_line(record, 5))
+    line = export_cef.read(export.cef_line(record, 5))
+
+    assert faults(event) == []
+    assert (event["actor"]["user"]["uid"], event["actor"]["app_uid"]) == ("p_1", "desk")
+    assert event["unmapped"]["chain"] == ["front", "planner"]
+    assert event["unmapped"]["delegation"] == link
+    assert (line["suid"], line["cs1"]) == ("p_1", "desk")
+    assert (line["MusterChain"], line["MusterDelegation"]) == ("front,planner", link)
+
+
+@pytest.mark.parametrize("judged", [None, "no", {"givers": "front"}, {"givers": 7}])
+def test_a_body_that_says_nothing_of_a_chain_exports_none(judged: Any) -> None:
+    body = (json.dumps({"asked": "no", "judged": judged}) + "\n{}").encode()
+    record = entry(kind=Kind.DECISION, agent="desk", body=body)
+
+    assert "chain" not in json.loads(export.ocsf_line(record))["unmapped"]
+    assert "MusterChain" not in export_cef.read(export.cef_line(record))
 
 
 # What is written of entries of the record

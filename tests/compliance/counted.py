@@ -50,6 +50,14 @@ ROTATED = (
     "SELECT count(*) FROM lifecycle_rotation WHERE rotated_at >= %(since)s"
     " AND rotated_at < %(until)s AND state IN ('overlap', 'done')"
 )
+GRANTS = (
+    "SELECT count(*) FROM authz_grant WHERE given_at < %(until)s"
+    " AND (ended_at IS NULL OR ended_at >= %(since)s)"
+)
+HANDED = (
+    "SELECT {what} FROM authz_delegation WHERE given_at < %(until)s"
+    " AND (ended_at IS NULL OR ended_at >= %(since)s)"
+)
 # Each tool of this world touches its own system alone, and no system has resources.
 REACHED = (
     " FROM registry_allowlistentry e JOIN registry_agent a ON a.id = e.agent_id"
@@ -106,6 +114,20 @@ SQL: dict[str, dict[str, str]] = {
         "observed": f"{DECIDED} AND effect <> 'allow' AND mode = 'observe'",
     },
     "roles_decide": _refused("identity", "consent", "allowlist", "role", "policy"),
+    "acting_consented": {
+        "grants": GRANTS,
+        "given": f"{GRANTS} AND given_at >= %(since)s",
+        "ended": f"{GRANTS} AND ended_at < %(until)s",
+        "live": f"{GRANTS} AND ended_at IS NULL AND until > %(until)s",
+        "refused": f"{DECIDED} AND effect = 'deny' AND \"check\" = 'consent'",
+    },
+    "delegations_narrow": {
+        "delegations": HANDED.format(what="count(*)"),
+        "early": f"{HANDED.format(what='count(*)')} AND ended_at < %(until)s AND end_cause <> 'expired'",
+        "for_people": f"{HANDED.format(what='count(*)')} AND grant_id IS NOT NULL",
+        "depth": HANDED.format(what="coalesce(max(depth), 0)"),
+        "refused": f"{DECIDED} AND effect = 'deny' AND \"check\" = 'delegation'",
+    },
     "down_tier_refused": {
         "refused": f"{DECIDED} AND \"check\" = 'flow' AND effect = 'deny'",
         "went_on": f"{DECIDED} AND \"check\" = 'flow' AND effect <> 'allow' AND mode = 'observe'",

@@ -14,7 +14,9 @@ from django.db import connection, models
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from authz.models import ToxicCombination
+from authz.models import Grant, Role, ToxicCombination
+from authz.services import grants
+from authz.services.delegations import HandOver, delegate
 from compliance.enums import Tick
 from compliance.selfaudit import Standing, stand
 from compliance.selfaudit.recent import forget
@@ -32,7 +34,7 @@ from registry.models import (
     UnregisteredCaller,
 )
 from tests.compliance.world import decided
-from tests.factories.authz import Desk, make_client, make_desk, make_person, observed
+from tests.factories.authz import Desk, declare, make_client, make_desk, make_person, observed
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -204,8 +206,53 @@ def a_schema_that_takes_anything(good: Good) -> Callable[[], object]:
     return put(Tool.objects.filter(pk=good.reads.tool.pk), schema={"type": "object"})
 
 
-def one_that_acts_for_its_users(good: Good) -> Callable[[], object]:
-    return put(agent(), pattern="hybrid")
+def a_grant(good: Good, pattern: str, **person: Any) -> tuple[Grant, Role]:
+    """Somebody's word to the reader, of whom its role is everything."""
+    someone = make_person(**person)
+    good.reads.role.people.add(someone)
+    more = Role.objects.create(slug="more", description="More than the reader")
+    more.tools.add(good.pays.tool)
+    more.people.add(someone)
+    agent().update(pattern="hybrid")
+    tools: dict[str, Any] = {good.reads.tool.name: {}}
+    given = grants.give_grant(agent_id=good.reads.agent.pk, tools=tools, by=someone)
+    agent().update(pattern=pattern)
+    return given, more
+
+
+def mended(given: Grant, more: Role) -> Callable[[], object]:
+    def mend() -> None:
+        grants.end_grant(grant_id=given.pk, by=given.person)
+        more.delete()
+        agent().update(pattern="service")
+
+    return mend
+
+
+def a_grant_that_is_everything(good: Good) -> Callable[[], object]:
+    given, more = a_grant(good, "hybrid")
+    more.people.clear()
+    return mended(given, more)
+
+
+def a_grant_to_one_that_acts_as_itself(good: Good) -> Callable[[], object]:
+    return mended(*a_grant(good, "service"))
+
+
+def a_grant_of_who_has_left(good: Good) -> Callable[[], object]:
+    given, more = a_grant(good, "hybrid")
+    # Past the service, which would have ended it.
+    Person.objects.filter(pk=given.person_id).update(
+        employment=Employment.LEFT, last_day=clock.now().date() - DAY
+    )
+    back = mended(given, more)
+
+    def mend() -> None:
+        Person.objects.filter(pk=given.person_id).update(employment="employed", last_day=None)
+        given.person.refresh_from_db()
+        back()
+
+    return mend
 
 
 def one_that_works_for_another(good: Good) -> Callable[[], object]:
@@ -286,7 +333,9 @@ BROKEN = [
     (9, money_without_a_gate),
     (9, security_that_is_one_person),
     (10, a_schema_that_takes_anything),
-    (11, one_that_acts_for_its_users),
+    (11, a_grant_that_is_everything),
+    (11, a_grant_to_one_that_acts_as_itself),
+    (11, a_grant_of_who_has_left),
     (12, one_that_works_for_another),
     (13, a_combination_without_an_answer),
     (13, an_empty_catalogue),
@@ -318,6 +367,26 @@ def test_one_broken_point_drops_its_tick_alone(
     assert (one.status, one.count > 0) == (Tick.NOT_MET, True)
     assert all(each.link for each in one.rows)
     assert open_points(stand()) == {}
+
+
+def test_who_acts_on_a_narrower_word_breaks_nothing(good: Good) -> None:
+    given, _ = a_grant(good, "hybrid")
+
+    found = stand().point(11)
+
+    assert (found.status, found.count) == (Tick.MET, 0)
+    assert given.ended_at is None
+
+
+def test_one_that_hands_over_to_whom_it_relies_on_breaks_nothing(good: Good) -> None:
+    one_that_works_for_another(good)
+    AllowlistEntry.objects.create(agent=good.pays.agent, tool=good.reads.tool)
+
+    declare(good.pays.agent, good.reads.agent)
+    wanted = HandOver(good.reads.agent.slug, {good.reads.tool.name: {}})
+    delegate(caller=good.pays.caller, wanted=wanted)
+
+    assert stand().point(12).status == Tick.MET
 
 
 def test_what_is_over_breaks_nothing(good: Good) -> None:

@@ -113,6 +113,8 @@ OF_AGENTS = {
          "lifecycle_anomaly", "lifecycle_proberun", "authz_lease"),
         "agent_id IN (SELECT id FROM registry_agent)",
     ),
+    "authz_grant": "agent_id IN (SELECT id FROM registry_agent)",
+    "authz_delegation": "giver_id IN (SELECT id FROM registry_agent)",
     "lifecycle_reviewstep": "review_id IN (SELECT id FROM lifecycle_review)",
     "authz_stop": f"agent IN (SELECT slug FROM registry_agent WHERE {LIVE})",
     "authz_page": f"agent IN (SELECT slug FROM registry_agent WHERE {LIVE})",

@@ -174,6 +174,7 @@ PAGES = [
     "/agents/register/?claimed={0}&caller={0}&slug={0}", "/admin/registry/agent/{}/change/",
     "/admin/registry/agent/?q={0}&state__exact={0}&o={0}", "/api/v1/agents?page={0}&page_size={0}",
     "/api/v1/tools/{}", "/api/v1/decisions/{}", "/accounts/login/?next={}", "/static/{}",
+    "/oauth/authorize?client_id={0}&redirect_uri={0}&scope={0}&state={0}&code_challenge={0}",
 ]  # fmt: skip
 FORMS = {
     "/agents/register/": ["name", "purpose", "tools", "roles", "rate_per_minute", "model_provider"],
@@ -184,7 +185,7 @@ FORMS = {
     "/agents/refund-desk/credentials/": ["reference", "system", "scope"],
     "/callers/1/block/": ["reason", "answer"],
     "/demo/sign-in": ["person", "next"],
-    "/oauth/token": ["grant_type", "scope", "resource", "client_assertion"],
+    "/oauth/token": ["grant_type", "scope", "resource", "code", "subject_token", "audience"],
     "/oauth/introspect": ["token", "client_assertion"],
     "/oauth/revoke": ["token", "client_assertion_type"],
     "/oauth/secret": ["client_id", "client_secret", "client_assertion"],

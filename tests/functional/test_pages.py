@@ -58,9 +58,12 @@ OWNER = [
     "/mail/",
     "/due/",
     "/renewals/",
+    "/my/grants/",
+    "/my/grants/calls/",
     "/agents/survey-digest/idle/",
 ]
 SECURITY = [
+    "/deviations/",
     "/agents/templates/notifier/propose/",
     "/inbox/",
     "/inbox/deciding/",
@@ -69,6 +72,7 @@ SECURITY = [
     "/suspended/many/?family=all",
     "/sweeps/",
     "/strays/",
+    "/grants/",
     "/leavers/",
     "/renewals/?whose=all",
     "/agents/deal-archive/renew/",
@@ -132,6 +136,7 @@ def _signed_in(demo: Installation, browser: Browser, name: str) -> BrowserContex
 
 # Pages without an address that is known before: found by following links from one that is.
 FOLLOWED = [
+    ["/trail/?agent=mail-writer&kind=decision", "td a[href^='/trail/']"],
     ["/agents/refund-desk/runs/", "th a[href^='/sessions/']"],
     ["/trail/?code=flow.sinks&agent=refund-desk", "td a[href^='/trail/']", "a[href^='/sessions/']"],
     ["/trail/?code=flow.sinks&agent=refund-desk", "td a[href^='/trail/']"],

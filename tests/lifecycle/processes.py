@@ -2,10 +2,11 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from unittest import mock
 
-from django.db import connections
+from django.db import connection, connections
 
 MOST_SECONDS = 60
 
@@ -21,6 +22,7 @@ def in_child(work: Callable[[], object], *, before: str = "", after: str = "") -
     Returns the number of the signal that ended it, 0 where it came to its end. One that hangs is
     ended by SIGALRM: what has threads, as printing has, may wait for ever in a child.
     """
+    before_it = _backends()
     connections.close_all()
     child = os.fork()
     if child == 0:
@@ -33,8 +35,27 @@ def in_child(work: Callable[[], object], *, before: str = "", after: str = "") -
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
+    _wait_until_gone(before_it)
     assert not (os.WIFEXITED(status) and os.WEXITSTATUS(status)), "the child failed"
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def _backends() -> set[int]:
+    """Who is connected to this database, besides whoever asks."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return {pid for (pid,) in cursor.fetchall()}
+
+
+def _wait_until_gone(before: set[int]) -> None:
+    """The database lets go of what a killed process held when it notices, which is not at once."""
+    until = time.monotonic() + MOST_SECONDS
+    while _backends() - before:
+        assert time.monotonic() < until, "the child's connections stayed"
+        time.sleep(0.02)
 
 
 def _dying(before: str, after: str) -> "mock._patch[object]":

@@ -49,7 +49,7 @@ from registry.enums import GroupName
 from registry.models import Agent, Person
 from tests.factories.authz import Desk, age, make_desk, observed
 from tests.factories.registry import make_person
-from tests.lifecycle import worlds_leaver, worlds_people, worlds_renewal
+from tests.lifecycle import worlds_grants, worlds_leaver, worlds_people, worlds_renewal
 
 DUE = 3
 Kept = Callable[[], Any]
@@ -63,7 +63,7 @@ TELLING: Fault = {"after": "lifecycle.sweeps.alarm.page"}
 
 
 # The database lets nobody move the time of these; worlds make theirs overdue by themselves.
-GUARDED = frozenset({"authz.Hold"})
+GUARDED = frozenset({"authz.Hold", "authz.Grant", "authz.Delegation"})
 
 
 def no_time() -> None:
@@ -428,6 +428,7 @@ WORLDS: dict[str, World] = {
 
 # A further world of a sweep has a name behind a stroke.
 WORLDS |= {f"{name}/leaver": World(**given) for name, given in worlds_leaver.WORLDS.items()}
+WORLDS |= {name: World(**given) for name, given in worlds_grants.WORLDS.items()}
 WORLDS |= {name: World(**given) for name, given in worlds_renewal.WORLDS.items()}
 WORLDS |= {name: World(**given) for name, given in worlds_people.WORLDS.items()}
 

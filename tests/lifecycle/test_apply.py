@@ -563,3 +563,23 @@ def test_toxic_combinations_are_added_at_once_and_guard_less_by_two(
         "Said better.",
     )
     assert ToxicCombination.objects.get(slug="supply-chain").is_active is True
+
+
+def test_addresses_to_send_people_back_to_are_applied_once(
+    loaded: Outcome, apply_text: Callable[..., Outcome]
+) -> None:
+    """In whatever order; and what is exported loads the same."""
+    more = "redirect_uris: [https://b.example/back, http://127.0.0.1:8765/back]"
+    tool = Tool.objects.order_by("name").values_list("name", flat=True)[0]
+    item = NEW_AGENT.format(slug="copilot", tool=tool, more=f"state: draft\n    {more}")
+    apply_text(item, by_email=ADMIN)
+
+    again = apply_text(item, by_email=ADMIN)
+    exported = apply_text(export_text(), by_email=ADMIN)
+
+    assert again.is_empty
+    assert exported.is_empty
+    assert sorted(Agent.objects.get(slug="copilot").redirect_uris) == [
+        "http://127.0.0.1:8765/back",
+        "https://b.example/back",
+    ]

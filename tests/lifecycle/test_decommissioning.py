@@ -53,10 +53,11 @@ from tests.factories.authz import Desk, make_desk
 from tests.factories.authz import make_person as someone
 from tests.factories.registry import SWEEP, make_agent, make_person, make_system, security
 from tests.lifecycle.processes import in_child
+from tests.lifecycle.worlds_acting import acts_for_somebody, another_for, hands_over
 
 NAMES = [
-    *("refusal", "keys", "runs", "credentials", "identities", "holds", "questions"),
-    *("schedules", "dependents"),
+    *("refusal", "keys", "runs", "delegations", "grants", "credentials", "identities"),
+    *("holds", "questions", "schedules", "dependents"),
 ]
 OUTSIDE = {"credentials", "identities"}
 
@@ -122,6 +123,27 @@ def test_an_agent_that_holds_nothing_ends_in_one_go() -> None:
     assert states(run) == dict.fromkeys(NAMES, "done")
     assert all(step.record and step.said for step in run.steps.all())
     assert run.settled_at is not None
+
+
+@pytest.mark.django_db
+def test_nobody_is_acted_for_any_more_and_what_was_handed_over_either_way_ends() -> None:
+    world = acts_for_somebody()
+    desk, other = world.desk, another_for(world.desk)
+    given = hands_over(desk, other.agent, desk.tool.name, user=world.user.pid)
+    received = hands_over(other, desk.agent, desk.tool.name)
+    untouched = acts_for_somebody()
+
+    run = ended(desk.agent)
+
+    for each in (world.grant, given, received, untouched.grant):
+        each.refresh_from_db()
+    assert [each.end_cause for each in (world.grant, given, received)] == ["agent"] * 3
+    assert untouched.grant.ended_at is None
+    said = {step.name: step.said for step in run.steps.all()}
+    assert said["delegations"] == "2 delegations ended, with all that was handed on below."
+    assert said["grants"] == "1 grant ended: it acts for nobody any more."
+    titles = [each["title"] for each in certificate(run)["steps"]]
+    assert {"Delegations", "Grants of people"} <= set(titles)
 
 
 GATES = {"amount": {"above": 40_000, "currency": "EUR"}}

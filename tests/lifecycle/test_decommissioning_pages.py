@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -23,6 +22,7 @@ from registry import vault
 from registry.enums import AgentState
 from registry.models import Agent, Client, Person
 from tests.factories.registry import SWEEP, make_agent, make_person, security
+from tests.lifecycle.worlds_acting import acts_for_somebody, another_for, hands_over
 
 pytestmark = pytest.mark.django_db
 
@@ -117,28 +117,41 @@ def test_the_plan_lists_everything_that_is_asked_about_it() -> None:
     assert "campaign Spring" in page
 
 
-def test_the_plan_says_what_nobody_gives_here_until_somebody_does() -> None:
+def test_the_plan_lists_what_others_give_agents_as_they_say_it() -> None:
     agent = make_agent()
     address = f"/agents/{agent.slug}/end/"
     site = as_person(agent.owner)
 
-    def grants(_: Agent) -> list[ending.Held]:
-        return [ending.Held("Read her calendar", "for Ana", True, "Ends at once.")]
+    def seats(_: Agent) -> list[ending.Held]:
+        return [ending.Held("A seat at the desk", "for Ana", True, "Ends at once.")]
 
+    step = ending.EndingStep("seats", "Seats", 550, lambda a: "", ending.nothing, held=seats)
     before = site.get(address).content.decode()
     try:
-        for name in ("delegations", "grants"):
-            step = ending.EndingStep(name, name.title(), 550, lambda a: "", ending.nothing)
-            ending.register(replace(step, held=grants) if name == "grants" else step)
+        ending.register(step)
         after = site.get(address).content.decode()
     finally:
-        for name in ("delegations", "grants"):
-            ending.forget(name)
+        ending.forget("seats")
 
-    assert "Delegations and grants" in before
-    assert "Nothing here gives them yet." in before
-    assert "Nothing here gives them yet." not in after
-    assert "Read her calendar" in after
+    assert "A seat at the desk" not in before
+    assert "A seat at the desk" in after
+
+
+def test_the_plan_counts_the_people_and_names_the_agents_that_it_acts_for() -> None:
+    world = acts_for_somebody(name="Ana Stray")
+    desk, other = world.desk, another_for(world.desk)
+    hands_over(desk, other.agent, desk.tool.name, user=world.user.pid)
+
+    plan = as_person(desk.owner).get(f"/api/v1/agents/{desk.agent.slug}/decommissioning/plan")
+    page = as_person(desk.owner).get(f"/agents/{desk.agent.slug}/end/").content.decode()
+
+    held = {part["name"]: part["held"] for part in plan.json()["parts"]}
+    assert [(each["what"], each["by_muster"]) for each in held["grants"]] == [("1 grant", True)]
+    assert [(each["what"], each["where"]) for each in held["delegations"]] == [
+        ("1 delegation", f"handed to {other.agent.slug}")
+    ]
+    assert "People it acts for" in page
+    assert "Ana Stray" not in page
 
 
 def test_who_only_relies_on_it_reads_that_it_ends_and_nothing_of_what_it_held() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from django.conf import settings
 
 from governance.kernel import business_days
 from lifecycle.apply.document import read_inventory
+from lifecycle.demo import acting
 from lifecycle.demo.days import Days
 from lifecycle.demo.endings import Story
 from lifecycle.demo.loading import INVENTORY
@@ -42,6 +44,17 @@ def test_nobody_asks_before_the_register_knows_them(now: datetime) -> None:
     assert min(moments).date() > days.first
     assert moments == sorted(moments)
     assert max(moments) <= now
+
+
+@pytest.mark.parametrize("now", NOWS, ids=str)
+def test_what_acts_for_somebody_is_registered_before_and_not_long_enough_to_be_idle(
+    now: datetime,
+) -> None:
+    days = Days(now)
+
+    for slug in (acting.COPILOT, acting.WRITER):
+        assert days.since[slug] < days.back(acting.LET)
+        assert (days.today - days.since[slug]).days < settings.MUSTER_NEVER_FIRED_DAYS
 
 
 def test_every_agent_of_the_story_is_in_the_inventory() -> None:

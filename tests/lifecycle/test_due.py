@@ -23,7 +23,7 @@ from tests.factories.registry import make_person
 pytestmark = pytest.mark.django_db
 
 GATE = {"gates": {"amount": {"above": 1, "currency": "EUR"}}, "effect": "financial"}
-QUERIES = 20
+QUERIES = 21
 
 
 @pytest.fixture(autouse=True)

@@ -243,7 +243,7 @@ def test_the_inbox_asks_the_same_queries_for_any_number(
         make_agent(AgentState.IN_REVIEW, tier="confidential")
     client.force_login(by)
 
-    with django_assert_max_num_queries(42):
+    with django_assert_max_num_queries(44):
         assert client.get("/inbox/").status_code == 200
 
 

@@ -29,6 +29,7 @@ from registry.models import Agent, Person, System
 from registry.permissions import Automatic
 from tests.factories.authz import Desk, make_desk
 from tests.factories.registry import make_agent, make_person, make_system, make_tool, security
+from tests.lifecycle.worlds_acting import acts_for_somebody
 
 pytestmark = pytest.mark.django_db
 
@@ -438,6 +439,26 @@ def test_the_page_of_a_leaver_takes_answers_and_tells_the_whole_story(
     assert 'name="word"' not in shown
     client.force_login(make_person())
     assert client.get(page, secure=True).status_code == 403
+
+
+def test_who_has_left_lets_nobody_act_for_them_and_the_page_says_which(client: Client) -> None:
+    boss, asked = make_person(name="Mara"), make_person()
+    world = acts_for_somebody(manager=boss, chat_handle="@ana")
+    make_agent(owner=world.user, backup_owner=asked)
+    slug, page = world.desk.agent.slug, f"/leavers/{world.user.pid}/"
+
+    leave(world.user, last_day=clock.now().date())
+
+    client.force_login(boss)
+    shown = client.get(page, secure=True).content.decode()
+    assert "Agents that acted for them" in shown
+    assert f"{slug} acts for {world.user} no more" in shown
+    (told,) = client.get(f"/api/v1/leavers/{world.user.pid}", secure=True).json()["grants"]
+    assert (told["agent"], told["tools"]) == (slug, [world.desk.tool.name])
+    assert told["ended_at"] is not None
+    client.force_login(asked)
+    assert slug not in client.get(page, secure=True).content.decode()
+    assert client.get(f"/api/v1/leavers/{world.user.pid}", secure=True).json()["grants"] == []
 
 
 # The same event by a source of people

@@ -20,7 +20,7 @@ from tests.factories.registry import make_draft, make_person, make_system, make_
 from tests.factories.templates import Fitted, make_fitted, make_version
 
 pytestmark = pytest.mark.django_db
-SUMMARIZER = "read-only-summarizer"
+SUMMARIZER, COPILOT = "read-only-summarizer", "draft-only-copilot"
 REGISTER, VERDICT, IMPORT = "/agents/register/", "/agents/verdict/", "/agents/import/"
 MOST_FIELDS = 8
 # Verdict: the session, its person, and a fixed number of reads of the register.
@@ -229,11 +229,17 @@ def test_empty_register_says_what_to_do_first(client: Client) -> None:
     assert "Ask a source owner or a platform admin" in said
 
 
-def test_copilot_says_what_does_not_work_yet(page: Client) -> None:
-    said = page.get(REGISTER, {"template": "draft-only-copilot"}).content.decode()
+def test_a_template_says_what_does_not_work_yet(page: Client) -> None:
+    shipped = Template.objects.get(slug="draft-only-copilot", state="active")
+    before = page.get(REGISTER, {"template": shipped.slug}).content.decode()
 
+    content = {**shipped.content, "not_yet": "Mail cannot be drafted here yet."}
+    make_version("drafts-of-mail", content=content)
+    said = page.get(REGISTER, {"template": "drafts-of-mail"}).content.decode()
+
+    assert "Not all of it works yet" not in before
     assert "Not all of it works yet" in said
-    assert "refused with consent.none" in said
+    assert "Mail cannot be drafted here yet." in said
 
 
 def test_changing_keeps_to_the_template_until_something_else_is_asked(

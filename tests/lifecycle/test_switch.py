@@ -253,5 +253,5 @@ def test_the_list_asks_the_same_queries_for_any_number(
         make_agent(AgentState.SUSPENDED)
     client.force_login(security())
 
-    with django_assert_max_num_queries(29):
+    with django_assert_max_num_queries(30):
         assert client.get("/suspended/").status_code == 200

@@ -13,13 +13,14 @@ from lifecycle.models import FromTemplate, Template
 from lifecycle.templates import rules, selectors, services
 from lifecycle.templates.content import SCHEMA, fault_in, read_content
 from lifecycle.templates.first import FIRST, plant_templates
+from lifecycle.templates.receivers import depth_of
 from registry import changes, permissions
 from registry import services as register
 from registry.enums import GroupName
 from registry.models import Agent, ProposedChange
 from registry.rules import months_after
 from registry.services.agents import today_of
-from tests.factories.registry import make_person, make_system, make_tool, security
+from tests.factories.registry import make_agent, make_person, make_system, make_tool, security
 from tests.factories.templates import Fitted, make_fitted, make_version
 
 pytestmark = pytest.mark.django_db
@@ -95,6 +96,15 @@ def test_every_template_of_an_internal_register_is_live_in_two_steps(
     assert agent.renewal_due == months_after(today_of(fitted.owner), content.renewal_months)
     assert [role.slug for role in agent.roles.all()] == ["desk"]
     assert FromTemplate.objects.get(agent=agent).template.uid == f"{template}@v1"
+
+
+def test_a_template_says_how_deep_its_agents_hand_on(fitted: Fitted) -> None:
+    earlier = register_one(fitted)
+    content = Template.objects.get(slug=SUMMARIZER, state="active").content
+    make_version(content=content | {"delegation_depth": 1})
+    later = register_one(fitted, slug="later")
+
+    assert [depth_of(agent) for agent in (earlier, later, make_agent())] == [3, 1, 3]
 
 
 def test_summary_can_reach_its_owner_only(fitted: Fitted) -> None:

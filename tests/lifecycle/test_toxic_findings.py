@@ -157,7 +157,7 @@ def test_more_agents_ask_no_more_of_the_database(others, django_assert_num_queri
     other = agent_by_slug(reader_of(["compensation"], owner).slug)
     reach = reach_of(other)
 
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         (found,) = of_draft(owner, reach, other)
 
     assert len(found.agents) == others + 1

@@ -272,6 +272,7 @@ ADDRESSES = [
     ("patch", "systems/x"), ("get", "tools"), ("post", "tools"), ("get", "tools/x"),
     ("patch", "tools/x"), ("get", "agents"), ("post", "agents"), ("get", "agents/x"),
     ("patch", "agents/x"), ("put", "agents/x/allowlist/y"), ("delete", "agents/x/allowlist/y"),
+    ("put", "agents/x/sub-agents/y"), ("delete", "agents/x/sub-agents/y"),
     ("post", "agents/x/submit"), ("post", "agents/x/withdraw"), ("post", "agents/x/attest"),
     ("post", "agents/x/approve"), ("post", "agents/x/suspend"), ("post", "agents/x/resume"),
     ("post", "agents/x/secret"), ("put", "agents/x/callback"), ("put", "gateways/x/callback"),
@@ -280,14 +281,23 @@ ADDRESSES = [
 
 # Tested in tests/authz.
 OF_OTHER_APPS = {
-    *("decisions", "sessions", "policies", "roles", "relationships", "signatures", "holds"),
+    *(
+        "delegations",
+        "decisions",
+        "sessions",
+        "policies",
+        "roles",
+        "relationships",
+        "signatures",
+        "holds",
+    ),
     *("previews", "simulations", "coverage", "limits", "probes", "anomalies", "evidence"),
     *("reviews", "absences", "self-audit", "subjects"),
     *("campaigns", "candidates", "registrations", "provisioning", "observe", "check", "templates"),
     *("toxic", "toxic-findings", "cases", "leavers"),
     *("renewals", "renewal", "badge.svg", "badge.json"),
     *("decommissioning", "idle", "due", "strays", "sweeps", "imports"),
-    *("records", "streams", "incidents"),
+    *("records", "streams", "incidents", "grants", "deviations"),
 }
 
 

@@ -217,7 +217,7 @@ def test_a_list_of_reaches_costs_the_same_at_any_length(rows, django_assert_num_
     reader = security()
     assert reader.reads_everything
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         agents = selectors.agents_for_list(reader)
         found = [one.tier for _, one in reach.reaches_of(agents)]
 
