@@ -1,10 +1,14 @@
-"""What a JSON Schema that narrows parameters asks of each, in plain words."""
+"""JSON Schemas that narrow what tools may be called with: held to, and said in plain words."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from authz.engine.schema import parameter_schema
+from governance.kernel.errors import Invalid
+from governance.kernel.json_schema import SchemaError
 
 MAX_VALUES = 8
 LONGEST_VALUE = 60
@@ -19,6 +23,16 @@ _BOUNDS = {
     "pattern": "of the form {}",
 }
 _SILENT = frozenset({"type", "description", "title"})
+
+
+def check(tools: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `Invalid` where what narrows one of these tools is no schema to hold calls to."""
+    for name, narrowing in tools.items():
+        try:
+            parameter_schema(narrowing)
+        except SchemaError as error:
+            sentence = f"What narrows {name} is no JSON Schema that Muster can hold calls to."
+            raise Invalid(sentence, fields={"tools": [sentence]}) from error
 
 
 def in_words(narrowing: Mapping[str, Any]) -> list[str]:

@@ -18,18 +18,15 @@ from django.db.models import Q
 
 from audit import services as audit
 from audit.enums import Kind
-from authz import timekeeper
+from authz import narrowings, timekeeper
 from authz.asks import Caller
 from authz.engine.acting import MAX_DEPTH
 from authz.engine.reading import NOTHING, Reading
-from authz.engine.schema import parameter_schema
 from authz.enums import EndCause
 from authz.errors import DelegationRefused, NoSuchDelegation, NotYourDelegation
 from authz.models import Delegation, Grant
 from authz.services import holds, sessions
 from governance.kernel import clock
-from governance.kernel.errors import Invalid
-from governance.kernel.json_schema import SchemaError
 from registry import guard
 from registry.models import Agent, Person
 
@@ -200,12 +197,7 @@ def _check_tools(
             f"and this names {named}.",
             code="tools",
         )
-    for name, narrowing in tools.items():
-        try:
-            parameter_schema(narrowing)
-        except SchemaError as error:
-            sentence = f"What narrows {name} is no JSON Schema that Muster can hold calls to."
-            raise Invalid(sentence, fields={"tools": [sentence]}) from error
+    narrowings.check(tools)
 
 
 def _listed(agent: Agent) -> set[str]:

@@ -18,16 +18,13 @@ from django.dispatch import receiver
 
 from audit import services as audit
 from audit.enums import Kind
-from authz import permissions, rights, timekeeper
-from authz.engine.schema import parameter_schema
+from authz import narrowings, permissions, rights, timekeeper
 from authz.enums import EndCause, GrantWay
 from authz.errors import GrantRefused, NoSuchGrant
 from authz.models import Delegation, Grant
 from authz.services import holds
 from authz.signals import grant_ended, grant_given
 from governance.kernel import clock
-from governance.kernel.errors import Invalid
-from governance.kernel.json_schema import SchemaError
 from registry import guard
 from registry.enums import Employment, IdentityPattern
 from registry.models import Agent, Person
@@ -111,22 +108,13 @@ def _check(person: Person, agent: Agent, tools: Tools) -> None:
             f"A grant names what both you and {agent.slug} may do, and this names {named}.",
             code="grant_tools",
         )
-    for name, narrowing in tools.items():
-        _check_narrowing(name, narrowing)
+    narrowings.check(tools)
     if offer.is_everything and all(not tools.get(name, True) for name in offer.names):
         raise GrantRefused(
             f"This would be all that you may do. Leave something out: {agent.slug} gets less "
             "than you, never as much.",
             code="grant_everything",
         )
-
-
-def _check_narrowing(name: str, narrowing: Mapping[str, Any]) -> None:
-    try:
-        parameter_schema(narrowing)
-    except SchemaError as error:
-        sentence = f"What narrows {name} is no JSON Schema that Muster can hold calls to."
-        raise Invalid(sentence, fields={"tools": [sentence]}) from error
 
 
 def _until(wanted: datetime | None, now: datetime) -> datetime:

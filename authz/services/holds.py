@@ -313,8 +313,7 @@ def _locked(hold_id: UUID) -> Hold:
     agent = Hold.objects.filter(pk=hold_id).values_list("agent", flat=True).first()
     if agent is None:
         raise UnknownHold()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT authz.lock_holds(ARRAY[%s])", [agent])
+    lock_holds([agent])
     hold = Hold.objects.select_for_update(of=("self",), no_key=True).get(pk=hold_id)
     if not hold.is_open:
         raise HoldDecided()
