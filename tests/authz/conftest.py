@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from authz.oauth import failures
+from registry.identity import tokens
 from registry.models import Person
 from tests.factories.authz import Desk, make_desk, make_person
 
@@ -29,3 +32,13 @@ def ben(db: None) -> Person:
 def one_factor(settings: Any) -> None:
     """Approvers need no second factor here."""
     settings.MUSTER_APPROVER_MFA = False
+
+
+@pytest.fixture
+def no_token_known() -> Iterator[None]:
+    """No token that was verified before, and no failure of a client, counts here or afterwards."""
+    tokens.forget()
+    failures.forget()
+    yield
+    tokens.forget()
+    failures.forget()

@@ -1,6 +1,5 @@
 """The authorization endpoint: who is asked, what they see, what the agent is told, and codes."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 from django.test import Client as Browser
 
 from authz.models import AuthorizationCode, Grant
-from authz.oauth import failures
 from governance.kernel import clock
 from governance.kernel.errors import Invalid
 from registry import services as register
@@ -29,16 +27,7 @@ from tests.factories.consent import (
 )
 from tests.factories.oauth import send
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    tokens.forget()
-    failures.forget()
-    yield
-    tokens.forget()
-    failures.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_token_known")]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Token exchange: for a person, from agent to agent, and what each token is worth to whom."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,6 @@ from django.test import Client as Browser
 from audit.models import Record
 from audit.selectors import parse_body
 from authz.models import ActingToken, Delegation, Grant
-from authz.oauth import failures
 from authz.services import grants
 from registry.enums import AgentState
 from registry.identity import clients, tokens
@@ -21,16 +19,7 @@ from tests.factories import identity
 from tests.factories.consent import ACCESS_TOKEN, JWT, World, make_world, refusal, told
 from tests.factories.oauth import send, token_of
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    tokens.forget()
-    failures.forget()
-    yield
-    tokens.forget()
-    failures.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_token_known")]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import base64
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,23 +10,13 @@ from joserfc import jws
 from joserfc.jwk import OKPKey
 
 from authz.models import Delegation, Grant
-from authz.oauth import failures
 from governance.kernel.errors import NotSignedIn
 from registry.identity import tokens
 from registry.identity.tokens import Use
 from tests.factories.consent import World, forged, make_world, refusal, told, version_of
 from tests.factories.oauth import send, token_of
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    tokens.forget()
-    failures.forget()
-    yield
-    tokens.forget()
-    failures.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_token_known")]
 
 
 @pytest.fixture
