@@ -208,8 +208,9 @@ def test_killed_web_sealer_and_database_come_back(clone: Clone) -> None:
 
             assert eventually(lambda gone=killed: gone not in clone.processes())
             assert eventually(lambda part=part: clone.pid_of(part) > 0)
-            # A worker that lost its database ends after 25 seconds, and is heard again after that.
-            back = eventually(lambda: clone.ask("/readyz")[0] == 200, 150)
+            # A sweep that the last stop killed is taken for dead after two minutes of silence, and
+            # runs again with its next interval.
+            back = eventually(lambda: clone.ask("/readyz")[0] == 200, 240)
             assert back, f"{part}: {clone.ask('/readyz')}"
 
 
