@@ -108,7 +108,9 @@ def test_its_owner_has_ten_business_days_from_when_they_are_asked(desk: Desk) ->
 
     assert case.about["never_fired"] is True
     assert case.counts_from == clock.now().date()
-    days = [case.counts_from + timedelta(n + 1) for n in range((case.due_on - case.counts_from).days)]
+    days = [
+        case.counts_from + timedelta(n + 1) for n in range((case.due_on - case.counts_from).days)
+    ]
     assert sum(day.weekday() < 5 for day in days) == 10
     assert case.due_on.weekday() < 5
     notice = Notice.objects.get(person=desk.owner, code="idle.asked")
