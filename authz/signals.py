@@ -8,6 +8,10 @@ from django.dispatch import Signal
 # slug of an agent, or "" for Muster itself).
 hold_moved = Signal()
 
+# A decision stands on the record and is about to be answered; sent from the event loop, so a
+# receiver asks nothing of the database. Arguments: answer, began (of Unix time, in ns).
+decided = Signal()
+
 # A toxic combination was added, changed or removed. Arguments: combination (the row, as it is or
 # was), by.
 toxic_changed = Signal()

@@ -46,6 +46,15 @@ WRITABLE = """
 """
 
 
+def refuse_wrong_settings() -> None:
+    """End this process with one line, and no traceback, where its settings cannot be read."""
+    try:
+        _ = settings.INSTALLED_APPS
+    except ImproperlyConfigured as error:
+        print(f"Muster refuses to start: {error}", file=sys.__stderr__, flush=True)
+        raise SystemExit(REFUSED) from None
+
+
 def refuse_to_start() -> None:
     """End this process, naming each reason, unless every check of Muster's own passes."""
     # In a thread: a web server may import this within its event loop, where Django asks nothing
@@ -53,6 +62,9 @@ def refuse_to_start() -> None:
     with ThreadPoolExecutor(1) as thread:
         found = thread.submit(_run).result()
     errors = [message for message in found if message.is_serious()]
+    for warning in found:
+        if not warning.is_serious():
+            print(f"Muster warns ({warning.id}): {warning.msg}", file=sys.__stderr__, flush=True)
     if not errors:
         return
     for error in errors:
@@ -129,6 +141,12 @@ def check_key_folder(app_configs: Any, **_: Any) -> list[CheckMessage]:
             id="muster.E003",
         )
     ]
+
+
+@checks.register(TAG)
+def check_names(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """W001: every variable that begins as ours do is a setting."""
+    return [checks.Warning(sentence, id="muster.W001") for sentence in settings.UNKNOWN_SETTINGS]
 
 
 @checks.register(TAG, Tags.security)

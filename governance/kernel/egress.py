@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -66,10 +66,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; never more than `MAX_BYTES` of it."""
+    """What came back; never more than `MAX_BYTES` of it. Names of headers are in lower case."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_good(self) -> bool:
@@ -129,15 +130,26 @@ def post(url: str, *, body: bytes, headers: Mapping[str, str], ca_file: str = ""
 
 
 def send(
-    method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", ca_file: str = ""
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    ca_file: str = "",
+    seconds: float | None = None,
 ) -> Answer:
-    """Make one request of any method. Raises `AddressRefused`, `NoAnswer`; follows no redirect."""
+    """Make one request of any method. Raises `AddressRefused`, `NoAnswer`; follows no redirect.
+
+    `seconds` are the most that reading the answer goes on for, `WHOLE_SECONDS` unless it is said;
+    connecting and each silence within it take no longer either.
+    """
+    seconds = WHOLE_SECONDS if seconds is None else seconds
     place = place_of(url)
     address = _address_of(place)
     started = time.monotonic()
     try:
         with (
-            _client(ca_file) as client,
+            _client(ca_file, seconds) as client,
             client.stream(
                 method,
                 _pinned(place, address),
@@ -146,26 +158,31 @@ def send(
                 extensions={"sni_hostname": place.host},
             ) as response,
         ):
-            return Answer(response.status_code, _read(response, started))
+            body = _read(response, started, seconds)
+            return Answer(response.status_code, body, _headers(response))
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         raise NotReached(f"{place.name} did not answer ({type(error).__name__}).") from error
     except (httpx.HTTPError, ssl.SSLError, OSError) as error:
         raise NoAnswer(f"{place.name} did not answer ({type(error).__name__}).") from error
 
 
-def _read(response: httpx.Response, started: float) -> bytes:
+def _headers(response: httpx.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _read(response: httpx.Response, started: float, seconds: float) -> bytes:
     found = b""
     for piece in response.iter_raw():
         found += piece
         if len(found) > MAX_BYTES:
             raise NoAnswer("The answer is longer than 64 KiB.")
-        if time.monotonic() - started > WHOLE_SECONDS:
-            raise NoAnswer("The answer took longer than 10 seconds.")
+        if time.monotonic() - started > seconds:
+            raise NoAnswer(f"The answer took longer than {seconds:g} seconds.")
     return found
 
 
-def _client(ca_file: str) -> httpx.Client:
-    timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+def _client(ca_file: str, seconds: float) -> httpx.Client:
+    timeout = httpx.Timeout(min(READ_SECONDS, seconds), connect=min(CONNECT_SECONDS, seconds))
     # No proxy and no netrc of this machine has a say in it.
     return httpx.Client(
         verify=trusted(ca_file),
