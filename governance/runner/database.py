@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from governance.runner.postgres import SUPERUSER, Cluster
 
 NAME = "muster"
 MAINTENANCE = "postgres"
+NO_URL = (
+    "DATABASE_URL is no PostgreSQL URL, such as postgres://user:password@host:5432/muster. What is"
+    " no letter or digit in its password is percent-encoded."
+)
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,13 @@ class Database:
         return make_conninfo(**self.place, dbname=self.name, user=login, password=password)
 
     def url(self, login: str, password: str) -> str:
-        """The same as a URL. A socket's folder goes into the query, as libpq allows."""
+        """The same as a URL. A socket's folder, or several hosts, go into the query, as libpq
+        allows."""
         place = dict(self.place)
         host, port = place.pop("host", ""), place.pop("port", "")
-        if host.startswith("/"):
-            place["host"], host = host, ""
+        if host.startswith("/") or "," in host:
+            place |= {"host": host, **({"port": port} if port else {})}
+            host = port = ""
         where = quote(host) + (f":{port}" if port else "")
         query = f"?{urlencode(place)}" if place else ""
         return f"postgres://{quote(login)}:{quote(password, safe='')}@{where}/{self.name}{query}"
@@ -61,14 +68,22 @@ def embedded(cluster: Cluster) -> Database:
 
 def external(url: str) -> Database:
     """The server of an administrator's URL; a database it names, but `postgres`, is Muster's."""
-    try:
-        parts = {key: str(value) for key, value in conninfo_to_dict(url).items() if value}
-    except psycopg.ProgrammingError as error:
-        raise CannotStart(f"DATABASE_URL is no PostgreSQL URL: {error}") from error
+    parts = _read(url)
     named = parts.pop("dbname", MAINTENANCE)
     administrator = {key: parts[key] for key in parts if key in {"user", "password"}}
     place = {key: parts[key] for key in parts if key not in administrator}
     return Database(NAME if named == MAINTENANCE else named, place, administrator)
+
+
+def _read(url: str) -> dict[str, str]:
+    """What a URL says. What the driver says of one that it misreads may be half a password."""
+    try:
+        parts = {key: str(value) for key, value in conninfo_to_dict(url).items() if value}
+    except psycopg.ProgrammingError:
+        raise CannotStart(NO_URL) from None
+    if not re.fullmatch("[0-9,]*", parts.get("port", "")):
+        raise CannotStart(NO_URL)
+    return parts
 
 
 def asked() -> Database | None:

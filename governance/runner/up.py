@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from governance.kernel import private_file
+from governance.kernel import meters, private_file
 from governance.runner import (
     accounts,
     children,
@@ -85,7 +85,7 @@ def up(wanted: Wanted) -> int:
     with held(ours) as alone:
         if not alone:
             return _say_running(ours)
-        _check_port(wanted)
+        check_port(wanted)
         private_file.write(
             ours.state, json.dumps({"pid": os.getpid(), "base_url": wanted.base_url})
         )
@@ -111,16 +111,16 @@ def _bring_up(wanted: Wanted, ours: Places, supervisor: Supervisor) -> None:
     keyfiles.make(ours, urlsplit(wanted.base_url).hostname or "localhost")
     logins = roles.load_logins(ours.logins)
     installation = Installation(ours, _database(ours), logins, wanted.base_url)
-    with _collecting_static(installation):
+    with collecting_static(installation):
         _start_database(installation, supervisor)
         database.make_ready(installation.database, logins, queue=uses_embedded_queue())
         migrate(installation)
         _make_demo(wanted, installation)
     _load_demo(installation)
-    _give_to_run_time(ours)
+    give_to_run_time(ours)
     for name in ("web", "worker", "beat"):
-        supervisor.add(_process(name, wanted, installation))
-    supervisor.add(_sealer(installation))
+        supervisor.add(process(name, wanted, installation))
+    supervisor.add(sealing(installation))
     link = _first_signin_link(installation)
     _say_ready(wanted, installation, supervisor, link)
     say(f"That took {time.monotonic() - began:.1f} s. Stop with Ctrl-C.")
@@ -163,7 +163,7 @@ def _say_running(ours: Places) -> int:
     return 0
 
 
-def _check_port(wanted: Wanted) -> None:
+def check_port(wanted: Wanted) -> None:
     family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -280,7 +280,7 @@ def _load_demo(installation: Installation) -> None:
 
 
 @contextmanager
-def _collecting_static(installation: Installation) -> Iterator[None]:
+def collecting_static(installation: Installation) -> Iterator[None]:
     """Collect static files beside the `with`; it ends when they are there."""
     stamp = installation.places.stamps / "collected"
     found = fingerprint(path for path in (PROJECT / "static").rglob("*") if path.is_file())
@@ -344,19 +344,21 @@ def argv(name: str, *, host: str, port: int, data: Path) -> list[str]:
     return commands[name]
 
 
-def _process(name: str, wanted: Wanted, installation: Installation) -> Process:
+def process(name: str, wanted: Wanted, installation: Installation) -> Process:
     data = installation.places.data
     command = argv(name, host=wanted.host, port=wanted.port, data=data)
     environment = installation.environment(name)
     account = accounts.for_run_time(data)
 
     def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
+        if name == "web":
+            meters.clear(installation.places.metrics)
         return children.spawn(command, env=environment, account=account, output=log, cwd=PROJECT)
 
     return Process(name, start)
 
 
-def _sealer(installation: Installation) -> Process:
+def sealing(installation: Installation) -> Process:
     command, environment = python("-m", "audit.sealing"), installation.sealer()
     account = accounts.for_sealer(installation.places.data)
 
@@ -366,7 +368,7 @@ def _sealer(installation: Installation) -> Process:
     return Process("sealer", start)
 
 
-def _give_to_run_time(ours: Places) -> None:
+def give_to_run_time(ours: Places) -> None:
     """Let the run-time account write its folders, and offer the people of the demo."""
     account = accounts.for_run_time(ours.data)
     for path in (*ours.written, ours.demo_people):
@@ -401,7 +403,7 @@ def _say_ready(
 
     def ready() -> bool:
         nonlocal answer
-        answer = _not_ready(wanted, installation.base_url)
+        answer = not_ready(wanted, installation.base_url)
         return not answer
 
     if supervisor.wait_until(ready, READY_SECONDS):
@@ -414,7 +416,7 @@ def _say_ready(
         say(f"This is a demo. Its people and agents: {installation.places.demo_people}")
 
 
-def _not_ready(wanted: Wanted, base_url: str) -> str:
+def not_ready(wanted: Wanted, base_url: str) -> str:
     """What /readyz finds wrong; asked on this machine, under the name that the outside uses."""
     address = urlsplit(wanted.local_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)

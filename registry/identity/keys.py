@@ -43,12 +43,17 @@ class BadKeyFile(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One Ed25519 key. `retired_at` is when a newer one was made plus the overlap, 0 for never."""
+    """One Ed25519 key. `retired_at` is when a newer one took over plus the overlap, 0 for never.
+
+    It verifies at once and signs from `signs_from` on (Unix seconds), so that every host has it
+    before the first token under it comes.
+    """
 
     kid: str
     made_at: int
     key: OKPKey
     retired_at: int = 0
+    signs_from: int = 0
 
 
 class Keyring:
@@ -72,8 +77,9 @@ class Keyring:
         return self._current
 
     def signing_key(self) -> SigningKey:
-        """The newest key. Raises `NoSigningKey`."""
-        keys = self.current()[1]
+        """The newest key that signs by now. Raises `NoSigningKey`."""
+        now = time.time()
+        keys = [key for key in self.current()[1] if key.signs_from <= now]
         if not keys:
             raise NoSigningKey()
         return keys[-1]
@@ -129,12 +135,14 @@ def make_signing_key(folder: Path) -> str:
     return draft.kid
 
 
-def draft_signing_key(folder: Path) -> SigningKey:
-    """A key that is newer than those in `folder`, and that signs nothing before it is kept."""
+def draft_signing_key(folder: Path, *, signs_in: int = 0) -> SigningKey:
+    """A key that is newer than those in `folder`, and that signs nothing before it is kept, nor
+    for `signs_in` seconds from now."""
     older = _read_keys(folder / FOLDER)
     made_at = max(int(time.time()), older[-1].made_at + 1 if older else 0)
     key = OKPKey.generate_key("Ed25519")
-    return SigningKey(key.thumbprint(), made_at, key)
+    signs_from = int(time.time()) + signs_in if signs_in else 0
+    return SigningKey(key.thumbprint(), made_at, key, signs_from=signs_from)
 
 
 def keep_signing_key(folder: Path, draft: SigningKey) -> None:
@@ -142,7 +150,8 @@ def keep_signing_key(folder: Path, draft: SigningKey) -> None:
     place = folder / FOLDER
     place.mkdir(mode=0o700, exist_ok=True)
     _give_to_owner_of(folder, place)
-    content = {**draft.key.as_dict(private=True), "use": "sig", "made_at": draft.made_at}
+    later = {"signs_from": draft.signs_from} if draft.signs_from else {}
+    content = {**draft.key.as_dict(private=True), "use": "sig", "made_at": draft.made_at, **later}
     path = place / f"{draft.kid}.json"
     private_file.write(path, json.dumps(content), for_owner_of_folder=True)
     for older in _read_keys(place):
@@ -155,7 +164,8 @@ def _read_keys(folder: Path) -> tuple[SigningKey, ...]:
     keys: list[SigningKey] = []
     for key in sorted((_read_key(path) for path in folder.glob("*.json")), key=_age):
         if keys:
-            keys[-1] = replace(keys[-1], retired_at=key.made_at + OVERLAP_SECONDS)
+            took_over = max(key.made_at, key.signs_from)
+            keys[-1] = replace(keys[-1], retired_at=took_over + OVERLAP_SECONDS)
         keys.append(key)
     return tuple(keys)
 
@@ -168,13 +178,13 @@ def _read_key(path: Path) -> SigningKey:
     try:
         content = json.loads(path.read_text())
         # A key that was made elsewhere does not say when: it counts as the oldest.
-        made_at = int(content.pop("made_at", 0))
+        made_at, signs_from = (int(content.pop(name, 0)) for name in ("made_at", "signs_from"))
         key = OKPKey.import_key({**content, "kid": path.stem})
         if key.curve_name != "Ed25519" or not key.is_private or key.thumbprint() != path.stem:
             raise ValueError("it is not the private Ed25519 key that its name says")
     except (OSError, JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadKeyFile(f"The key file {path} cannot be read: {error}.") from error
-    return SigningKey(path.stem, made_at, key)
+    return SigningKey(path.stem, made_at, key, signs_from=signs_from)
 
 
 def _give_to_owner_of(model: Path, path: Path) -> None:

@@ -29,14 +29,30 @@ def who_mounts(what: str) -> set[str]:
 
 def test_each_environment_goes_to_one_process_and_secrets_to_the_worker_alone() -> None:
     assert {name: who_mounts(name) for name in ("web", "worker", "beat", "sealer-told")} == {
-        "web": {"start", "web"},
-        "worker": {"start", "worker"},
+        "web": {"start", "web", "web2"},
+        "worker": {"start", "worker", "worker2"},
         "beat": {"start", "beat"},
         "sealer-told": {"start", "sealer"},
     }
-    assert who_mounts("./deploy/secrets") == {"worker"}
-    assert who_mounts("./deploy/settings") == {"start", "web", "worker", "beat"}
+    assert who_mounts("./deploy/secrets") == {"worker", "worker2"}
+    served = {"web", "web2", "worker", "worker2", "beat"}
+    assert who_mounts("./deploy/settings") == {"start", *served}
     assert who_mounts("private") == {"start"}
+
+
+def test_the_second_of_each_differs_in_its_address_alone() -> None:
+    web, web2 = dict(SERVICES["web"]), dict(SERVICES["web2"])
+
+    published = [each.pop("ports") for each in (web, web2)]
+    assert web == web2
+    assert published == [
+        ["${MUSTER_PUBLISH:-127.0.0.1:8000}:8000"],
+        ["${MUSTER_PUBLISH2:-127.0.0.1:8001}:8000"],
+    ]
+    assert SERVICES["worker"] == SERVICES["worker2"]
+    # Of these there is one each: beat keeps its schedule, the sealer its key.
+    commands = [each["command"][-1] for each in OURS.values()]
+    assert (commands.count("beat"), commands.count("compose-sealer")) == (1, 1)
 
 
 def test_only_the_worker_writes_what_the_sealer_reads_and_only_the_sealer_has_its_key() -> None:
@@ -64,7 +80,7 @@ def test_what_people_set_up_is_read_and_never_written() -> None:
     }
     settings = [{"path": "./deploy/settings/muster.env", "required": False}]
     told = [name for name, each in OURS.items() if each.get("env_file") == settings]
-    assert told == ["start", "web", "worker", "beat"]
+    assert told == ["start", "web", "web2", "worker", "worker2", "beat"]
     ignored = (PROJECT / ".dockerignore").read_text().split()
     assert {"deploy", ".env"} <= set(ignored)
     assert {"/deploy/secrets/", "/.env"} <= set((PROJECT / ".gitignore").read_text().split())
