@@ -64,6 +64,7 @@ REMEDIES: dict[str, str] = {
     "grant_role": "Ask security for a role that grants the tool.",
     "read_policy": "Change the call so that the policy lets it through.",
     "ask_policy_change": "Ask security to change the policy.",
+    "ask_pdp_owner": "Ask security who answers for {pdps}, and them what it would allow.",
     "open_session": "Open a session and name it.",
     "read_lower": "Read nothing above {destination} in the run that writes there.",
     "write_higher": "Write to a place that is {label} or above.",
@@ -384,6 +385,19 @@ _GIVEN = (
         reason=POLICY_DENIED,
     ),
     Code(
+        "policy.external_denied",
+        "{tool} may not be called like this. {pdps}, which is asked as well, denies it. "
+        "Change the call, or ask who answers for it.",
+        ("ask_pdp_owner",),
+        reason=POLICY_DENIED,
+    ),
+    Code(
+        "policy.external_unanswered",
+        "{tool} may not be called now. {pdps}, which has to allow it as well, gave no answer that "
+        "counts ({causes}). Ask again in a moment, or ask who answers for it.",
+        ("ask_again", "ask_pdp_owner"),
+    ),
+    Code(
         "flow.sinks",
         "{agent} may not write to {system} with {tool}. Its run has read {label} data, and "
         "{system} is {destination}. Write to a place that is {label} or above.",
@@ -647,6 +661,7 @@ _ABOUT = {
     "ask_signature_change": ("signature",),
     "read_policy": ("policies",),
     "ask_policy_change": ("policies",),
+    "ask_pdp_owner": ("pdps",),
     "read_lower": ("label", "destination"),
     "write_higher": ("label",),
     "correct_input": ("pointer",),

@@ -15,11 +15,11 @@ from functools import partial
 from authz.engine.case import Case, passed, refused
 from authz.engine.checks import unsigned
 from authz.engine.gate import gate
-from authz.engine.policy import lacks_resource, policy_so_far
+from authz.engine.policy import lacks_resource, policy_so_far, policy_unasked
 from authz.engine.schema import parameter_schema
 from authz.engine.spend import spend
 from authz.engine.types import Check, Decision, Effect, Json, Mode, Request, Snapshot, Step
-from authz.engine.walk import CHECKS, conclude, judge, take_walk
+from authz.engine.walk import CHECKS, conclude, take_walk
 
 SCHEMA, NARROWING = "parameters.schema", "parameters.narrowing"
 NOTHING: frozenset[str] = frozenset()
@@ -40,10 +40,10 @@ def judge_open(
     request: Request, snapshot: Snapshot, now: datetime
 ) -> tuple[Decision, frozenset[str]]:
     """The decision, and the parameters that it leaves open: none where `judge` could decide."""
-    decision = judge(request, snapshot, now)
+    case = Case(request, snapshot, now, Mode.ENFORCE)
+    decision = conclude(case, take_walk(case, {**CHECKS, Check.POLICY: policy_unasked}))
     if decision.effect is Effect.ALLOW or decision.code not in (SCHEMA, NARROWING):
         return decision, NOTHING
-    case = Case(request, snapshot, now, Mode.ENFORCE)
     lacking = _lacking(case)
     if not lacking:
         return decision, NOTHING

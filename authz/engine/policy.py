@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from authz.engine import cedar, names, question
+from authz.engine import cedar, names, outside, question
 from authz.engine.case import Case, passed, refused
 from authz.engine.cedar import Question, Verdict
 from authz.engine.obligations import Obligation, distinct
@@ -21,9 +21,20 @@ from authz.engine.world import CompiledTool, Entity
 def policy(case: Case) -> Step:
     """Forbid wins; a governed tool needs a permit; an error is a refusal.
 
-    Everyone behind the call is asked: who handed it on, and the user alone.
+    Everyone behind the call is asked: who handed it on, and the user alone. What all of them may,
+    a decision point outside can still refuse.
     """
-    return _of_everyone(case, _own)
+    return _asked_outside(case, _of_everyone(case, _own))
+
+
+def policy_unasked(case: Case) -> Step:
+    """The check where nothing is decided: it says who outside would be asked, and asks nobody."""
+    return _asked_outside(case, _of_everyone(case, _own), left_open=True)
+
+
+def _asked_outside(case: Case, step: Step, *, left_open: bool = False) -> Step:
+    refuses = step.status in REFUSALS
+    return step if refuses else outside.judged(case, step, left_open=left_open)
 
 
 def _of_everyone(case: Case, judge: Callable[[Case], Step]) -> Step:
@@ -74,7 +85,8 @@ def policy_so_far(case: Case, lacking: frozenset[str]) -> Step:
     A statement that reads one of them can turn out either way: a forbid does not forbid yet, and
     a permit may permit. Everything else decides as it always does.
     """
-    return _of_everyone(case, partial(_own_so_far, lacking=lacking))
+    step = _of_everyone(case, partial(_own_so_far, lacking=lacking))
+    return _asked_outside(case, step, left_open=True)
 
 
 def _own_so_far(case: Case, lacking: frozenset[str]) -> Step:

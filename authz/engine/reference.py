@@ -32,7 +32,8 @@ _ASKS: dict[Check, str] = {
     "no credential and no denied signature, and name the resource that was asked about?",
     Check.ROLE: "Does a role of the agent, and of the user, grant the tool?",
     Check.POLICY: "Does no policy forbid the call, and does one permit it where policies govern "
-    "the tool?",
+    "the tool, and do [the decision points outside](../howto/ask-another-pdp.md) that it names "
+    "allow it as well?",
     Check.FLOW: "Does the data go level or up, never to a lower tier?",
     Check.TAINT: "Has the session read nothing hostile before a consequential call?",
     Check.RATE: "Is the call within the rate per minute and per hour?",

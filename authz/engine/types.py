@@ -96,6 +96,22 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideAnswer:
+    """What another decision point said of the question with this digest.
+
+    `allows` is None where it gave no answer that counts; `cause` says why. `ms` is how long that
+    took, `reason` the words that it gave with its answer: they are recorded, and judge nothing.
+    """
+
+    pdp: str
+    digest: str
+    allows: bool | None
+    cause: str = ""
+    ms: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One question, normalised at the edge from any of the accepted wire shapes.
 
@@ -108,7 +124,8 @@ class Request:
     `session_opened` says that the session's name is one that Muster gave.
     `inputs` is what the run has read besides, `untrusted` the parameters that the caller says it
     took from hostile input. `estimate` is what it expects the call to cost: minor units, currency.
-    `approval` is the release that the caller says it has, "" for none.
+    `approval` is the release that the caller says it has, "" for none. `outside` is what other
+    decision points answered, which Muster itself asked.
     """
 
     kind: SubjectKind
@@ -138,6 +155,7 @@ class Request:
     untrusted: tuple[str, ...] = ()
     estimate: tuple[int, str] | None = None
     approval: str = ""
+    outside: tuple[OutsideAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +221,8 @@ class Decision:
     any of it came from outside the trust boundary. `reads` is the highest tier that the call
     reads, `writes` the lowest that it writes ("" for none). `reported` and `read` are what
     raises its session: what the caller said, in any case, and what the call reads, if it goes on.
-    `combinations` are the toxic ones that raised the label.
+    `combinations` are the toxic ones that raised the label, `would_ask` the decision points
+    outside that would be asked if this were no mere question.
     """
 
     effect: Effect
@@ -227,3 +246,4 @@ class Decision:
     read: Reading = NOTHING
     observe: Observed | None = None
     combinations: tuple[str, ...] = ()
+    would_ask: tuple[str, ...] = ()

@@ -121,6 +121,7 @@ def conclude(case: Case, steps: tuple[Step, ...]) -> Decision:
         remedies=codes.remedies(code, detail),
         obligations=_obligations(case, steps, tier, run.label) if goes_on else (),
         flags=_gathered(steps, "flags"),
+        would_ask=_gathered(steps, "would_ask"),
         resource_type=resource_type,
         resource_id=resource_id,
         classification=tier,

@@ -15,6 +15,7 @@ from authz.models.leases import Lease
 from authz.models.limits import Counter, Movement, Page, Reservation, Retry, Stop
 from authz.models.oauth import ActingToken, AuthorizationCode
 from authz.models.outcomes import ReportedOutcome
+from authz.models.pdps import ExternalPDP, PDPHealth
 from authz.models.policies import GovernedTool, Policy
 from authz.models.previews import Preview, PreviewDifference
 from authz.models.prices import CurrencyRate, Meter, ModelPrice
@@ -34,6 +35,7 @@ __all__ = [
     "CurrencyRate",
     "Delegation",
     "DelegationResult",
+    "ExternalPDP",
     "FlowSession",
     "GovernedTool",
     "Grant",
@@ -46,6 +48,7 @@ __all__ = [
     "ModelPrice",
     "Movement",
     "OutputTier",
+    "PDPHealth",
     "Page",
     "Policy",
     "Preview",

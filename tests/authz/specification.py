@@ -112,6 +112,9 @@ def generate_world(choose: Choose) -> tuple[dict[str, Any], list[dict[str, Any]]
         ],
         "governed": [name for name in tools if choose([False, False, True])],
         "signatures": choose([[], [], generate_signatures(choose)]),
+        "pdps": {
+            slug: generate_pdp(choose, slug) for slug in ("opa", "zed") if choose([False, True])
+        },
         "toxic": [
             {
                 "slug": "both",
@@ -122,6 +125,22 @@ def generate_world(choose: Choose) -> tuple[dict[str, Any], list[dict[str, Any]]
         ],
     }
     return world, policies
+
+
+def generate_pdp(choose: Choose, slug: str) -> dict[str, Any]:
+    """A decision point outside, which the calls of some tools and roles have to ask."""
+    return {
+        "url": f"https://{slug}.example/access/v1/evaluation",
+        "timeout_ms": 100,
+        "subject_type": "",
+        "resource_type": choose(["", "claim"]),
+        "roles_as": choose(["", "roles"]),
+        "sends": choose([[], ["user", "chain", "facts", "personal_ids"]]),
+        "parameters": choose([[], ["n", "s"], ["n", "m"]]),
+        "parameters_in": choose(["context", "action", "resource"]),
+        "tools": choose([[], [], ["t1"], ["t2", "t3"]]),
+        "roles": choose([[], ["r1"], ["r2"]]),
+    }
 
 
 def generate_signatures(choose: Choose) -> list[dict[str, Any]]:
@@ -451,6 +470,10 @@ def _request(choose: Choose) -> dict[str, Any]:
         "session_opened": named.startswith("s-"),
         "inputs": choose(INPUTS),
         "untrusted": choose([[], [], ["r"], ["n", "s"]]),
+        "outside": {
+            slug: choose(["allowed"] * 12 + ["denied", "nothing", "another", ""])
+            for slug in ("opa", "zed")
+        },
         "estimate": choose([None, None, None, (3, "EUR"), (3, "USD"), (3, "XTS"), (0, "XTS")]),
         "mode": choose(["enforce"] * 5 + ["simulate"]),
     }
@@ -799,7 +822,30 @@ def check_policy(case: Case) -> Outcome:
         outcome = policies_say(one)
         if outcome != PASSED:
             return outcome
+    return outside_says(case)
+
+
+def outside_says(case: Case) -> Outcome:
+    """All that are asked must allow; "another" is an answer to another question."""
+    said = [case.request["outside"][slug].replace("another", "") for slug in asked_outside(case)]
+    if "denied" in said:
+        return refused("policy.external_denied")
+    missing = [word for word in said if word != "allowed"]
+    simulated = case.request["mode"] == "simulate"
+    if missing and not (simulated and "nothing" not in missing):
+        return refused("policy.external_unanswered")
     return PASSED
+
+
+def asked_outside(case: Case) -> list[str]:
+    tool, world = case.request["tool"], case.docs["world"]
+    everyone = [actor_of(one) for one in (case, *as_givers(case), *as_user(case))]
+    roles = {role for actor in everyone for role in actor["roles"] if tool in world["roles"][role]}
+    return [
+        slug
+        for slug, pdp in world["pdps"].items()
+        if tool in pdp["tools"] or roles & set(pdp["roles"])
+    ]
 
 
 def policies_say(case: Case) -> Outcome:

@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import authz.engine
-from authz.engine import cedar, plans, policies, reads, world
-from authz.engine.types import Decision, Mode, Request, Snapshot
+from authz.engine import cedar, outside, plans, policies, reads, world
+from authz.engine.types import Decision, Mode, OutsideAnswer, Request, Snapshot
 from authz.engine.walk import judge
 from governance.kernel import json_schema
 from tests.authz import desk
@@ -50,6 +50,20 @@ READING = {
     "weekday": "context.local.business",
     "gateway": 'context has gateway && context.gateway == "edge"',
     "resource": 'context.resource == "acme"',
+}
+
+
+PDP = {
+    "url": "https://opa.example/access/v1/evaluation",
+    "timeout_ms": 300,
+    "subject_type": "",
+    "resource_type": "",
+    "roles_as": "",
+    "sends": [],
+    "parameters": [],
+    "parameters_in": "context",
+    "tools": ["crm.refund"],
+    "roles": [],
 }
 
 
@@ -160,6 +174,8 @@ ASKED: dict[str, list[Any]] = {
     "untrusted": [[], ["account"], ["amount"]],
     "estimate": [None, (5, "EUR"), (5, "XXX")],
     "approval": ["", "some"],
+    # What the decision point outside has answered to this very question.
+    "outside": ["", "yes", "no"],
 }
 
 # What the slices may say: where it stands, and its values.
@@ -183,6 +199,7 @@ STANDS: dict[str, tuple[str, list[Any]]] = {
             ],
         ],
     ),
+    "pdps": ("world/pdps", [{}, {"opa": PDP}, {"opa": {**PDP, "sends": ["user"]}}]),
     "system tier": ("world/systems/crm/tier", ["confidential", "public", "restricted"]),
     "system trust": ("world/systems/crm/trust", ["trusted", "untrusted"]),
     "attribute": ("world/entities/account/acme/region", ["EU", "US"]),
@@ -291,13 +308,15 @@ def question(one: Choice) -> tuple[Request, Snapshot, datetime, Mode]:
     docs["sessions"], docs["chains"] = {}, {}
     for name, (path, _) in STANDS.items():  # a whole document before what stands in it
         put(docs, path, chosen["stands", name])
-    request = desk.a_request(**{name: chosen["asked", name] for name in ASKED})
-    return (
-        request,
-        desk.snapshot(docs, request),
-        chosen["around", "now"],
-        chosen["around", "mode"],
-    )
+    given = {name: chosen["asked", name] for name in ASKED}
+    said = given.pop("outside")
+    request = desk.a_request(**given)
+    facts, now = desk.snapshot(docs, request), chosen["around", "now"]
+    if said:
+        asked = outside.unanswered(request, facts, now)
+        answers = (OutsideAnswer(one.pdp, one.digest, said == "yes") for one in asked)
+        request = replace(request, outside=tuple(answers))
+    return request, facts, now, chosen["around", "mode"]
 
 
 def put(docs: Documents, path: str, value: Any) -> None:
@@ -395,6 +414,8 @@ BASES = [
     choice(declared_resource=1, accesses=1, untrusted=1),
     choice(effect=1, accesses=1, pattern=2),
     choice(state=1, observe=1),
+    choice(pdps=1),
+    choice(pdps=1, outside=1),
     choice(pattern=1, token=3),
     choice(token=3),
     *for_every_policy(pattern=1, user=1, person=2),

@@ -212,6 +212,8 @@ def questions() -> Iterator[tuple[int, Request, Snapshot]]:
         choose = random.Random(seed).choice
         world, policies = specification.generate_world(choose)
         world["roles"]["r1"] = sorted(world["tools"])
+        # A decision asks them, an open call only says that it would.
+        world["pdps"] = {}
         for tool in world["tools"].values():
             tool["schema"]["required"] = choose([[], ["n"], ["s"], ["n", "s"]])
         part = a_slice("global", world)
@@ -225,7 +227,7 @@ def questions() -> Iterator[tuple[int, Request, Snapshot]]:
                 "roles": choose([["r1"], ["r1", "r2"], ["r2"]]),
             }
             case.docs["people"]["p1"]["roles"] = ["r1"]
-            aside = ("mode", "token_for")
+            aside = ("mode", "token_for", "outside")
             asked = {name: value for name, value in case.request.items() if name not in aside}
             asked |= {"token": {"client_version": 1, "jti": "good"}, "user": "", "chain": []}
             if choose([True, True, False]):

@@ -472,6 +472,7 @@ def test_every_code_that_the_engine_names_is_listed_and_given() -> None:
             "acting",
             "checks",
             "policy",
+            "outside",
             "targets",
             "flow",
             "taint",

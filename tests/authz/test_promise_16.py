@@ -211,6 +211,8 @@ def broken_in(seed: int) -> tuple[list[str], int]:
     """What of the promise does not hold in the calls of one seed, and how many went on."""
     choose = random.Random(seed).choice
     world, _ = specification.generate_world(choose)
+    # Whom the call as a whole asks outside says nothing of who is behind it.
+    world["pdps"] = {}
     found, allowed = [], 0
     shared = a_slice("global", world)
     for number in range(CALLS):
@@ -259,7 +261,7 @@ def holds(seeds: range) -> None:
         assert found == []
         allowed += went_on
     # Calls that are all refused would prove nothing.
-    assert allowed > 2 * len(seeds)
+    assert allowed > len(seeds)
 
 
 def test_nobody_behind_a_call_has_less_than_the_call() -> None:
