@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from authz.oauth.authorizing import METHOD, PROMPTS, RESPONSE_TYPE
+from authz.oauth.devices import GRANT_TYPE as DEVICE
 from authz.oauth.exchange import TYPES
 from authz.oauth.forms import MEDIA_TYPE
 from authz.oauth.services import GRANT_TYPES
@@ -33,6 +34,7 @@ _OF_GRANTS: Json = {
     "code": {"type": "string", "description": "Of the authorization endpoint, good once."},
     "redirect_uri": {"type": "string", "description": "Where that code was sent."},
     "code_verifier": {"type": "string", "description": "What the code_challenge came from."},
+    "device_code": {"type": "string", "description": "Of the device authorization endpoint."},
     "subject_token": {"type": "string", "description": "What is exchanged (RFC 8693)."},
     "subject_token_type": _TYPE,
     "actor_token": {"type": "string", "description": "The agent's own access token."},
@@ -63,6 +65,13 @@ _INTROSPECTED: Json = {
     "grant": {"type": "string", "description": "The person's grant."},
     "delegation": {"type": "string", "description": "The link that it was handed over by."},
 }
+_DEVICE: Json = {
+    **dict.fromkeys(
+        ("device_code", "user_code", "verification_uri", "verification_uri_complete"), _TEXT
+    ),
+    "expires_in": {"type": "integer"},
+    "interval": {"type": "integer", "description": "Seconds between two polls."},
+}
 _ERROR: Json = {"error": _TEXT, "error_description": _TEXT}
 _REFUSALS = {
     "400": "The request is not one that can be answered (RFC 6749 section 5.2).",
@@ -74,9 +83,16 @@ _REFUSALS = {
 
 def add_endpoints(result: Json, **_: Any) -> Json:
     """A hook of drf-spectacular: `result` with the endpoints of this package."""
-    grant: Json = {"grant_type": {"type": "string", "enum": list(GRANT_TYPES)}, **_OF_GRANTS}
+    grant: Json = {"grant_type": {"type": "string", "enum": [*GRANT_TYPES, DEVICE]}, **_OF_GRANTS}
     result["paths"] |= {
         "/oauth/authorize": _authorize(),
+        "/oauth/device_authorization": _post(
+            "oauth_device",
+            "A command line begins to wait for a person (RFC 8628).",
+            {"scope": _TEXT, "device_name": _TEXT},
+            "client_id",
+            _DEVICE,
+        ),
         "/oauth/token": _post("oauth_token", "An access token.", grant, "grant_type", _ISSUED),
         "/oauth/introspect": _post(
             "oauth_introspect",

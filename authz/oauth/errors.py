@@ -99,3 +99,29 @@ class TooManyFailures(OAuthError):
     code = "invalid_client"
     status = 429
     retry_after = 60
+
+
+class AuthorizationPending(OAuthError):
+    """The person has not answered yet. Ask again after the interval."""
+
+    code = "authorization_pending"
+
+
+class SlowDown(OAuthError):
+    """That was too soon. The interval is five seconds longer from now on."""
+
+    code = "slow_down"
+
+
+class ExpiredToken(OAuthError):
+    """The code is over. Begin again."""
+
+    code = "expired_token"
+
+
+class TooManyRequests(OAuthError):
+    """Too many command lines wait to be allowed. Try again in some minutes."""
+
+    code = "slow_down"
+    status = 429
+    retry_after = 60

@@ -8,6 +8,7 @@ from authz.oauth import consent, views
 
 urlpatterns = [
     path("oauth/authorize", consent.authorize, name="oauth_authorize"),
+    path("oauth/device_authorization", views.device_authorization, name="oauth_device"),
     path("oauth/token", views.token, name="oauth_token"),
     path("oauth/introspect", views.introspect, name="oauth_introspect"),
     path("oauth/secret", views.secret, name="oauth_secret"),

@@ -14,26 +14,42 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from authz.oauth import authorizing, credentials, exchange, services
-from authz.oauth.errors import OAuthError, TooManyFailures, WrongMethod
+from authz.oauth import authorizing, credentials, devices, exchange, services
+from authz.oauth.errors import (
+    InvalidRequest,
+    OAuthError,
+    TooManyFailures,
+    TooManyRequests,
+    UnauthorizedClient,
+    WrongMethod,
+)
 from authz.oauth.forms import MAX_BYTES, Form, read_form
 from governance.kernel.errors import GovernanceError, Unavailable
 from registry.identity import keys, signatures, tokens
 from registry.identity.tokens import Use
 
 Operation = Callable[[services.Caller, Form], dict[str, Any]]
+Public = Callable[[Form], dict[str, Any]]
 _NOT_FOR_DESCRIPTIONS = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 _PUBLIC = {"Cache-Control": "public, max-age=60"}
 
 
-def _endpoint(operation: Operation) -> Callable[[HttpRequest], JsonResponse]:
-    """A view of `operation` for POSTed forms of authenticated clients, with no cookie involved."""
+def _endpoint(
+    operation: Operation, public: Public | None = None
+) -> Callable[[HttpRequest], JsonResponse]:
+    """A view of `operation` for POSTed forms of authenticated clients, with no cookie involved.
+
+    `public` is done instead where the command line asks, which proves nothing.
+    """
 
     @csrf_exempt
     @wraps(operation)
     def view(request: HttpRequest) -> JsonResponse:
         try:
-            return _answer(operation(*_read(request)))
+            form = _read(request)
+            if public and devices.is_public(form) and "Authorization" not in request.headers:
+                return _answer(public(form))
+            return _answer(operation(_caller(request, form), form))
         except GovernanceError as error:
             return _refuse(error)
         except OperationalError:
@@ -43,20 +59,26 @@ def _endpoint(operation: Operation) -> Callable[[HttpRequest], JsonResponse]:
     return view
 
 
-def _read(request: HttpRequest) -> tuple[services.Caller, Form]:
+def _read(request: HttpRequest) -> Form:
     if request.method != "POST":
         raise WrongMethod()
-    form = read_form(
+    return read_form(
         content_type=request.headers.get("Content-Type", ""),
         query=request.META.get("QUERY_STRING", ""),
         body=request.read(MAX_BYTES + 1),
     )
+
+
+def _caller(request: HttpRequest, form: Form) -> services.Caller:
     found = credentials.read_credentials(request.headers.get("Authorization", ""), form)
-    return services.Caller(found, request.META.get("REMOTE_ADDR", "")), form
+    return services.Caller(found, _source(request))
 
 
-@_endpoint
-def token(caller: services.Caller, form: Form) -> dict[str, Any]:
+def _source(request: HttpRequest) -> str:
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def _own_token(caller: services.Caller, form: Form) -> dict[str, Any]:
     issued = services.grant_token(caller, form)
     told = {
         "access_token": issued.token,
@@ -71,15 +93,40 @@ def token(caller: services.Caller, form: Form) -> dict[str, Any]:
     return told
 
 
+def _redeem(form: Form) -> dict[str, Any]:
+    """The command line has one way to a token."""
+    if "grant_type" not in form:
+        raise InvalidRequest("The parameter grant_type is missing.")
+    if form["grant_type"] != devices.GRANT_TYPE:
+        raise UnauthorizedClient("The command line gets tokens by the device grant alone.")
+    return devices.redeem_device(form)
+
+
+token = _endpoint(_own_token, _redeem)
+
+
+@csrf_exempt
+def device_authorization(request: HttpRequest) -> JsonResponse:
+    """RFC 8628 section 3.1: a command line begins to wait for a person."""
+    try:
+        return _answer(devices.authorize_device(_read(request), _source(request)))
+    except GovernanceError as error:
+        return _refuse(error)
+    except OperationalError:
+        return _refuse(Unavailable())
+
+
 @_endpoint
 def introspect(caller: services.Caller, form: Form) -> dict[str, Any]:
     return services.introspect_token(caller, form)
 
 
-@_endpoint
-def revoke(caller: services.Caller, form: Form) -> dict[str, Any]:
+def _revoke(caller: services.Caller, form: Form) -> dict[str, Any]:
     services.revoke_token(caller, form)
     return {}
+
+
+revoke = _endpoint(_revoke, devices.revoke_device)
 
 
 @_endpoint
@@ -107,13 +154,14 @@ def metadata(request: HttpRequest) -> JsonResponse:
         "issuer": base,
         "authorization_endpoint": base + reverse("oauth_authorize"),
         "token_endpoint": base + reverse("oauth_token"),
+        "device_authorization_endpoint": base + reverse("oauth_device"),
         "introspection_endpoint": base + reverse("oauth_introspect"),
         "revocation_endpoint": base + reverse("oauth_revoke"),
         "jwks_uri": base + reverse("oauth_jwks"),
         "scopes_supported": list(tokens.SCOPES),
         "response_types_supported": [authorizing.RESPONSE_TYPE],
         "response_modes_supported": ["query"],
-        "grant_types_supported": list(services.GRANT_TYPES),
+        "grant_types_supported": [*services.GRANT_TYPES, devices.GRANT_TYPE],
         "code_challenge_methods_supported": [authorizing.METHOD],
         "authorization_response_iss_parameter_supported": True,
         "authorization_details_types_supported": [exchange.DETAIL],
@@ -149,6 +197,6 @@ def _refuse(error: GovernanceError) -> JsonResponse:
         answer["WWW-Authenticate"] = 'Basic realm="muster"'
     if isinstance(error, WrongMethod):
         answer["Allow"] = "POST"
-    if isinstance(error, TooManyFailures):
+    if isinstance(error, TooManyFailures | TooManyRequests):
         answer["Retry-After"] = str(error.retry_after)
     return answer

@@ -9,7 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import SAFE_METHODS
 
-from registry.api.authentication import PersonSession
+from registry.api.authentication import CommandLine, PersonSession
 from registry.identity.rest import AgentToken
 
 
@@ -38,3 +38,13 @@ class DescribedToken(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class DescribedCommandLine(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """The token of a person's command line, by the device authorization grant."""
+
+    target_class = CommandLine
+    name = "command_line"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer"}

@@ -13,6 +13,7 @@ from registry.models.changes import ProposedChange
 from registry.models.claimed_groups import ClaimedGroup, GivenGroup, Way
 from registry.models.clients import Client, Gateway, RevokedToken, UsedAssertion
 from registry.models.credentials import CredentialReference, StoredSecret, StoredVersion
+from registry.models.devices import DeviceRequest, PersonToken
 from registry.models.external_clients import ExternalClient, ExternalClientState
 from registry.models.people import ExternalIdentity, Person, SignInLink
 from registry.models.slices import Slice
@@ -35,12 +36,14 @@ __all__ = [
     "Clearance",
     "Client",
     "CredentialReference",
+    "DeviceRequest",
     "ExternalClient",
     "ExternalClientState",
     "ExternalIdentity",
     "Gateway",
     "GivenGroup",
     "Person",
+    "PersonToken",
     "ProposedChange",
     "Reliance",
     "Resource",

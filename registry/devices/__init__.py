@@ -1,0 +1,1 @@
+"""Command lines that act as a person: asked for, allowed, used and ended."""
