@@ -165,7 +165,7 @@ def why_held(codes: Sequence[str]) -> str:
 
 def one(name: str, person: Person, second_factor_at: datetime | None = None) -> dict[str, Any]:
     """Everything that is shown of one hold. Opening it is a reading, and recorded."""
-    hold = _visible(person).filter(pk=uuid_of(name)).first()
+    hold = seen_by(person).filter(pk=uuid_of(name)).first()
     if hold is None:
         raise NotFound()
     (held,) = open_holds([hold], by=person.pid, reason=LOOKING)
@@ -189,7 +189,8 @@ def one(name: str, person: Person, second_factor_at: datetime | None = None) -> 
     }
 
 
-def _visible(person: Person) -> QuerySet[Hold]:
+def seen_by(person: Person) -> QuerySet[Hold]:
+    """What waits and this person sees, whoever decides it."""
     return mine(person) | others(person)
 
 
@@ -291,7 +292,7 @@ def before(hold: Hold) -> dict[str, Any]:
 def batch(name: str, person: Person) -> dict[str, Any]:
     """Alike holds of one agent: what is the same in all, what differs, and each of them."""
     agent, _, shape = name.partition(":")
-    holds = list(_visible(person).filter(agent=agent, shape=shape).order_by("made_at", "pk"))
+    holds = list(seen_by(person).filter(agent=agent, shape=shape).order_by("made_at", "pk"))
     if not holds:
         raise NotFound()
     opened = open_holds(holds[:MOST], by=person.pid, reason=LOOKING)

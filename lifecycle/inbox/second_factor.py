@@ -9,7 +9,9 @@ from allauth.account.authentication import get_authentication_records
 from allauth.mfa.utils import is_mfa_enabled
 from django.http import HttpRequest
 from django.urls import reverse
+from rest_framework.request import Request
 
+from registry.models import PersonToken
 from registry.oidc import factors
 from registry.people import signed_in
 
@@ -23,6 +25,13 @@ def second_factor_at(request: HttpRequest) -> datetime | None:
     times = [datetime.fromtimestamp(each["at"], UTC) for each in records if each["method"] == "mfa"]
     outside = factors.strong_at(request)
     return max([*times, outside] if outside else times, default=None)
+
+
+def proved_at(request: Request) -> datetime | None:
+    """The same of a call over REST: a command line has proved what its person's session had."""
+    if isinstance(request.auth, PersonToken):
+        return request.auth.second_factor_at
+    return second_factor_at(request._request)
 
 
 def confirm_url(request: HttpRequest, back: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from authz.services.pdps import PDP_KIND
 from authz.services.toxic import TOXIC_KIND
 from governance import unseen
 from governance.kernel.errors import NotFound
@@ -69,6 +70,7 @@ def _change(name: str, person: Person) -> dict[str, Any]:
 # Kinds whose target has a page: its name, and the word for it where that is not the target.
 _PAGES = {
     TOXIC_KIND: ("toxic_combination", ""),
+    PDP_KIND: ("pdp", ""),
     "subject.erase": ("subject_request", "the request"),
 }
 # Kinds whose targets stand together on one page.
