@@ -125,16 +125,41 @@ def test_snippets_carry_real_ids_and_the_secret_only_when_it_is_shown() -> None:
     later = {one.key: one.code for one in snippets_of(agent, issued.client_id)}
 
     tool = Agent.objects.get(pk=agent.pk).allowlist.get().tool
-    assert list(shown) == ["curl", "python", "mcp", "env"]
-    assert json.loads(shown["mcp"])["mcpServers"][tool.system.slug]["env"] == {
+    # What is chosen is shown by a rule of the sheet, one for each.
+    sheet = (settings.BASE_DIR / "static" / "css" / "tokens.css").read_text()
+    assert all(f'[value="{key}"]:checked) > [data-way="{key}"]' in sheet for key in shown)
+    hooks = ["claude-code", "claude-code-http"]
+    assert list(shown) == ["curl", "python", "mcp", *hooks, "prompt", "env"]
+    assert json.loads(shown["mcp"])["mcpServers"]["muster"]["env"] == {
         "MUSTER_URL": settings.MUSTER_BASE_URL,
         "MUSTER_AGENT": agent.slug,
         "MUSTER_CLIENT_ID": issued.client_id,
         "MUSTER_CLIENT_SECRET": issued.secret,
     }
     assert all(tool.name in shown[key] for key in ("curl", "python"))
-    assert [issued.secret in code for code in shown.values()] == [True, False, True, True]
+    assert {key for key, code in shown.items() if issued.secret in code} == {"curl", "mcp", "env"}
     assert not any(issued.secret in code for code in later.values())
+
+
+def test_claude_codes_settings_block_whatever_fails_before_a_call() -> None:
+    shown = {one.key: one.code for one in snippets_of(make_agent(), "id")}
+    hooks = {key: json.loads(shown[key])["hooks"] for key in ("claude-code", "claude-code-http")}
+
+    for events in hooks.values():
+        assert list(events) == ["PreToolUse", "PostToolUse", "PostToolUseFailure"]
+        (before,) = events["PreToolUse"]
+        assert "matcher" not in before
+        assert before["hooks"][0]["onFailure"] == "block"
+    assert hooks["claude-code"]["PreToolUse"][0]["hooks"][0] == {
+        "type": "command",
+        "command": "muster hook claude-code || exit 2",
+        "timeout": 30,
+        "onFailure": "block",
+    }
+    asked = hooks["claude-code-http"]["PreToolUse"][0]["hooks"][0]
+    assert asked["url"] == f"{settings.MUSTER_BASE_URL}/hooks/claude-code"
+    assert asked["headers"] == {"Authorization": "Bearer $MUSTER_TOKEN"}
+    assert asked["allowedEnvVars"] == ["MUSTER_TOKEN"]
 
 
 @pytest.mark.parametrize("value", ['a"""b', "a\\nb", "{x}", "'"])
