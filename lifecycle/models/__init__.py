@@ -2,6 +2,14 @@
 
 from lifecycle.models.anomalies import Anomaly, Counted, HourCount, Seen
 from lifecycle.models.break_glass import BreakGlass, SealedCode
+from lifecycle.models.bypass import (
+    CallState,
+    Discovery,
+    LogImport,
+    LogState,
+    SeenCall,
+    ToolLog,
+)
 from lifecycle.models.campaigns import Campaign, Candidate, CandidateState
 from lifecycle.models.cases import Case, CaseEvent, CaseKind, CaseState
 from lifecycle.models.decommissioning import (
@@ -48,6 +56,7 @@ __all__ = [
     "AttestationAnswer",
     "BadgeKey",
     "BreakGlass",
+    "CallState",
     "Campaign",
     "Candidate",
     "CandidateState",
@@ -58,6 +67,7 @@ __all__ = [
     "Channel",
     "Counted",
     "Delivery",
+    "Discovery",
     "EndAcknowledgement",
     "EndCertificate",
     "EndOrder",
@@ -71,6 +81,8 @@ __all__ = [
     "ImportState",
     "KeptScope",
     "LiveVisit",
+    "LogImport",
+    "LogState",
     "MassSuspension",
     "Notice",
     "PeopleImport",
@@ -91,6 +103,7 @@ __all__ = [
     "ScimResource",
     "SealedCode",
     "Seen",
+    "SeenCall",
     "Source",
     "SourceEvent",
     "SourceKind",
@@ -99,6 +112,7 @@ __all__ = [
     "SweepRun",
     "Template",
     "TemplateState",
+    "ToolLog",
     "ToolUse",
     "ToxicCheck",
     "ToxicDue",

@@ -71,6 +71,12 @@ _words: dict[str, Words] = {
         "{agent}: {what}{on}. The alert has the numbers. Suspend it where you cannot explain them.",
         "/anomalies/{anomaly}/",
     ),
+    "bypass.found": Words(
+        "{agent} called {tool} without asking",
+        "{calls} of {tool} by {agent} at {system} have no decision. Suspend it where you cannot "
+        "explain them.",
+        "/bypass/",
+    ),
     "toxic.found": Words(
         "{agents}: toxic together",
         "{agents} can put together {combination}, which counts as {tier}.{live} Split it, have it "

@@ -8,20 +8,24 @@ what is due. `settings.MUSTER_SWEEPS` says how often each runs.
 from lifecycle.sweeps.registry import Key, Sweep, find, register, registered
 from lifecycle.sweeps.run import run_sweep
 from lifecycle.sweeps.selectors import (
+    QUIET,
     Late,
     SweepState,
     late_sweeps,
+    missed_sweeps,
     overdue_sweeps,
     sweep_states,
 )
 
 __all__ = [
+    "QUIET",
     "Key",
     "Late",
     "Sweep",
     "SweepState",
     "find",
     "late_sweeps",
+    "missed_sweeps",
     "overdue_sweeps",
     "register",
     "registered",

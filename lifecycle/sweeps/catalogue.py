@@ -14,6 +14,7 @@ from authz.errors import HoldDecided
 from authz.models import Callback, Hold
 from authz.services import callbacks, holds, spending, stops
 from lifecycle.anomalies import sweep as anomalies
+from lifecycle.bypass import sweep as bypass
 from lifecycle.campaigns import sweep as campaigns
 from lifecycle.cases import sweep as cases
 from lifecycle.credentials import sweep as credentials
@@ -248,6 +249,12 @@ SWEEPS = (
         "Stops what an order to suspend many has not stopped yet.",
         switch.due_of_orders,
         handle_order,
+    ),
+    Sweep(
+        "bypass",
+        "Matches calls that logs tell of, and leases, with the decisions about them.",
+        bypass.due,
+        bypass.handle,
     ),
     Sweep(
         "toxic",

@@ -13,6 +13,7 @@ from lifecycle.sweeps.selectors import INTERVALS
 
 TITLES = {
     "heartbeat": "Shows that beat, the queue and the worker all work.",
+    "missed-sweeps": "Sets off the sweeps whose run was lost with a worker or the database.",
     "next-partition": "Keeps partitions of the record three months ahead.",
 }
 

@@ -15,6 +15,8 @@ from lifecycle.sweeps.registry import Sweep, registered
 INTERVALS = 2
 # Beat, queue and worker take a moment of their own.
 GRACE = timedelta(seconds=30)
+# A run that began later than this may still be under way, or has only just failed.
+QUIET = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,21 @@ def overdue_sweeps() -> list[Late]:
         return []
     late = (each for each in found if _is_late(each, age))
     return [each for each in late if each.seconds is not None or age > _limit(each.sweep)]
+
+
+def missed_sweeps() -> list[str]:
+    """The names of the late ones of which no run has begun for a while.
+
+    Their run was lost with its worker or its database, and the next may be a day away. Before any
+    sweep has run there are none: an installation that begins has them begin one after another.
+    """
+    found, age = _looked_at()
+    if age is None:
+        return []
+    lately = SweepRun.objects.filter(started_at__gt=database_now() - QUIET)
+    begun = set(lately.order_by().values_list("sweep", flat=True))
+    late = (each.sweep.name for each in found if _is_late(each, age))
+    return [name for name in late if name not in begun]
 
 
 def _looked_at() -> tuple[list[Late], timedelta | None]:

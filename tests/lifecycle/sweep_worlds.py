@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from django.apps import apps
 from django.conf import settings
@@ -39,6 +40,7 @@ from lifecycle.models import (
     EndRun,
     HourCount,
     Notice,
+    SeenCall,
     SweepEnding,
     SweepRun,
     ToxicDue,
@@ -50,6 +52,7 @@ from registry.models import Agent, Person
 from tests.factories.authz import Desk, age, make_desk, observed
 from tests.factories.registry import make_person
 from tests.lifecycle import worlds_grants, worlds_leaver, worlds_people, worlds_renewal
+from tests.lifecycle.bypassing import make_log
 
 DUE = 3
 Kept = Callable[[], Any]
@@ -104,8 +107,9 @@ def _age(model: type[Model], days: timedelta) -> None:
 
 
 def desks(days: int = 0) -> list[Desk]:
-    """Agents that are live for so many days."""
-    made = [make_desk() for _ in range(DUE)]
+    """Agents that are live for so many days, under names that no entry of the record ever had."""
+    names = [f"desk-{uuid4().hex[:12]}" for _ in range(DUE)]
+    made = [make_desk(agent_fields={"slug": name}) for name in names]
     at = clock.now() - timedelta(days=days)
     for desk in made:
         desk.owner.zone = "UTC"
@@ -280,6 +284,22 @@ def _anomalies() -> Kept:
     return lambda: Counted.objects.get(pk=1).until >= hour + timedelta(hours=1)
 
 
+def _bypass() -> Kept:
+    """Three agents of each of which a log tells two calls, about which nothing was decided."""
+    made, log = desks(), make_log(make_desk().system)
+    ago = clock.now() - timedelta(minutes=10)
+    for desk in made:
+        for number in range(2):
+            SeenCall.objects.create(
+                log=log, key=f"{desk.agent.pk}-{number}", at=ago, agent=desk.agent, tool="a.tool"
+            )
+    owners, mine = [desk.owner for desk in made], SeenCall.objects.filter(log=log)
+    return lambda: (
+        sorted(mine.values_list("state", flat=True)),
+        notices_to(owners, "bypass.found"),
+    )
+
+
 def _toxic() -> Kept:
     """Three owners whose agents have to be looked at."""
     made = desks()
@@ -421,6 +441,12 @@ WORLDS: dict[str, World] = {
     "limits": World(_limits, DUE),
     "asked": World(_asked, 1),
     "anomalies": World(_anomalies, True, [{"after": "lifecycle.anomalies.counting.claim"}]),
+    "bypass": World(
+        _bypass,
+        (["open"] * 2 * DUE, DUE),
+        [RECORDING, RECORDED, {"after": "lifecycle.bypass.services._settle"}],
+        ("system", "bypass_found", DUE),
+    ),
     "toxic": World(_toxic, 0, [{"after": "lifecycle.toxic.checking.look_at"}]),
     "runs": World(_runs, 0),
     "watch": World(_standing_still, 1, [TELLING]),

@@ -1,0 +1,1 @@
+"""Calls that were made and not asked for: seen at the systems, held against the decisions."""
