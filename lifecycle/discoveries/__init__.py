@@ -1,0 +1,1 @@
+"""What `muster discover` found in repositories and folders: unregistered callers, to be adopted."""
