@@ -14,6 +14,7 @@ from .common import CURRENT, Client, Settings, extract_given, plan_given
 from .errors import MusterError, Unavailable
 from .flows import Flow, Pause, Reply, Send
 from .questions import Asked, Told
+from .transport import DIRECT
 
 Result = TypeVar("Result")
 
@@ -33,7 +34,7 @@ class AsyncMuster(Client):
         **given: Unpack[Settings],
     ) -> None:
         super().__init__(base_url, **given)
-        self._http = httpx.AsyncClient(transport=transport, follow_redirects=False)
+        self._http = httpx.AsyncClient(transport=transport, follow_redirects=False, mounts=DIRECT)
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,13 +74,17 @@ class AsyncMuster(Client):
         """What has become of such a request."""
         return await self._run(self._flows.task(task_id))
 
-    async def wait(self, decision: Decision, seconds: float, *, why: str = "") -> Decision:
+    async def wait(
+        self, decision: Decision, seconds: float, *, why: str = "", idempotency_key: str = ""
+    ) -> Decision:
         """Ask a human, wait for at most `seconds`, and ask Muster again with their yes.
+
+        A yes is for one call. `idempotency_key` is for who has to learn of the same one again.
 
         Raises `Held` where there is none. An approver may have changed the parameters: those of
         the answer's `question` are the ones that may be used.
         """
-        return await self._run(self._flows.wait(decision, seconds, why))
+        return await self._run(self._flows.wait(decision, seconds, why, idempotency_key))
 
     def session(self, *, plan: Json = None, clean: bool = False, agent: str = "") -> AsyncSession:
         """A run, open inside `async with`: `async with muster.session() as run: …`."""

@@ -66,6 +66,8 @@ class Decision:
     limits: tuple[Object, ...] = ()
     classification: str = ""
     access_request: AccessRequest | None = None
+    trust: str = ""
+    """Of what comes of the call: `trusted`, `untrusted`, "" where it is not told."""
     observe: Observed | None = None
     receipt: Object | None = field(default=None, repr=False)
 
@@ -196,6 +198,7 @@ def read_decision(body: Json, question: Question, base_url: str) -> Decision:
         remedies=_objects(context, "remedies"),
         limits=_objects(context, "limits"),
         classification=_get(context, "classification", str, ""),
+        trust=_get(context, "trust", str, ""),
         access_request=_access_request(context, base_url),
         observe=_observed(context),
         receipt=None if receipt is None else read_object(receipt, "receipt"),

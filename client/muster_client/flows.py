@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import time
+import uuid
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -165,8 +166,13 @@ class Flows:
     def task(self, task_id: str) -> Flow[Task]:
         return answers.read_task((yield from self._call("GET", f"{REQUESTS}/{_one(task_id)}")))
 
-    def wait(self, decision: Decision, seconds: float, why: str = "") -> Flow[Decision]:
+    def wait(
+        self, decision: Decision, seconds: float, why: str = "", key: str = ""
+    ) -> Flow[Decision]:
         """Ask a human, look until they have said something, and ask Muster again.
+
+        Asked again under `key`, or one of this call alone: under a shared one, two alike calls
+        that run at once would both be told the one yes.
 
         Raises `Held` where nobody has said yes after `seconds`, or somebody said no.
         """
@@ -178,7 +184,7 @@ class Flows:
         if not task.approval:
             raise Held(decision, _unapproved(task))
         question = decision.question.with_approval(task.approval, task.parameters)
-        return (yield from self.ask(question, f"approved-{task.approval}"))
+        return (yield from self.ask(question, key or f"approved-{uuid.uuid4()}"))
 
     # Afterwards
 
@@ -208,6 +214,10 @@ class Flows:
         return (yield from self._call("POST", f"{SESSIONS}/{_one(session_id)}/{verb}", body))
 
     # Calls
+
+    def post(self, path: str, given: Object) -> Flow[Json]:
+        """What came of sending this to an address of the API, once."""
+        return (yield from self._call("POST", path, questions.encode(given)))
 
     def _call(
         self,

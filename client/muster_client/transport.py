@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import httpx
 
@@ -11,6 +12,8 @@ from .flows import MAX_ANSWER, Reply, Send
 
 # Sent compressed, a small answer could become one without an end.
 PLAIN = {"Accept": "application/json", "Accept-Encoding": "identity"}
+# A proxy that the environment names would read a token that goes without TLS, even to this machine.
+DIRECT: Mapping[str, None] = {"http://": None}
 
 
 def request_of(send: Send, base_url: str) -> httpx.Request:

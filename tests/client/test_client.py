@@ -15,6 +15,7 @@ import pytest
 
 from client.muster_client import (
     AccessRequest,
+    AsyncMuster,
     BadRequest,
     Conflict,
     Held,
@@ -310,6 +311,22 @@ def test_a_key_that_is_none(key: str) -> None:
         muster(Double(allow())).check("refund.issue", CLAIM, idempotency_key=key)
 
 
+def test_a_proxy_of_the_environment_gets_no_token_that_goes_without_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    for made in (Muster, AsyncMuster):
+        http: Any = made("http://127.0.0.1:8000", token="t")._http
+        ways = {
+            scheme: http._transport_for_url(httpx.URL(f"{scheme}://127.0.0.1")) is http._transport
+            for scheme in ("http", "https")
+        }
+        assert ways == {"http": True, "https": False}
+
+
 # Holds
 
 
@@ -333,6 +350,21 @@ def test_waiting_for_a_human(slept: list[float]) -> None:
     assert asked["context"] == {"business_justification": "Paid twice."}
     assert double.bodies[4]["context"] == {"approval": {"id": APPROVAL}}
     assert slept == [15, 15]
+
+
+def test_one_yes_is_told_to_one_of_two_alike_calls() -> None:
+    yes = httpx.Response(201, json=task("approved"))
+    double = Double(hold(), hold(), yes, allow(), yes, allow(), yes, allow())
+    client = muster(double)
+    held = [client.check("refund.issue", CLAIM) for _ in range(2)]
+
+    for each in held:
+        client.wait(each, 0)
+    client.wait(held[0], 0, idempotency_key="call-1")
+
+    one, other, named = [double.requests[place].headers["idempotency-key"] for place in (3, 5, 7)]
+    assert one != other
+    assert named == "call-1"
 
 
 def test_what_a_human_changed_is_asked() -> None:

@@ -136,6 +136,17 @@ def test_what_was_approved_meanwhile_runs_when_it_is_called_again(
     assert ran == [500]
 
 
+def test_of_two_alike_calls_at_once_one_runs_by_one_yes(desk: Desk, client: Muster) -> None:
+    approver = make_person(groups=[GroupName.SECURITY])
+    client.check(desk.tool.name, LARGE)
+    holds.approve_hold(hold_id=Hold.objects.get().pk, by=approver)
+
+    held = [client.check(desk.tool.name, LARGE) for _ in range(2)]
+    told = [client.wait(each, 0) for each in held]
+
+    assert [each.effect for each in told] == ["allow", "hold"]
+
+
 def test_a_hold_that_is_edited_runs_as_it_was_approved(
     desk: Desk, client: Muster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
