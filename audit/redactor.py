@@ -30,6 +30,7 @@ _KNOWN = (
     rb"AGE-SECRET-KEY-1[0-9A-Z]{50}",
     rb"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{4,}\.",  # JWT, JWE
     rb"\bmst_[A-Za-z0-9_-]{16}",  # Muster
+    rb"\b(?:mcl|muster_(?:log|scim))_[A-Za-z0-9_-]{43}",
     rb"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",  # AWS
     rb"\bAIza[0-9A-Za-z_-]{35}",  # Google
     rb"\bya29\.[0-9A-Za-z_-]{20}",
@@ -85,7 +86,7 @@ _PLACEHOLDER = (
 # before words. It finds whatever the patterns above find in the value, and more.
 _SUSPECT = (
     rb"PRIVATE KEY|PuTTY-User-Key|AGE-SECRET-KEY|eyJ[A-Za-z0-9]|mst_|A(?:KI|SI|BI|CC)A[A-Z0-9]",
-    rb"AIza|ya29\.|GOCSPX-|[78]Q~|(?i:AccountKey|SharedAccessKey)=|[?&]sig=|gh[pousr]_|github_pat_",
+    rb"mcl_|muster_(?:log|scim)_|AIza|ya29\.|GOCSPX-|[78]Q~|(?i:AccountKey|SharedAccessKey)=|[?&]sig=|gh[pousr]_|github_pat_",
     rb"glpat-|xox[abeoprs]-|xapp-|hooks\.slack\.com|[rs]k_(?:live|test)_|whsec_|sk-|npm_|pypi-AgE",
     rb"SG\.|hf_|hv[bs]\.|do[opr]_v1_|shp(?:at|ca|pa|ss)_|dckr_pat_|ATATT3|[0-9]:AA|SK[0-9a-f]",
     rb"://[^\s/?#@]*@",

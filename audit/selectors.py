@@ -240,6 +240,19 @@ def last_uses(agent: str, since: datetime, until: datetime | None = None) -> dic
     return dict(calls.order_by().values_list("tool").annotate(models.Max("at")))
 
 
+def went_on(agent: str, tools: Iterable[str], since: datetime, until: datetime) -> list[Record]:
+    """The decisions in this span that let this agent call one of these tools, oldest first."""
+    calls = Record.objects.filter(
+        Q(effect="allow", mode="enforce") | Q(mode="observe"),
+        kind=Kind.DECISION,
+        agent=agent,
+        tool__in=list(tools),
+        at__gte=since,
+        at__lte=until,
+    )
+    return list(calls.order_by("at", "id").only("id", "at", "resource", "tool"))
+
+
 def first_decision_at(since: datetime) -> datetime | None:
     """When the first decision at or after `since` was made."""
     found = Record.objects.filter(at__gte=since, kind=Kind.DECISION).order_by("at", "id")

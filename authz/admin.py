@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from authz import pages, selectors, services
 from authz.cases import with_emails
 from authz.enums import PolicyState
-from authz.models import Policy, Relationship, Role, Signature, ToxicCombination
+from authz.models import ExternalPDP, Policy, Relationship, Role, Signature, ToxicCombination
 from governance.kernel.errors import GovernanceError
 from registry import changes
 from registry.admin import Acting, LookedAt, ServiceAdmin
@@ -169,6 +169,37 @@ class SignatureAdmin(ServiceAdmin):
         for row in queryset:
             try:
                 saved = services.remove_signature(slug=row.slug, by=signed_in(request))
+            except GovernanceError as error:
+                messages.error(request, f"{row.slug}: {error.message}")
+            else:
+                waits = [f"Waits for a second person: {each.summary}" for each in saved.proposed]
+                messages.warning(request, waits[0] if waits else f"{row.slug} was taken out.")
+
+
+@admin.register(ExternalPDP)
+class ExternalPDPAdmin(ServiceAdmin):
+    """Decision points of others. What could refuse less or tells them more waits for a second."""
+
+    list_display = ["slug", "url", "tools", "roles", "owner", "is_active"]
+    list_filter = ["is_active"]
+    list_select_related = ["owner"]
+    search_fields = ["slug", "url", "description"]
+    autocomplete_fields = ["owner"]
+    actions = ["take_out"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["slug"] if obj else []
+
+    def write(self, request: HttpRequest, obj: Any, given: dict[str, Any], *, change: bool) -> Any:
+        given.pop("slug", None)
+        return services.save_pdp(slug=obj.slug, by=signed_in(request), **given)
+
+    @admin.action(description="Take out", permissions=["change"])
+    def take_out(self, request: HttpRequest, queryset: QuerySet[ExternalPDP]) -> None:
+        """Remove the chosen ones; those in force wait for a second person."""
+        for row in queryset:
+            try:
+                saved = services.remove_pdp(slug=row.slug, by=signed_in(request))
             except GovernanceError as error:
                 messages.error(request, f"{row.slug}: {error.message}")
             else:

@@ -18,6 +18,7 @@ class AuthzConfig(AppConfig):
         from authz.explain import explain_decision, explain_hold  # noqa: PLC0415
         from authz.explain_access import explain_access  # noqa: PLC0415
         from authz.services import grants, policies, prices, relationships, roles  # noqa: F401, PLC0415
+        from authz.services import pdps as pdp_services  # noqa: PLC0415
         from authz.services import signatures as signature_services  # noqa: PLC0415
         from authz.services import toxic as toxic_services  # noqa: PLC0415
         from registry import changes, reach, row  # noqa: PLC0415
@@ -63,6 +64,7 @@ class AuthzConfig(AppConfig):
             signature_services.apply_signature,
             record_kind=Kind.POLICY,
         )
+        changes.register(pdp_services.PDP_KIND, pdp_services.apply_pdp, record_kind=Kind.POLICY)
         changes.register(
             toxic_services.TOXIC_KIND, toxic_services.apply_toxic, record_kind=Kind.POLICY
         )

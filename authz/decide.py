@@ -6,6 +6,7 @@ before it is answered; what cannot be recorded is not answered (`NotRecorded`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,19 +18,31 @@ from django.db import Error
 
 from audit.errors import NotRecordable
 from audit.sealing.receipts import Receipt
-from authz import counting, holding, recorder, refusals, runs, snapshot, timekeeper
+from authz import (
+    counting,
+    holding,
+    meters,
+    outside,
+    recorder,
+    refusals,
+    runs,
+    signals,
+    snapshot,
+    timekeeper,
+)
 from authz.asks import Ask, Caller
 from authz.cleaning import Clean, blot, clean
 from authz.engine import codes
-from authz.engine.types import Check, Decision, Effect, Status, Step
+from authz.engine.outside import UNANSWERED, Question, unanswered
+from authz.engine.types import Check, Decision, Effect, OutsideAnswer, Status, Step
 from authz.engine.walk import judge
 from authz.errors import NotRecorded, RetryTaken
 from authz.recorder import TAKEN, Judged, Recorded, Stale
 from authz.resolve import Resolved, resolve
 from authz.rows import row_of
-from authz.services import stops
+from authz.services import pdps, stops
 from authz.snapshot import WORLD
-from authz.work import Look, Record, Work, run
+from authz.work import Look, Outside, Record, Work, run
 from governance.kernel import clock
 
 MAX_TRIES = 3
@@ -86,10 +99,22 @@ def deciding(
     asks: Sequence[Ask], caller: Caller, *, now: datetime | None = None
 ) -> Work[list[Answer]]:
     """`decide` as work: what it waits for is up to whoever does it."""
+    began = time.time_ns()
     try:
-        return (yield from _deciding(asks, caller, now))
+        answers = yield from _deciding(asks, caller, now)
     except (Error, NotRecordable) as error:
         raise NotRecorded() from error
+    if now is None:
+        _tell(answers, began)
+    return answers
+
+
+def _tell(answers: Sequence[Answer], began: int) -> None:
+    """Count what was decided, and say so to who wants to hear of each."""
+    for each in answers:
+        meters.count(each.decision)
+        if signals.decided.receivers:
+            signals.decided.send(Answer, answer=each, began=began)
 
 
 def _deciding(asks: Sequence[Ask], caller: Caller, now: datetime | None) -> Work[list[Answer]]:
@@ -99,7 +124,11 @@ def _deciding(asks: Sequence[Ask], caller: Caller, now: datetime | None) -> Work
         if tries > MAX_TRIES:
             raise NotRecorded()
         given = refusals.refuse(refusals.BUSY) if tries == MAX_TRIES else None
-        turns = yield Look(partial(_turns, [asks[n] for n in waiting], caller, now, given))
+        asked = [asks[n] for n in waiting]
+        turns = yield Look(partial(_turns, asked, caller, now, given))
+        if questions := _questions(turns):
+            said = yield from _answers(questions)
+            turns = yield Look(partial(_turns, asked, caller, now, given, said))
         recorded = yield [turn.judged for turn in turns]
         for n, turn, written in zip(waiting, turns, recorded, strict=True):
             if isinstance(written, Stale):
@@ -111,6 +140,29 @@ def _deciding(asks: Sequence[Ask], caller: Caller, now: datetime | None) -> Work
         # A question of the same batch may be what changed the facts: that is no try.
         tries += all(n not in answers for n in waiting)
     return [answers[n] for n in range(len(asks))]
+
+
+def _questions(turns: Sequence[_Turn]) -> list[Question]:
+    """What is asked outside for them: only of calls that nothing else refuses so far."""
+    return [
+        question
+        for turn in turns
+        if turn.decision.code == UNANSWERED and turn.judged.now
+        for question in unanswered(turn.resolved.request, turn.resolved.snapshot, turn.judged.now)
+    ]
+
+
+def _answers(questions: Sequence[Question]) -> Work[tuple[OutsideAnswer, ...]]:
+    """What is answered outside, one answer for questions that are the same."""
+    answers = yield Outside(list({each.digest: each for each in questions}.values()))
+    if changes := outside.asker().changes():
+        yield Look(partial(_note_changes, changes))
+    return tuple(answers)
+
+
+def _note_changes(changes: Sequence[outside.Change]) -> None:
+    for each in changes:
+        pdps.note_health(slug=each.pdp, cause=each.cause, now=timekeeper.now())
 
 
 def _stopped(turns: Sequence[_Turn], recorded: Sequence[Recorded | Stale]) -> set[str]:
@@ -129,6 +181,7 @@ def refuse(ask: Ask, caller: Caller, code: str) -> Answer:
 
 def refusing(ask: Ask, caller: Caller, code: str) -> Work[Answer]:
     """`refuse` as work."""
+    began = time.time_ns()
     try:
         (turn,) = yield Look(partial(_turns, [ask], caller, None, refusals.refuse(code)))
         (written,) = yield [turn.judged]
@@ -136,7 +189,9 @@ def refusing(ask: Ask, caller: Caller, code: str) -> Work[Answer]:
         raise NotRecorded() from error
     if isinstance(written, Stale):
         raise NotRecorded()
-    return _answer(turn, written)
+    answer = _answer(turn, written)
+    _tell([answer], began)
+    return answer
 
 
 def _renew(stale: Stale) -> None:
@@ -148,23 +203,41 @@ def _renew(stale: Stale) -> None:
 
 
 def _turns(
-    asks: Sequence[Ask], caller: Caller, now: datetime | None, given: Decision | None
+    asks: Sequence[Ask],
+    caller: Caller,
+    now: datetime | None,
+    given: Decision | None,
+    said: Sequence[OutsideAnswer] = (),
 ) -> list[_Turn]:
-    return [_prepared(ask, caller, now or timekeeper.now(), given) for ask in asks]
+    return [_prepared(ask, caller, now or timekeeper.now(), given, said) for ask in asks]
 
 
-def _prepared(ask: Ask, caller: Caller, now: datetime, given: Decision | None) -> _Turn:
+def _prepared(
+    ask: Ask,
+    caller: Caller,
+    now: datetime,
+    given: Decision | None,
+    said: Sequence[OutsideAnswer],
+) -> _Turn:
     cleaned = clean(ask, _secret_parameters(ask))
     try:
-        return _judged(cleaned, caller, now, given)
+        return _judged(cleaned, caller, now, given, said)
     except NotRecordable as error:
         # Something that may not be written down came through: write none of what was sent.
         return _judged(blot(cleaned, error), caller, now, given)
 
 
-def _judged(cleaned: Clean, caller: Caller, now: datetime, given: Decision | None) -> _Turn:
+def _judged(
+    cleaned: Clean,
+    caller: Caller,
+    now: datetime,
+    given: Decision | None,
+    said: Sequence[OutsideAnswer] = (),
+) -> _Turn:
     """Judge by the facts; a decision that is given rests on none, so none can make it stale."""
     resolved = resolve(cleaned.ask, caller, secret_path=cleaned.secret_path)
+    if said:
+        resolved = _with_answers(resolved, said, now)
     if given:
         resolved = replace(resolved, used={})
     decision = given or _mismatch(resolved) or judge(resolved.request, resolved.snapshot, now)
@@ -185,6 +258,16 @@ def _judged(cleaned: Clean, caller: Caller, now: datetime, given: Decision | Non
         **({} if given else _parts(resolved, decision, now)),
     )
     return _Turn(cleaned, resolved, decision, judged)
+
+
+def _with_answers(resolved: Resolved, said: Sequence[OutsideAnswer], now: datetime) -> Resolved:
+    """The question with those of the answers that were given to it, and no others."""
+    try:
+        asked = {each.digest for each in unanswered(resolved.request, resolved.snapshot, now)}
+    except LookupError:
+        return resolved  # it has come to a refusal before it would ask
+    own = tuple(each for each in said if each.digest in asked)
+    return replace(resolved, request=replace(resolved.request, outside=own)) if own else resolved
 
 
 def _parts(resolved: Resolved, decision: Decision, now: datetime) -> dict[str, Any]:

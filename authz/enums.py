@@ -49,3 +49,20 @@ class EndCause(TextChoices):
     GIVER = "giver", "taken back by who handed it over"
     RECEIVER = "receiver", "given back by who received it"
     ABOVE = "above", "what it rested on ended"
+
+
+class Sent(TextChoices):
+    """What a decision point outside is told besides who acts, the tool, and on what."""
+
+    USER = "user", "the user acted for, by their pseudonymous id"
+    CHAIN = "chain", "the agents that handed the call on"
+    FACTS = "facts", "the tool's effect, the system, the tier"
+    PERSONAL_IDS = "personal_ids", "resource ids that stand for people"
+
+
+class SentIn(TextChoices):
+    """Where in the question the parameters stand (AuthZEN 1.0, section 5)."""
+
+    CONTEXT = "context", "context.parameters"
+    ACTION = "action", "action.properties"
+    RESOURCE = "resource", "resource.properties"

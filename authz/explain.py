@@ -157,12 +157,22 @@ def _besides(body: Mapping[str, Any]) -> Iterator[str]:
     if completed := detail.get("combinations") or judged.get("combinations"):
         label = detail.get("label") or judged.get("label")
         yield f"Together what it read counts as {label}: {', '.join(completed)}."
+    yield from map(_answered, judged.get("outside", ()))
+    if would_ask := judged.get("would_ask"):
+        yield f"A decision would ask {', '.join(would_ask)} as well; nobody was asked here."
     if body["judged"].get("observed"):
         yield "The row is in observe mode, so the caller was told to go on."
     elif body.get("effect") == Effect.HOLD:
         yield "It waits for a human, so the caller was told not to go on before that."
     elif "release" in body.get("settled", {}):
         yield "A human had approved exactly this, once; that approval is used up by it."
+
+
+def _answered(said: Mapping[str, Any]) -> str:
+    """What a decision point outside answered, and how long that took."""
+    verb = {"allow": "allowed it", "deny": "denied it"}.get(str(said["answer"]))
+    told = verb or f"gave no answer that counts ({said.get('cause') or 'not asked'})"
+    return f"{said['pdp']}, which was asked as well, {told} in {said['ms']} ms."
 
 
 def _who(body: Mapping[str, Any]) -> str:

@@ -105,6 +105,12 @@ def check_can_change_signatures(by: Person) -> None:
         raise NotAllowed("Only security may change denied signatures.")
 
 
+def check_can_change_pdps(by: Person) -> None:
+    """Say which decision points of others are asked."""
+    if not in_group(by, GroupName.SECURITY):
+        raise NotAllowed("Only security may change which decision points outside are asked.")
+
+
 def check_can_change_toxic(by: Person) -> None:
     """Say which data is dangerous together."""
     if not in_group(by, *OPERATORS):

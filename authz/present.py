@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from audit.sealing.receipts import Receipt
-from authz import access, remaining
+from authz import access, remaining, wire
 from authz.decide import Answer
 from authz.engine import codes
+from authz.engine.reading import NOTHING
 from authz.engine.types import Decision
 from authz.errors import BadRequest
 from governance.kernel.tiers import highest
@@ -45,6 +46,8 @@ def _context(answer: Answer) -> dict[str, Json]:
         "remedies": [_remedy(each) for each in decision.remedies],
         "classification": output_tier(decision),
     }
+    if decision.read != NOTHING:
+        context["trust"] = wire.UNTRUSTED if decision.read.untrusted else wire.TRUSTED
     if limits := _limits(answer):
         context["limits"] = limits
     if answer.resolved.request.approval or "hold" in answer.settled:

@@ -27,7 +27,16 @@ from audit.readings import DAMAGED, ERASED, PAGE, Opened, Reading, start_reading
 from audit.redactor import SEALED
 from audit.selectors import AuditScope, Reader, TrailFilters
 from authz import engine, refusals, slices
-from authz.engine.types import Check, Decision, Request, Slice, Status, SubjectKind, Token
+from authz.engine.types import (
+    Check,
+    Decision,
+    OutsideAnswer,
+    Request,
+    Slice,
+    Status,
+    SubjectKind,
+    Token,
+)
 from authz.engine.walk import judge
 from authz.resolve import Resolved, is_opened, snapshot_of
 from authz.rows import hides_resources, judged_of
@@ -38,7 +47,7 @@ Json = Any
 Body = Mapping[str, Json]
 
 # What of a payload is needed to judge again: not what the agent said of its reasons.
-FIELDS = ("parameters", "facts", "secret_verdicts", "inputs")
+FIELDS = ("parameters", "facts", "secret_verdicts", "inputs", "outside")
 MAX_SLICES = 256
 # Refused before any check could look at it: not read, or facts that kept changing.
 UNJUDGED = frozenset({refusals.BUSY, refusals.MALFORMED})
@@ -285,6 +294,20 @@ def _request(record: Record, said: Body, payload: Body, claimed: Body) -> Reques
         untrusted=tuple(asked.get("untrusted", ())),
         estimate=tuple(asked["estimate"]) if "estimate" in asked else None,
         approval=asked.get("approval", ""),
+        outside=_outside(judged, payload),
+    )
+
+
+def _outside(judged: Body, payload: Body) -> tuple[OutsideAnswer, ...]:
+    """What was answered outside: the verdicts stand in the record, the questions in its payload."""
+    verdicts = {"allow": True, "deny": False, "none": None}
+    return tuple(
+        OutsideAnswer(
+            pdp, digest, verdicts[said["answer"]], said.get("cause", ""), said["ms"], reason
+        )
+        for said, (pdp, digest, reason) in zip(
+            judged.get("outside", ()), payload.get("outside", ()), strict=False
+        )
     )
 
 

@@ -17,7 +17,7 @@ from authz import engine
 from authz.asks import Caller
 from authz.cleaning import Clean
 from authz.engine.acting import givers_in
-from authz.engine.types import Check, Decision, Request, Status
+from authz.engine.types import Check, Decision, OutsideAnswer, Request, Status
 from authz.resolve import Resolved
 
 Json = Any
@@ -117,11 +117,20 @@ def judged_of(
     judged |= _run(decision)
     if decision.obligations:
         judged["obligations"] = json.loads(json.dumps(decision.obligations, default=_plain))
+    if resolved.request.outside:
+        judged["outside"] = [_answered(each) for each in resolved.request.outside]
     if decision.observe:
         judged["observed"] = True
     if resolved.request.secret_path:
         judged["credential_at"] = redact(resolved.request.secret_path)
     return judged
+
+
+def _answered(each: OutsideAnswer) -> dict[str, Json]:
+    """Who was asked outside, what came back, how long that took. Its words lie in the payload."""
+    said = {True: "allow", False: "deny", None: "none"}[each.allows]
+    told: dict[str, Json] = {"pdp": each.pdp, "answer": said, "ms": each.ms}
+    return told | ({"cause": each.cause} if each.cause else {})
 
 
 def _run(decision: Decision) -> dict[str, Json]:
@@ -150,6 +159,9 @@ def _payload(clean: Clean, resolved: Resolved, decision: Decision) -> dict[str, 
         verdicts = dict.fromkeys(sealed, "unknown") | _verdicts(sealed, decision)
         # As values, since a word under the name `password` would count as a credential itself.
         payload["secret_verdicts"] = [[name, verdict] for name, verdict in verdicts.items()]
+    if outside := resolved.request.outside:
+        # A digest of what was asked tells of what was in it, so it may be erased as that may.
+        payload["outside"] = [[each.pdp, each.digest, each.reason] for each in outside]
     if facts := _facts(resolved):
         payload["facts"] = facts
     return payload

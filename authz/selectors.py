@@ -14,7 +14,15 @@ from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from audit.enums import Kind
 from authz.engine.policies import groups_of, index
 from authz.enums import PolicyState
-from authz.models import Policy, Relationship, Reservation, Role, Stop
+from authz.models import (
+    ExternalPDP,
+    PDPHealth,
+    Policy,
+    Relationship,
+    Reservation,
+    Role,
+    Stop,
+)
 from authz.services.policies import ACTIVATION_KIND, RETIREMENT_KIND
 from registry.enums import ChangeState
 from registry.models import ProposedChange, Tool
@@ -168,3 +176,14 @@ def due_reservations(now: datetime) -> list[UUID]:
 def stopped_agents() -> list[tuple[str, str]]:
     """Agents that a limit has stopped and nobody has suspended yet, with the cause."""
     return list(Stop.objects.filter(handled_at__isnull=True).values_list("agent", "cause"))
+
+
+def silent_pdps() -> list[PDPHealth]:
+    """The decision points in force that kept silent when they were last seen, by name."""
+    silent = PDPHealth.objects.filter(is_silent=True, pdp__is_active=True)
+    return list(silent.select_related("pdp__owner").order_by("pdp__slug"))
+
+
+def pdps_in_force() -> int:
+    """How many decision points outside are asked."""
+    return ExternalPDP.objects.filter(is_active=True).count()

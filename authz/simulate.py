@@ -63,6 +63,7 @@ class Simulated:
                     "walk": [(step.check, step.status, step.code) for step in decision.walk],
                     "detail": plain(decision.detail),
                     "observed": observe is not None,
+                    "would_ask": list(decision.would_ask),
                 },
             }
         )

@@ -143,7 +143,14 @@ SELECT jsonb_build_object(
       'slug', signature.slug, 'pattern', signature.pattern,
       'effects', to_jsonb(signature.effects), 'tools', to_jsonb(signature.tools))
       ORDER BY signature.slug), '[]')
-    FROM authz_signature AS signature WHERE signature.is_active))
+    FROM authz_signature AS signature WHERE signature.is_active),
+  'pdps', (SELECT coalesce(jsonb_object_agg(pdp.slug, jsonb_build_object(
+      'url', pdp.url, 'timeout_ms', pdp.timeout_ms, 'subject_type', pdp.subject_type,
+      'resource_type', pdp.resource_type, 'roles_as', pdp.roles_as,
+      'sends', to_jsonb(pdp.sends), 'parameters', to_jsonb(pdp.parameters),
+      'parameters_in', pdp.parameters_in,
+      'tools', to_jsonb(pdp.tools), 'roles', to_jsonb(pdp.roles))), '{{}}')
+    FROM authz_externalpdp AS pdp WHERE pdp.is_active))
 """  # noqa: S608 - constants of ours
 
 _AGENT = f"""

@@ -1,8 +1,8 @@
 """Work that says what it waits for and waits for nothing itself.
 
-A generator pauses with a `Look` or with a batch for the record, is sent what was found or
-recorded, and returns its result. So one and the same decision runs in a thread, which may wait
-(`run`), and on an event loop, which may not (`run_on_loop`).
+A generator pauses with a `Look`, with an `Outside` or with a batch for the record, is sent what
+was found, answered or recorded, and returns its result. So one and the same decision runs in a
+thread, which may wait (`run`), and on an event loop, which may not (`run_on_loop`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import SynchronousOnlyOperation
 
+from authz.engine.outside import Question
+from authz.outside import asker
 from authz.recorder import Judged, Recorded, Stale
 
 Result = TypeVar("Result")
@@ -29,7 +31,14 @@ class Look:
     at: Callable[[], Any]
 
 
-Work = Generator[Look | Sequence[Judged], Any, Result]
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Questions to decision points of others; what comes back are their answers, in order."""
+
+    questions: Sequence[Question]
+
+
+Work = Generator[Look | Outside | Sequence[Judged], Any, Result]
 Record = Callable[[Sequence[Judged]], Sequence[Recorded | Stale]]
 RecordLater = Callable[[Sequence[Judged]], Awaitable[Sequence[Recorded | Stale]]]
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -41,7 +50,7 @@ def run(work: Work[Result], record: Record) -> Result:
         pause = next(work)
         while True:
             try:
-                found = pause.at() if isinstance(pause, Look) else record(pause)
+                found = _done(pause, record)
             except Exception as error:
                 pause = work.throw(error)
             else:
@@ -49,6 +58,12 @@ def run(work: Work[Result], record: Record) -> Result:
     except StopIteration as end:
         result: Result = end.value
         return result
+
+
+def _done(pause: Look | Outside | Sequence[Judged], record: Record) -> Any:
+    if isinstance(pause, Look):
+        return pause.at()
+    return asker().ask(pause.questions) if isinstance(pause, Outside) else record(pause)
 
 
 async def run_on_loop(work: Work[Result], record: RecordLater, in_thread: InThread) -> Result:
@@ -57,9 +72,7 @@ async def run_on_loop(work: Work[Result], record: RecordLater, in_thread: InThre
         pause = next(work)
         while True:
             try:
-                found = await (
-                    _look(pause, in_thread) if isinstance(pause, Look) else record(pause)
-                )
+                found = await _doing(pause, record, in_thread)
             except Exception as error:
                 pause = work.throw(error)
             else:
@@ -67,6 +80,16 @@ async def run_on_loop(work: Work[Result], record: RecordLater, in_thread: InThre
     except StopIteration as end:
         result: Result = end.value
         return result
+
+
+async def _doing(
+    pause: Look | Outside | Sequence[Judged], record: RecordLater, in_thread: InThread
+) -> Any:
+    if isinstance(pause, Look):
+        return await _look(pause, in_thread)
+    if isinstance(pause, Outside):
+        return await asker().asking(pause.questions)
+    return await record(pause)
 
 
 async def _look(look: Look, in_thread: InThread) -> Any:

@@ -11,11 +11,14 @@ from celery.signals import beat_init, setup_logging, task_success, worker_init
 from django.conf import settings
 from django.db.models.functions import Now
 
+from governance.kernel import checks
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
 
 HEARTBEAT = "beat"
 SWEEP = "lifecycle.sweep"
 
+checks.refuse_wrong_settings()
 app = Celery("muster")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -48,8 +51,6 @@ def keep_logging(**_: Any) -> None:
 @worker_init.connect  # type: ignore[untyped-decorator]
 @beat_init.connect  # type: ignore[untyped-decorator]
 def refuse_unsafe_start(**_: Any) -> None:
-    from governance.kernel import checks  # noqa: PLC0415 - as above
-
     checks.refuse_to_start()
 
 

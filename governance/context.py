@@ -56,6 +56,7 @@ class Group:
 _POLICY_PAGES = (
     *("policy", "policy_new", "policy_edit", "policy_version", "policy_retire", "policy_words"),
     *("roles", "role", "role_new", "relationships", "relationship_new", "toxic", "signatures"),
+    *("pdps", "pdp"),
     *("toxic_combination", "toxic_new", "toxic_change"),
 )
 _PEOPLE_PAGES = (
@@ -167,6 +168,12 @@ _GROUPS = (
             Page("What is sealed", "proof", "proof"),
             Page("Toxic findings", "toxic_findings", "warn", covers=("toxic_finding",)),
             Page("Alerts", "anomalies", "warn", covers=("anomaly",)),
+            Page(
+                "Not asked",
+                "bypass",
+                "warn",
+                covers=("bypass_of_tool", "bypass_log", "bypass_import"),
+            ),
             Page("Outside the pattern", "deviations", "warn"),
             Page("Unregistered callers", "callers", "search"),
             Page("No row, no key", "selftest", "key", proof=True),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 
@@ -16,42 +17,48 @@ import scim2_server.service  # noqa: F401
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from governance import configuration
 from governance.kernel import tiers
-from governance.kernel.business_days import check_calendar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+# Each is declared in governance.configuration, read strictly and refused with its name.
+given = configuration.read(os.environ)
+UNKNOWN_SETTINGS = tuple(configuration.unknown_names(os.environ))
 
 
-def required(name: str) -> str:
-    """The variable's value; a loud failure that names it otherwise."""
-    value = env.str(name, default="")
-    if not value:
-        raise ImproperlyConfigured(
-            f"{name} is not set. `./muster up` sets it; see docs/reference/settings.md."
-        )
-    return str(value)
+def by_tier(family: str, *more: str) -> dict[str, Any]:
+    """What the settings of a family say, by their tier."""
+    return {tier: given[f"{family}_{tier.upper()}"] for tier in (*tiers.TIERS, *more)}
+
+
+def listed(name: str, file: str) -> Any:
+    """A list that stands in one setting, or in the file that another one names."""
+    if not given[file]:
+        return given[name]
+    try:
+        return json.loads(Path(given[file]).read_text())
+    except (OSError, ValueError) as error:
+        raise ImproperlyConfigured(f"{file} cannot be read: {error}.") from error
 
 
 # What this process is
 
-MUSTER_PROCESS = env.str("MUSTER_PROCESS", default="command")
-MUSTER_DATA = required("MUSTER_DATA")
-MUSTER_KEYS = required("MUSTER_KEYS")
-MUSTER_BASE_URL = env.str("MUSTER_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
-DEBUG = env.bool("MUSTER_DEBUG", default=False)
+MUSTER_PROCESS = given["MUSTER_PROCESS"]
+MUSTER_DATA = given["MUSTER_DATA"]
+MUSTER_KEYS = given["MUSTER_KEYS"]
+MUSTER_BASE_URL = given["MUSTER_BASE_URL"].rstrip("/")
+DEBUG = given["MUSTER_DEBUG"]
 try:
-    SECRET_KEY = env.str("MUSTER_SECRET_KEY", default="") or (
+    SECRET_KEY = given["MUSTER_SECRET_KEY"] or (
         (Path(MUSTER_KEYS) / "secret_key").read_text().strip()
     )
 except OSError as error:
     raise ImproperlyConfigured(f"MUSTER_KEYS has no file secret_key: {error}.") from error
 
 _base = urlsplit(MUSTER_BASE_URL)
-ALLOWED_HOSTS = env.list(
-    "MUSTER_ALLOWED_HOSTS",
-    default=sorted({_base.hostname or "127.0.0.1", "localhost", "127.0.0.1"}),
-)
+ALLOWED_HOSTS = given["MUSTER_ALLOWED_HOSTS"]
+if ALLOWED_HOSTS is None:
+    ALLOWED_HOSTS = sorted({_base.hostname or "127.0.0.1", "localhost", "127.0.0.1"})
 CSRF_TRUSTED_ORIGINS = [MUSTER_BASE_URL]
 _https = _base.scheme == "https"
 
@@ -129,11 +136,7 @@ TEMPLATES = [
 
 # Database: PostgreSQL only
 
-_database = env.db_url_config(required("DATABASE_URL"))
-if _database["ENGINE"] != "django.db.backends.postgresql":
-    raise ImproperlyConfigured(
-        "DATABASE_URL must be a postgres:// URL. Muster runs on nothing else."
-    )
+_database = environ.Env.db_url_config(given["DATABASE_URL"])
 DATABASES = {
     "default": {
         **_database,
@@ -150,7 +153,7 @@ DATABASES = {
                 else {}
             ),
         },
-        "TEST": {"NAME": env.str("MUSTER_TEST_DB", default="test_muster")},
+        "TEST": {"NAME": os.environ.get("MUSTER_TEST_DB", "test_muster")},
     }
 }
 
@@ -184,14 +187,9 @@ ACCOUNT_ADAPTER = "registry.sign_in.AccountAdapter"
 SOCIALACCOUNT_ADAPTER = "registry.oidc.adapter.SocialAdapter"
 # Identity providers that people sign in with: a JSON list, or a file with one. With
 # MUSTER_LOCAL_SIGN_IN=off passwords and passkeys of Muster's own open nothing any more.
-MUSTER_SIGN_IN_FILE = env.str("MUSTER_SIGN_IN_FILE", default="")
-MUSTER_SIGN_IN_PROVIDERS = env.json("MUSTER_SIGN_IN_PROVIDERS", default=[])
-MUSTER_LOCAL_SIGN_IN = env.str("MUSTER_LOCAL_SIGN_IN", default="on")
-if MUSTER_SIGN_IN_FILE:
-    try:
-        MUSTER_SIGN_IN_PROVIDERS = json.loads(Path(MUSTER_SIGN_IN_FILE).read_text())
-    except (OSError, ValueError) as error:
-        raise ImproperlyConfigured(f"MUSTER_SIGN_IN_FILE cannot be read: {error}.") from error
+MUSTER_SIGN_IN_FILE = given["MUSTER_SIGN_IN_FILE"]
+MUSTER_SIGN_IN_PROVIDERS = listed("MUSTER_SIGN_IN_PROVIDERS", "MUSTER_SIGN_IN_FILE")
+MUSTER_LOCAL_SIGN_IN = given["MUSTER_LOCAL_SIGN_IN"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -205,7 +203,9 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Muster"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https
 # Approvers need a second factor; a database marked as demo is excused (registry.middleware).
-MUSTER_APPROVER_MFA = env.bool("MUSTER_APPROVER_MFA", default=True)
+MUSTER_APPROVER_MFA = given["MUSTER_APPROVER_MFA"]
+# How long a command line may act as whoever let it in, before they are asked again.
+MUSTER_COMMAND_LINE_HOURS = given["MUSTER_COMMAND_LINE_HOURS"]
 ANONYMOUS_USER_NAME = None
 GUARDIAN_RAISE_403 = True
 
@@ -218,7 +218,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = _https
 CSRF_COOKIE_SECURE = _https
 CSRF_COOKIE_HTTPONLY = True
-SECURE_SSL_REDIRECT = env.bool("MUSTER_SSL_REDIRECT", default=False)
+SECURE_SSL_REDIRECT = given["MUSTER_SSL_REDIRECT"]
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
 SECURE_HSTS_PRELOAD = False
@@ -226,7 +226,7 @@ SECURE_HSTS_PRELOAD = False
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("MUSTER_BEHIND_PROXY", default=False) else None
+    ("HTTP_X_FORWARDED_PROTO", "https") if given["MUSTER_BEHIND_PROXY"] else None
 )
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -248,207 +248,127 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 # Data flow
 
 # How long an agent carries what it read into its next runs, in hours, by tier.
-MUSTER_CARRY_HOURS = {
-    tier: env.int(f"MUSTER_CARRY_HOURS_{tier.upper()}", default=24)
-    for tier in ("public", "internal", "confidential", "restricted")
-}
+MUSTER_CARRY_HOURS = by_tier("MUSTER_CARRY_HOURS")
 # How many denials in an hour stop an agent, by the tier of its row; 0 for never.
-MUSTER_BREAKER_DENIALS = {
-    tier: env.int(f"MUSTER_BREAKER_DENIALS_{tier.upper()}", default=200)
-    for tier in ("public", "internal", "confidential", "restricted")
-}
+MUSTER_BREAKER_DENIALS = by_tier("MUSTER_BREAKER_DENIALS")
 # Above these limits the owner's own word is not enough for an agent. Money in minor units.
 MUSTER_CEILINGS = {
-    "rate_per_minute": env.int("MUSTER_CEILING_CALLS_MINUTE", default=600),
-    "rate_per_hour": env.int("MUSTER_CEILING_CALLS_HOUR", default=6_000),
-    "spend_cap_minor": env.int("MUSTER_CEILING_SPEND_DAY", default=50_000),
-    "spend_cap_month_minor": env.int("MUSTER_CEILING_SPEND_MONTH", default=1_000_000),
+    "rate_per_minute": given["MUSTER_CEILING_CALLS_MINUTE"],
+    "rate_per_hour": given["MUSTER_CEILING_CALLS_HOUR"],
+    "spend_cap_minor": given["MUSTER_CEILING_SPEND_DAY"],
+    "spend_cap_month_minor": given["MUSTER_CEILING_SPEND_MONTH"],
 }
 # Where providers may be without the data protection officer's word: the EEA, if nothing is said.
-MUSTER_APPROVED_COUNTRIES = frozenset(
-    env.str(
-        "MUSTER_APPROVED_COUNTRIES",
-        default="AT,BE,BG,CY,CZ,DE,DK,EE,ES,FI,FR,GR,HR,HU,IE,IS,IT,LI,LT,LU,LV,MT,NL,NO,PL,PT,"
-        "RO,SE,SI,SK",
-    ).split(",")
-)
+MUSTER_APPROVED_COUNTRIES = frozenset(given["MUSTER_APPROVED_COUNTRIES"])
 # Whose holidays count, and when a day ends, where a person says nothing else: DK, DE-BY.
-MUSTER_CALENDAR = env.str("MUSTER_CALENDAR", default="")
-MUSTER_ZONE = env.str("MUSTER_ZONE", default="UTC")
-try:
-    check_calendar(MUSTER_CALENDAR)
-    ZoneInfo(MUSTER_ZONE)
-except (ValueError, ZoneInfoNotFoundError) as error:
-    raise ImproperlyConfigured(f"MUSTER_CALENDAR or MUSTER_ZONE: {error}") from error
+MUSTER_CALENDAR = given["MUSTER_CALENDAR"]
+MUSTER_ZONE = given["MUSTER_ZONE"]
 # After how long what was reserved and never reported on counts as spent.
-MUSTER_RESERVATION_MINUTES = env.int("MUSTER_RESERVATION_MINUTES", default=60)
-MUSTER_SESSION_HOURS = env.int("MUSTER_SESSION_HOURS", default=24)
+MUSTER_RESERVATION_MINUTES = given["MUSTER_RESERVATION_MINUTES"]
+MUSTER_SESSION_HOURS = given["MUSTER_SESSION_HOURS"]
 
 # Holds: how long an action waits for a human, how long its approval is good for, and how many
 # may wait of one agent, and how many kinds of them.
 
-MUSTER_HOLD_HOURS = env.int("MUSTER_HOLD_HOURS", default=24)
-MUSTER_RELEASE_MINUTES = env.int("MUSTER_RELEASE_MINUTES", default=60)
-MUSTER_OPEN_HOLDS = env.int("MUSTER_OPEN_HOLDS", default=1000)
-MUSTER_OPEN_HOLD_SHAPES = env.int("MUSTER_OPEN_HOLD_SHAPES", default=20)
+MUSTER_HOLD_HOURS = given["MUSTER_HOLD_HOURS"]
+MUSTER_RELEASE_MINUTES = given["MUSTER_RELEASE_MINUTES"]
+MUSTER_OPEN_HOLDS = given["MUSTER_OPEN_HOLDS"]
+MUSTER_OPEN_HOLD_SHAPES = given["MUSTER_OPEN_HOLD_SHAPES"]
 
 # Acting for someone else: how many days a grant lasts at the most, and how long a delegation, how
 # deep, and how many one agent may have live at one place.
 
-MUSTER_GRANT_DAYS = env.int("MUSTER_GRANT_DAYS", default=90)
-MUSTER_DELEGATION_MINUTES = env.int("MUSTER_DELEGATION_MINUTES", default=60)
-MUSTER_DELEGATION_DEPTH = env.int("MUSTER_DELEGATION_DEPTH", default=3)
-MUSTER_DELEGATION_FAN_OUT = env.int("MUSTER_DELEGATION_FAN_OUT", default=20)
+MUSTER_GRANT_DAYS = given["MUSTER_GRANT_DAYS"]
+MUSTER_DELEGATION_MINUTES = given["MUSTER_DELEGATION_MINUTES"]
+MUSTER_DELEGATION_DEPTH = given["MUSTER_DELEGATION_DEPTH"]
+MUSTER_DELEGATION_FAN_OUT = given["MUSTER_DELEGATION_FAN_OUT"]
 
 # Who may read /metrics from another machine.
 
-MUSTER_METRICS_TOKEN = env.str("MUSTER_METRICS_TOKEN", default="")
+# Where traces are sent; "" for nowhere.
+MUSTER_TRACES = given["OTEL_EXPORTER_OTLP_ENDPOINT"]
+MUSTER_METRICS_TOKEN = given["MUSTER_METRICS_TOKEN"]
 
 # Out: what may be called inside a network, as host:port, and a bundle of further roots.
 
-MUSTER_EGRESS_ALLOWED = frozenset(env.list("MUSTER_EGRESS_ALLOWED", default=[]))
-MUSTER_EGRESS_CA = env.str("MUSTER_EGRESS_CA", default="")
+MUSTER_EGRESS_ALLOWED = frozenset(given["MUSTER_EGRESS_ALLOWED"])
+MUSTER_EGRESS_CA = given["MUSTER_EGRESS_CA"]
+# What decision points outside are signed in to with (authz.outside): for who decides alone.
+MUSTER_PDP_SECRETS = given["MUSTER_PDP_SECRETS"]
 
 # Anchors: places outside that are told each checkpoint, a JSON list or a file with one. What they
 # sign in with lies in a file of which the worker alone is told. docs/reference/anchors.md.
 
-MUSTER_ANCHORS = env.json("MUSTER_ANCHORS", default=[])
-MUSTER_ANCHORS_FILE = env.str("MUSTER_ANCHORS_FILE", default="")
-MUSTER_ANCHOR_SECRETS = env.str("MUSTER_ANCHOR_SECRETS", default="")
-if MUSTER_ANCHORS_FILE:
-    try:
-        MUSTER_ANCHORS = json.loads(Path(MUSTER_ANCHORS_FILE).read_text())
-    except (OSError, ValueError) as error:
-        raise ImproperlyConfigured(f"MUSTER_ANCHORS_FILE cannot be read: {error}.") from error
+MUSTER_ANCHORS = listed("MUSTER_ANCHORS", "MUSTER_ANCHORS_FILE")
+MUSTER_ANCHORS_FILE = given["MUSTER_ANCHORS_FILE"]
+MUSTER_ANCHOR_SECRETS = given["MUSTER_ANCHOR_SECRETS"]
 
 # Streams: receivers outside, such as a SIEM, that are sent every entry of the record. As with
 # anchors, what they sign in with lies in a file of its own. docs/reference/exports.md.
-MUSTER_STREAMS = env.json("MUSTER_STREAMS", default=[])
-MUSTER_STREAMS_FILE = env.str("MUSTER_STREAMS_FILE", default="")
-MUSTER_STREAM_SECRETS = env.str("MUSTER_STREAM_SECRETS", default="")
-if MUSTER_STREAMS_FILE:
-    try:
-        MUSTER_STREAMS = json.loads(Path(MUSTER_STREAMS_FILE).read_text())
-    except (OSError, ValueError) as error:
-        raise ImproperlyConfigured(f"MUSTER_STREAMS_FILE cannot be read: {error}.") from error
+MUSTER_STREAMS = listed("MUSTER_STREAMS", "MUSTER_STREAMS_FILE")
+MUSTER_STREAMS_FILE = given["MUSTER_STREAMS_FILE"]
+MUSTER_STREAM_SECRETS = given["MUSTER_STREAM_SECRETS"]
 
 # Identity providers of the house that get a client for each agent: a JSON list, see
 # docs/howto/connect-an-idp.md.
 
-MUSTER_IDENTITY_PROVIDERS = env.json("MUSTER_IDENTITY_PROVIDERS", default=[])
+MUSTER_IDENTITY_PROVIDERS = given["MUSTER_IDENTITY_PROVIDERS"]
 
 # Renewal: after how many months an agent's owner must confirm it, by the tier of what it reaches.
 
-MUSTER_RENEWAL_MONTHS = {
-    tier: env.int(f"MUSTER_RENEWAL_MONTHS_{tier.upper()}", default=default)
-    for tier, (default, _) in tiers.MONTHS_TO_RENEWAL.items()
-}
-for _tier, _months in MUSTER_RENEWAL_MONTHS.items():
-    if _sentence := tiers.wrong_months(_tier, _months):
-        raise ImproperlyConfigured(f"MUSTER_RENEWAL_MONTHS_{_tier.upper()} {_sentence}")
+MUSTER_RENEWAL_MONTHS = by_tier("MUSTER_RENEWAL_MONTHS")
 
 # Rotation: after how many days a key is due, by the tier of its agent; for how many the earlier
 # one still works; and over how many days the use of a scope is looked at.
 
-MUSTER_ROTATION_DAYS = {
-    tier: env.int(
-        f"MUSTER_ROTATION_DAYS_{tier.upper()}", default=30 if tier == "restricted" else 90
-    )
-    for tier in ("public", "internal", "confidential", "restricted")
-}
-MUSTER_ROTATION_OVERLAP_DAYS = env.int("MUSTER_ROTATION_OVERLAP_DAYS", default=7)
-MUSTER_SCOPE_DAYS = env.int("MUSTER_SCOPE_DAYS", default=90)
-for _tier, _days in MUSTER_ROTATION_DAYS.items():
-    if not 0 < _days <= (30 if _tier == "restricted" else 90):
-        raise ImproperlyConfigured(
-            f"MUSTER_ROTATION_DAYS_{_tier.upper()} may only shorten the time, and is a day or more."
-        )
-if not 0 < MUSTER_ROTATION_OVERLAP_DAYS < min(MUSTER_ROTATION_DAYS.values()):
-    raise ImproperlyConfigured(
-        "MUSTER_ROTATION_OVERLAP_DAYS must be a day or more, and shorter than the time to the "
-        "next rotation."
-    )
+MUSTER_ROTATION_DAYS = by_tier("MUSTER_ROTATION_DAYS")
+MUSTER_ROTATION_OVERLAP_DAYS = given["MUSTER_ROTATION_OVERLAP_DAYS"]
+MUSTER_SCOPE_DAYS = given["MUSTER_SCOPE_DAYS"]
 
 # Idle: after how many days without a decision an agent's owner is asked about it, and after how
 # many where it has never asked at all.
 
-MUSTER_IDLE_DAYS = env.int("MUSTER_IDLE_DAYS", default=90)
-MUSTER_NEVER_FIRED_DAYS = env.int("MUSTER_NEVER_FIRED_DAYS", default=30)
-if not 14 <= MUSTER_IDLE_DAYS <= 180:
-    raise ImproperlyConfigured("MUSTER_IDLE_DAYS must be from 14 to 180 days.")
-if not 7 <= MUSTER_NEVER_FIRED_DAYS <= MUSTER_IDLE_DAYS:
-    raise ImproperlyConfigured(
-        "MUSTER_NEVER_FIRED_DAYS must be 7 days or more, and no more than MUSTER_IDLE_DAYS."
-    )
+MUSTER_IDLE_DAYS = given["MUSTER_IDLE_DAYS"]
+MUSTER_NEVER_FIRED_DAYS = given["MUSTER_NEVER_FIRED_DAYS"]
+
 # Sources of people: how long one may be silent, how long its log is kept, and how long the
 # earlier token of one still works.
 
-MUSTER_SOURCE_SILENT_DAYS = env.int("MUSTER_SOURCE_SILENT_DAYS", default=3)
-MUSTER_SOURCE_LOG_DAYS = env.int("MUSTER_SOURCE_LOG_DAYS", default=90)
-MUSTER_SOURCE_OVERLAP_HOURS = env.int("MUSTER_SOURCE_OVERLAP_HOURS", default=24)
+MUSTER_SOURCE_SILENT_DAYS = given["MUSTER_SOURCE_SILENT_DAYS"]
+MUSTER_SOURCE_LOG_DAYS = given["MUSTER_SOURCE_LOG_DAYS"]
+MUSTER_SOURCE_OVERLAP_HOURS = given["MUSTER_SOURCE_OVERLAP_HOURS"]
 # The end of an agent: for how many business days those who rely on it may answer, and a system
 # that refuses is waited for; after how many days what was revoked is destroyed. By its tier.
 
-MUSTER_END_NOTICE_DAYS = {
-    tier: env.int(f"MUSTER_END_NOTICE_DAYS_{tier.upper()}", default=days)
-    for tier, days in {"public": 1, "internal": 2, "confidential": 3, "restricted": 5}.items()
-}
-MUSTER_DESTROY_DAYS = {
-    tier: env.int(f"MUSTER_DESTROY_DAYS_{tier.upper()}", default=days)
-    for tier, days in {"public": 30, "internal": 30, "confidential": 14, "restricted": 7}.items()
-}
-MUSTER_END_PATIENCE_DAYS = env.int("MUSTER_END_PATIENCE_DAYS", default=5)
-for _tier, _days in MUSTER_END_NOTICE_DAYS.items():
-    if not 0 <= _days <= 20:
-        raise ImproperlyConfigured(f"MUSTER_END_NOTICE_DAYS_{_tier.upper()} is between 0 and 20.")
-for _tier, _days in MUSTER_DESTROY_DAYS.items():
-    if not 0 <= _days <= 90:
-        raise ImproperlyConfigured(f"MUSTER_DESTROY_DAYS_{_tier.upper()} is between 0 and 90.")
-if not 1 <= MUSTER_END_PATIENCE_DAYS <= 20:
-    raise ImproperlyConfigured("MUSTER_END_PATIENCE_DAYS is between 1 and 20.")
+MUSTER_END_NOTICE_DAYS = by_tier("MUSTER_END_NOTICE_DAYS")
+MUSTER_DESTROY_DAYS = by_tier("MUSTER_DESTROY_DAYS")
+MUSTER_END_PATIENCE_DAYS = given["MUSTER_END_PATIENCE_DAYS"]
 
 # Adversarial tests
 
 # What keeps a row of each tier from going live: any attack that would execute, a consequential
 # one, or nothing.
-_PROBE_GATES = ("any", "consequential", "off")
-MUSTER_PROBE_GATES = {
-    tier: env.str(
-        f"MUSTER_PROBE_GATE_{tier.upper()}",
-        default="any" if tier == "restricted" else "consequential",
-    )
-    for tier in ("public", "internal", "confidential", "restricted")
-}
+MUSTER_PROBE_GATES = by_tier("MUSTER_PROBE_GATE")
 # How long a running agent that is attacked may work on after it took a test over.
-MUSTER_PROBE_LIVE_SECONDS = env.int("MUSTER_PROBE_LIVE_SECONDS", default=20)
-for _tier, _gate in MUSTER_PROBE_GATES.items():
-    if _gate not in _PROBE_GATES:
-        raise ImproperlyConfigured(
-            f"MUSTER_PROBE_GATE_{_tier.upper()} must be one of {', '.join(_PROBE_GATES)}."
-        )
+MUSTER_PROBE_LIVE_SECONDS = given["MUSTER_PROBE_LIVE_SECONDS"]
 
 # The vault: which ones there are, and what each of them needs. docs/reference/vault.md.
 
-_VAULTS = ("embedded", "aws", "kv")
-MUSTER_VAULTS = env.list("MUSTER_VAULTS", default=["embedded"])
-if not MUSTER_VAULTS or not set(MUSTER_VAULTS) <= set(_VAULTS):
-    raise ImproperlyConfigured(f"MUSTER_VAULTS must name some of {', '.join(_VAULTS)}.")
+MUSTER_VAULTS = given["MUSTER_VAULTS"]
 # The embedded vault's key, in the place of the file `vault_kek`; several while it is rotated.
-MUSTER_VAULT_KEY = env.str("MUSTER_VAULT_KEY", default="")
-MUSTER_AWS_REGION = env.str("MUSTER_AWS_REGION", default="eu-central-1")
-MUSTER_AWS_ENDPOINT = env.str("MUSTER_AWS_ENDPOINT", default="")
-MUSTER_KV_URL = env.str("MUSTER_KV_URL", default="")
-MUSTER_KV_NAMESPACE = env.str("MUSTER_KV_NAMESPACE", default="")
-MUSTER_KV_AUTH = env.str("MUSTER_KV_AUTH", default="approle")
-MUSTER_KV_ROLE_ID = env.str("MUSTER_KV_ROLE_ID", default="")
-MUSTER_KV_SECRET_ID_FILE = env.str("MUSTER_KV_SECRET_ID_FILE", default="")
-for _name in ("MUSTER_KV_URL", "MUSTER_KV_ROLE_ID") if "kv" in MUSTER_VAULTS else ():
-    required(_name)
+MUSTER_VAULT_KEY = given["MUSTER_VAULT_KEY"]
+MUSTER_AWS_REGION = given["MUSTER_AWS_REGION"]
+MUSTER_AWS_ENDPOINT = given["MUSTER_AWS_ENDPOINT"]
+MUSTER_KV_URL = given["MUSTER_KV_URL"]
+MUSTER_KV_NAMESPACE = given["MUSTER_KV_NAMESPACE"]
+MUSTER_KV_AUTH = given["MUSTER_KV_AUTH"]
+MUSTER_KV_ROLE_ID = given["MUSTER_KV_ROLE_ID"]
+MUSTER_KV_SECRET_ID_FILE = given["MUSTER_KV_SECRET_ID_FILE"]
 # How long a lease lasts, and how old the decision that it rests on may be.
-MUSTER_LEASE_SECONDS = env.int("MUSTER_LEASE_SECONDS", default=300)
-MUSTER_DECISION_SECONDS = env.int("MUSTER_DECISION_SECONDS", default=30)
+MUSTER_LEASE_SECONDS = given["MUSTER_LEASE_SECONDS"]
+MUSTER_DECISION_SECONDS = given["MUSTER_DECISION_SECONDS"]
 # How long the value before stays after a rotation, where nothing else is said.
-MUSTER_OVERLAP_HOURS = env.int("MUSTER_OVERLAP_HOURS", default=24)
+MUSTER_OVERLAP_HOURS = given["MUSTER_OVERLAP_HOURS"]
 
 # Static files
 
@@ -474,6 +394,7 @@ MEDIA_ROOT = Path(MUSTER_DATA) / "files"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "registry.api.authentication.PersonSession",
+        "registry.api.authentication.CommandLine",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["governance.kernel.api.StrictJsonParser"],
@@ -548,8 +469,8 @@ SPECTACULAR_SETTINGS = {
 
 # Background work
 
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="pgmq://")
-MUSTER_QUEUE_DSN = env.str("MUSTER_QUEUE_DSN", default="")
+CELERY_BROKER_URL = given["CELERY_BROKER_URL"]
+MUSTER_QUEUE_DSN = given["MUSTER_QUEUE_DSN"]
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {
         "conn_string": MUSTER_QUEUE_DSN,
@@ -581,6 +502,7 @@ MUSTER_SWEEPS = {
     "anchors": 60.0,
     "anomalies": 300.0,
     "asked": 15.0,
+    "bypass": 60.0,
     "callbacks": 60.0,
     "campaigns": 3600.0,
     "cases": 60.0,
@@ -619,6 +541,7 @@ MUSTER_SWEEPS = {
 # Every periodic job of the installation stands here and nowhere else.
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "governance.heartbeat", "schedule": 30.0},
+    "missed-sweeps": {"task": "lifecycle.make_up", "schedule": 60.0, "options": {"expires": 60.0}},
     "next-partition": {"task": "audit.make_next_partition", "schedule": 6 * 3600.0},
 } | {
     f"sweep-{name}": {
@@ -633,51 +556,36 @@ CELERY_BEAT_SCHEDULE = {
 
 # What is kept for how long
 
-MUSTER_PREVIEW_DAYS = env.int("MUSTER_PREVIEW_DAYS", default=90)
+MUSTER_PREVIEW_DAYS = given["MUSTER_PREVIEW_DAYS"]
 # After so many days without an answer, someone whom a campaign asks is asked again.
-MUSTER_CAMPAIGN_REMIND_DAYS = env.int("MUSTER_CAMPAIGN_REMIND_DAYS", default=3)
+MUSTER_CAMPAIGN_REMIND_DAYS = given["MUSTER_CAMPAIGN_REMIND_DAYS"]
 # What a file of people said goes so many days after it was applied.
-MUSTER_IMPORT_DAYS = env.int("MUSTER_IMPORT_DAYS", default=30)
-MUSTER_SWEEP_DAYS = env.int("MUSTER_SWEEP_DAYS", default=30)
+MUSTER_IMPORT_DAYS = given["MUSTER_IMPORT_DAYS"]
+MUSTER_SWEEP_DAYS = given["MUSTER_SWEEP_DAYS"]
 # The files of evidence reports: seven years, as adopted practice. Their rows stay.
-MUSTER_REPORT_DAYS = env.int("MUSTER_REPORT_DAYS", default=2557)
+MUSTER_REPORT_DAYS = given["MUSTER_REPORT_DAYS"]
 # The record itself: at least so many months, whatever frameworks ask besides.
-MUSTER_RECORD_MONTHS = env.int("MUSTER_RECORD_MONTHS", default=12)
-if not 6 <= MUSTER_RECORD_MONTHS <= 240:
-    raise ImproperlyConfigured("MUSTER_RECORD_MONTHS must be between 6 and 240.")
+MUSTER_RECORD_MONTHS = given["MUSTER_RECORD_MONTHS"]
 # What was sent and returned, by the tier of its entry; "none": what was changed, and why.
-MUSTER_PAYLOAD_DAYS = {
-    tier: env.int(f"MUSTER_PAYLOAD_DAYS_{tier.upper()}", default=default)
-    for tier, default in (
-        *(("none", 2557), ("public", 730), ("internal", 730)),
-        *(("confidential", 365), ("restricted", 183)),
-    )
-}
-for _tier, _days in MUSTER_PAYLOAD_DAYS.items():
-    if not 30 <= _days <= 3660:
-        raise ImproperlyConfigured(
-            f"MUSTER_PAYLOAD_DAYS_{_tier.upper()} must be between 30 and 3660."
-        )
+MUSTER_PAYLOAD_DAYS = by_tier("MUSTER_PAYLOAD_DAYS", "none")
 # For so many days it is shown what will be erased before it is.
-MUSTER_RETENTION_NOTICE_DAYS = env.int("MUSTER_RETENTION_NOTICE_DAYS", default=7)
-if not 1 <= MUSTER_RETENTION_NOTICE_DAYS <= 30:
-    raise ImproperlyConfigured("MUSTER_RETENTION_NOTICE_DAYS must be between 1 and 30.")
+MUSTER_RETENTION_NOTICE_DAYS = given["MUSTER_RETENTION_NOTICE_DAYS"]
 
 # Notices
 
 # Where notices may go besides mail: kinds of channels whose addresses name a host, which only
 # platform admins set up, and the hosts (`host` or `host:port`) that these may name.
-MUSTER_NOTICE_HOSTS = env.list("MUSTER_NOTICE_HOSTS", default=[])
+MUSTER_NOTICE_HOSTS = given["MUSTER_NOTICE_HOSTS"]
 
 # Mail: to files until a server is named
 
-EMAIL_URL = env.str("MUSTER_EMAIL_URL", default="")
+EMAIL_URL = given["MUSTER_EMAIL_URL"]
 if EMAIL_URL:
-    vars().update(env.email_url_config(EMAIL_URL))
+    vars().update(environ.Env.email_url_config(EMAIL_URL))
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = Path(MUSTER_DATA) / "mail"
-DEFAULT_FROM_EMAIL = env.str("MUSTER_MAIL_FROM", default=f"muster@{_base.hostname or 'localhost'}")
+DEFAULT_FROM_EMAIL = given["MUSTER_MAIL_FROM"] or f"muster@{_base.hostname or 'localhost'}"
 
 # Time, language, logs
 
@@ -693,12 +601,22 @@ LOGGING = {
         "line": {
             "()": "governance.logs.Redacting",
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        },
+        "object": {"()": "governance.logs.Structured", "process": MUSTER_PROCESS},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": {"text": "line", "json": "object"}[given["MUSTER_LOG_FORMAT"]],
         }
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("MUSTER_LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": given["MUSTER_LOG_LEVEL"]},
     "loggers": {
         "django.server": {"level": "WARNING"},
+        # The web server came with handlers of its own, which take nothing out of a line.
+        "uvicorn": {"handlers": [], "propagate": True, "level": "WARNING"},
+        "uvicorn.error": {"handlers": [], "propagate": True, "level": "WARNING"},
+        "uvicorn.access": {"handlers": [], "propagate": False},
         # What these say of a request holds its address, which may be or carry a credential.
         "apprise": {"level": "CRITICAL"},
         # These write what they send, secrets among it, at DEBUG.

@@ -43,6 +43,15 @@ def check_can_run_selftest(by: Person) -> None:
         raise NotAllowed("Only security, auditors and platform admins run the self-test.")
 
 
+def check_can_use_inventories(by: Person) -> None:
+    """Read the register as an inventory, and plan or apply one: a plan shows what is there."""
+    if not by.reads_everything:
+        raise NotAllowed(
+            "Only security, the DPO, auditors and platform admins use inventories: "
+            "they show the whole register."
+        )
+
+
 # Emergency access
 
 

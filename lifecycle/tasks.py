@@ -25,6 +25,13 @@ def sweep(name: str) -> None:
         set_off(name)
 
 
+@shared_task(name="lifecycle.make_up")  # type: ignore[untyped-decorator]
+def make_up() -> None:
+    """Set off the sweeps whose run was lost; delivered twice, each still runs once at a time."""
+    for name in sweeps.missed_sweeps():
+        set_off(name, within=sweeps.QUIET)
+
+
 @shared_task(name="lifecycle.settle_credential")  # type: ignore[untyped-decorator]
 def settle_credential(credential_id: int) -> None:
     """Have a revoked credential's vault do what it can; delivered twice, it is done once."""

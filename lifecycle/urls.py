@@ -8,7 +8,10 @@ from django.urls import path, re_path
 from lifecycle import importing, registering, views
 from lifecycle.anomalies import api as anomaly_api
 from lifecycle.anomalies import views as anomalies
+from lifecycle.apply import api as inventory_api
 from lifecycle.break_glass import views as break_glass
+from lifecycle.bypass import api as bypass_api
+from lifecycle.bypass import views as bypass
 from lifecycle.campaigns import api as campaigns_api
 from lifecycle.campaigns import views as campaigns
 from lifecycle.checking import api as checking
@@ -17,6 +20,9 @@ from lifecycle.decommissioning import api as ending_api
 from lifecycle.decommissioning import views as ending
 from lifecycle.delegating import views as delegating
 from lifecycle.deviations import views as deviations
+from lifecycle.devices import api as device_api
+from lifecycle.devices import views as devices
+from lifecycle.discoveries import api as discoveries
 from lifecycle.due import api as due_api
 from lifecycle.due import views as due
 from lifecycle.grants import api as grant_api
@@ -26,6 +32,7 @@ from lifecycle.grants import views as grants
 from lifecycle.idle import api as idle_api
 from lifecycle.idle import stray_views
 from lifecycle.idle import views as idle
+from lifecycle.inbox import api as inbox_api
 from lifecycle.inbox import views as inbox
 from lifecycle.leavers import api as leaver_api
 from lifecycle.leavers import views as leavers
@@ -174,6 +181,18 @@ urlpatterns = [
     path("emergency/codes/", break_glass.seal, name="break_glass_codes"),
     path("emergency/uses/", break_glass.uses, name="break_glass_uses"),
     path("emergency/uses/<uuid:used_id>/", break_glass.use, name="break_glass_use"),
+    path("device/", devices.device, name="device"),
+    path("my/command-lines/", devices.command_lines, name="command_lines"),
+    path("my/command-lines/end/", devices.end_all, name="command_lines_end"),
+    path("my/command-lines/<uuid:token_id>/end/", devices.end, name="command_line_end"),
+    path("api/v1/me", device_api.Me.as_view(), name="api_me"),
+    path("api/v1/holds", inbox_api.Holds.as_view(), name="api_holds"),
+    path("api/v1/holds/<uuid:pk>", inbox_api.OneHold.as_view(), name="api_hold"),
+    path("api/v1/holds/<uuid:pk>/approve", inbox_api.ApproveHold.as_view()),
+    path("api/v1/holds/<uuid:pk>/reject", inbox_api.RejectHold.as_view()),
+    path("api/v1/inventory", inventory_api.Inventory.as_view(), name="api_inventory"),
+    path("api/v1/inventory/plan", inventory_api.Plan.as_view()),
+    path("api/v1/inventory/apply", inventory_api.Apply.as_view()),
     path("my/grants/", grants.my_grants, name="my_grants"),
     path("my/grants/calls/", grants.my_calls, name="my_calls"),
     path("my/grants/end/", grants.end_all, name="my_grants_end"),
@@ -207,6 +226,27 @@ urlpatterns = [
     path("agents/<str:slug>/outside/<int:pk>/", rotation.outside, name="agent_outside_secret"),
     path("agents/<str:slug>/scope/", rotation.scope, name="agent_scope"),
     path("selftest/", selftest.no_row_no_key, name="selftest"),
+    path("bypass/", bypass.calls, name="bypass"),
+    path("bypass/export.csv", bypass.as_csv, name="bypass_csv"),
+    path("bypass/agents/<str:slug>/", bypass.of_tool, name="bypass_of_tool"),
+    path("bypass/agents/<str:slug>/confirm/", bypass.confirm, name="bypass_confirm"),
+    path("bypass/agents/<str:slug>/explain/", bypass.explain, name="bypass_explain"),
+    path("bypass/logs/<str:slug>/", bypass.log, name="bypass_log"),
+    path("bypass/logs/<str:slug>/upload/", bypass.upload, name="bypass_upload"),
+    re_path(
+        r"^bypass/logs/(?P<slug>[^/]+)/token/(?P<word>new|end)/$",
+        bypass.token,
+        name="bypass_token",
+    ),
+    path("bypass/imports/<int:pk>/", bypass.one_import, name="bypass_import"),
+    re_path(
+        r"^bypass/imports/(?P<pk>[0-9]{1,18})/(?P<word>apply|drop)/$",
+        bypass.end_import,
+        name="bypass_import_end",
+    ),
+    path("api/v1/calls-without-decision", bypass_api.SeenCalls.as_view(), name="api_bypass"),
+    path("api/v1/tool-logs/<str:system>", bypass_api.ToolLogIn.as_view(), name="api_tool_log"),
+    path("api/v1/discoveries", discoveries.Discoveries.as_view(), name="api_discoveries"),
     path("anomalies/", anomalies.alerts, name="anomalies"),
     path("anomalies/<int:pk>/", anomalies.alert, name="anomaly"),
     path("anomalies/<int:pk>/acknowledge/", anomalies.acknowledge, name="anomaly_acknowledge"),

@@ -20,7 +20,14 @@ _DECIDED = ("proposedchange", "unregisteredcaller")
 
 # Models that a group may change besides viewing everything; nobody deletes.
 CHANGES: dict[GroupName, tuple[str, ...]] = {
-    GroupName.SECURITY: (*_OPERATED, *_AGENTS, *_AUTHORIZATION, "signature", *_DECIDED),
+    GroupName.SECURITY: (
+        *_OPERATED,
+        *_AGENTS,
+        *_AUTHORIZATION,
+        "signature",
+        "externalpdp",
+        *_DECIDED,
+    ),
     GroupName.DPO: ("agent", "proposedchange"),
     GroupName.SOURCE_OWNER: _CATALOGUE,
     GroupName.AUDITOR: (),

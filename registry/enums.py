@@ -177,3 +177,19 @@ class GroupName(TextChoices):
     SOURCE_OWNER = "source_owner", "source owner"
     AUDITOR = "auditor", "auditor"
     PLATFORM_ADMIN = "platform_admin", "platform admin"
+
+
+class TokenScope(TextChoices):
+    """What a command line may do as its person."""
+
+    READ = "read", "Read"
+    WRITE = "write", "Read and change"
+
+
+class DeviceState(TextChoices):
+    """What has become of a command line's request to act as somebody."""
+
+    WAITING = "waiting", "Waiting"
+    ALLOWED = "allowed", "Allowed"
+    REFUSED = "refused", "Refused"
+    USED = "used", "Used"

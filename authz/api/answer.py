@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -18,13 +21,22 @@ from uuid import UUID
 
 from django.db import Error
 
-from authz import outcomes, present, recorder, refusals, strangers, wire
-from authz.api import access_requests, ext_authz, leases, metadata, results, search, sessions
+from authz import meters, outcomes, present, recorder, refusals, strangers, wire
+from authz.api import (
+    access_requests,
+    ext_authz,
+    hooks,
+    leases,
+    metadata,
+    results,
+    search,
+    sessions,
+)
 from authz.api.metadata import EVALUATION, EVALUATIONS, METADATA
 from authz.asks import Ask, Caller, caller_of
 from authz.decide import Answer, deciding, refusing
 from authz.engine.types import SubjectKind
-from authz.errors import AccessRequestError, BadRequest, MethodNotAllowed
+from authz.errors import AccessRequestError, AlreadyReported, BadRequest, MethodNotAllowed
 from authz.services.sessions import adopt_plan
 from authz.wire import Batch, Semantic
 from authz.work import Look, Work, run
@@ -33,8 +45,12 @@ from governance.kernel.api import PROBLEM, problem
 from governance.kernel.errors import GovernanceError, Invalid, NotFound, NotSignedIn, Unavailable
 from registry.identity import tokens
 
+log = logging.getLogger(__name__)
+
 JSON = "application/json"
 BARE = "bare"
+# The addresses whose answers are timed: what a call waits for.
+DECIDING = frozenset({EVALUATION, EVALUATIONS})
 
 Json = Any
 Read = TypeVar("Read")
@@ -87,6 +103,7 @@ def answering(
 ) -> Work[Reply]:
     """`answer` as work: what it waits for is up to whoever does it."""
     call = Call(method, path, headers, raw_body, peer)
+    began = time.perf_counter()
     try:
         told = yield from _operation(call)(call)
     except GovernanceError as error:
@@ -97,6 +114,8 @@ def answering(
     request_id = call.header("x-request-id")
     if _REQUEST_ID.fullmatch(request_id):
         sent["X-Request-ID"] = request_id
+    if path in DECIDING or ext_authz.is_asked(path):
+        meters.answered(told.status, time.perf_counter() - began)
     content = told.body if isinstance(told.body, str) else _as_json(told.body)
     return told.status, sent, content.encode()
 
@@ -270,6 +289,51 @@ def _proxied(call: Call) -> Work[Told]:
     return Told(*ext_authz.told((yield from _one(ask, caller))))
 
 
+def _hooked(call: Call) -> Work[Told]:
+    """A coding agent's hook, for which anything but 200 may be a reason to go on.
+
+    So nothing leaves here as an error, what nobody foresaw neither.
+    """
+    event: hooks.Event | None = None
+    try:
+        caller = yield Look(partial(_caller, call))
+        event = hooks.read(call.body)
+        return Told((yield from _of_hook(event, caller)))
+    except Exception as error:
+        why = _why_no_answer(error)
+    if event is None or event.before:
+        return Told(hooks.denied(f"Muster did not decide: {why}"))
+    return Told(hooks.unreported(why))
+
+
+def _of_hook(event: hooks.Event, caller: Caller) -> Work[Json]:
+    ask = hooks.question(event, caller)
+    given = yield from _one(ask, caller)
+    if again := hooks.released(ask, given, caller):
+        given = yield from _one(again, caller)
+    if event.before:
+        return hooks.told(event, given)
+    return (yield Look(partial(_hook_reported, event, given, caller)))
+
+
+def _why_no_answer(error: Exception) -> str:
+    if isinstance(error, GovernanceError):
+        return error.message
+    if not isinstance(error, Error):
+        log.error("A hook could not be answered.", exc_info=error)
+    return Unavailable().message
+
+
+def _hook_reported(event: hooks.Event, given: Answer, caller: Caller) -> Json:
+    if why := hooks.refusal(event, given):
+        return hooks.unreported(why)
+    report = hooks.report_of(event)
+    # A hook that is set up twice reports twice.
+    with suppress(AlreadyReported):
+        outcomes.report_outcome(decision_id=given.id, caller=caller, report=report)
+    return hooks.noted(event, given)
+
+
 # Sessions
 
 
@@ -382,6 +446,7 @@ _FIXED: Mapping[str, Mapping[str, Operation]] = {
     EVALUATION: {"POST": _evaluate},
     EVALUATIONS: {"POST": _evaluate_many},
     METADATA: {"GET": _at_once(_metadata)},
+    hooks.PATH: {"POST": _hooked},
     **{path: {"POST": _at_once(_search)} for path in search.PATHS},
 }
 _OF_DECISION: Mapping[str | None, Mapping[str, Operation]] = {

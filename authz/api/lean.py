@@ -12,6 +12,7 @@ import logging
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -104,7 +105,9 @@ class LeanRoute:
             return broken()
 
     async def _in_thread(self, function: Callable[[], Any]) -> Any:
-        return await get_running_loop().run_in_executor(self._threads, _called, function)
+        # The thread's log lines belong to the same request.
+        called = partial(copy_context().run, _called, function)
+        return await get_running_loop().run_in_executor(self._threads, called)
 
     async def _learn(self, scope: Scope, request: Plain) -> list[Header]:
         """The headers that Django's middleware adds, seen on an answer that needs nothing."""

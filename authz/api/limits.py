@@ -16,8 +16,9 @@ from authz import outcomes, permissions, remaining, timekeeper
 from authz.api.views import BEARER
 from authz.asks import caller_of
 from governance.kernel.errors import NotAllowed
-from registry.api.authentication import PersonSession
+from registry.api.authentication import CommandLine, PersonSession
 from registry.api.operations import JSON, READING, person_of
+from registry.devices import tokens as command_line
 from registry.identity import tokens
 from registry.models import Agent
 
@@ -51,8 +52,9 @@ class AgentLimits(APIView):
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """An agent shows its token; who shows none is a person of the site."""
-        bearer = self.request is not None and "HTTP_AUTHORIZATION" in self.request.META
-        return [] if bearer else [PersonSession()]
+        given = self.request.META.get("HTTP_AUTHORIZATION", "") if self.request else ""
+        agents = bool(given) and not command_line.is_given(given)
+        return [] if agents else [PersonSession(), CommandLine()]
 
     @extend_schema(
         operation_id="agent_limits",
@@ -69,7 +71,7 @@ class AgentLimits(APIView):
 
 def _of_its_own(request: Request, slug: str) -> Agent | None:
     header = request.META.get("HTTP_AUTHORIZATION", "")
-    if not header:
+    if not header or command_line.is_given(header):
         return None
     token = tokens.authenticate(header)
     outcomes.check_token(caller_of(token))

@@ -118,6 +118,9 @@ class AnswerContext(serializers.Serializer[object]):
     obligations = serializers.ListField(child=Properties())
     remedies = serializers.ListField(child=Properties())
     classification = serializers.CharField(allow_blank=True)
+    trust = serializers.ChoiceField(
+        choices=TRUSTS, required=False, help_text="Of what a call that goes on reads."
+    )
     limits = serializers.ListField(child=Properties(), required=False)
     receipt = Receipt(required=False)
     observe = Observed(required=False)

@@ -170,6 +170,14 @@ class ExtAuthz(Wire):
         return _reply(plain, raw if raw is None else ext_authz.headers_of(raw))
 
 
+@extend_schema(exclude=True)
+class ClaudeCodeHook(Wire):
+    """May Claude Code use this tool? Asked by its http hook, in its own words."""
+
+    def post(self, request: Request) -> HttpResponse:
+        return self.reply(request)
+
+
 class SubjectSearch(Wire):
     """Who may?"""
 

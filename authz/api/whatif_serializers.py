@@ -95,6 +95,10 @@ class SimulationContext(serializers.Serializer[object]):
     policies = serializers.ListField(child=serializers.CharField())
     log_only = serializers.ListField(child=serializers.CharField())
     flags = serializers.ListField(child=serializers.CharField())
+    would_ask = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Decision points outside that a decision would ask; nobody was asked for this.",
+    )
     remedies = serializers.ListField(child=Properties())
     classification = serializers.CharField(allow_blank=True)
     walk = WalkTold(many=True)
@@ -121,6 +125,7 @@ def simulation(found: Simulated) -> Mapping[str, Any]:
         "policies": list(decision.policies),
         "log_only": list(decision.log_only),
         "flags": list(decision.flags),
+        "would_ask": list(decision.would_ask),
         "remedies": [{**each, "message": codes.remedy_text(each)} for each in decision.remedies],
         "classification": decision.classification,
         "walk": [

@@ -1,6 +1,7 @@
 """Every change of who may do what, one function for each thing that a person can do."""
 
 from authz.services.drafts import discard_draft, propose_draft, save_draft
+from authz.services.pdps import PDPFields, Tried, note_health, remove_pdp, save_pdp, try_pdp
 from authz.services.policies import (
     PolicyDraft,
     agree_policy,
@@ -27,9 +28,11 @@ from authz.services.signatures import SignatureFields, remove_signature, save_si
 from authz.services.toxic import ToxicFields, remove_toxic, save_toxic
 
 __all__ = [
+    "PDPFields",
     "PolicyDraft",
     "SignatureFields",
     "ToxicFields",
+    "Tried",
     "agree_policy",
     "ask_preview",
     "bootstrap_policies",
@@ -38,11 +41,13 @@ __all__ = [
     "forget_preview",
     "is_silent",
     "is_small",
+    "note_health",
     "preview_seen_by",
     "previews_to_forget",
     "propose_draft",
     "propose_policy",
     "reject_policy",
+    "remove_pdp",
     "remove_relationship",
     "remove_signature",
     "remove_toxic",
@@ -50,6 +55,7 @@ __all__ = [
     "retire_policy",
     "run_preview",
     "save_draft",
+    "save_pdp",
     "save_relationship",
     "save_role",
     "save_signature",
@@ -58,5 +64,6 @@ __all__ = [
     "set_meter",
     "set_model_price",
     "set_rate",
+    "try_pdp",
     "withdraw_policy",
 ]

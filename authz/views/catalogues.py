@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET, require_http_methods
 
-from authz import permissions, selectors
-from authz.enums import PolicyState
+from authz import permissions, selectors, services
+from authz.enums import PolicyState, Sent
 from authz.forms.policies import PolicyFilter
-from authz.models import Policy, Signature, ToxicCombination
+from authz.models import ExternalPDP, Policy, Signature, ToxicCombination
 from authz.selectors import Concern
+from authz.services.pdps import PDP_KIND
 from governance.kernel import clock
+from registry import changes
+from registry.enums import ChangeState
+from registry.models import ProposedChange
 from registry.people import signed_in
 from registry.permissions import can
 
@@ -73,3 +78,41 @@ def toxic(request: HttpRequest) -> HttpResponse:
 def signatures(request: HttpRequest) -> HttpResponse:
     """The denied signatures, those switched off as well."""
     return render(request, "authz/signatures.html", {"signatures": Signature.objects.all()})
+
+
+@login_required
+@require_GET
+def pdps(request: HttpRequest) -> HttpResponse:
+    """The decision points outside, those switched off as well."""
+    context = {
+        "pdps": ExternalPDP.objects.select_related("owner", "health"),
+        "why_not": can(permissions.check_can_change_pdps, signed_in(request)),
+    }
+    return render(request, "authz/pdps.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def pdp(request: HttpRequest, slug: str) -> HttpResponse:
+    """One decision point outside: what it is told, whose calls ask it. A POST tries it."""
+    row, by = (
+        get_object_or_404(ExternalPDP.objects.select_related("owner"), slug=slug),
+        signed_in(request),
+    )
+    tried = (
+        services.try_pdp(slug=slug, by=by, now=clock.now()) if request.method == "POST" else None
+    )
+    change = ProposedChange.objects.filter(
+        kind=PDP_KIND, target=slug, state=ChangeState.PROPOSED
+    ).first()
+    context = {
+        "pdp": ExternalPDP.objects.select_related("owner", "health").get(pk=row.pk),
+        "sent": [label for value, label in Sent.choices if value in row.sends],
+        "tried": tried,
+        "sample": json.dumps(tried.question, indent=2) if tried else "",
+        "change": change,
+        "why_not_agree": changes.can_agree(change, by) if change else "",
+        "history": row.history.select_related("history_user")[:PAGE],
+        "why_not": can(permissions.check_can_change_pdps, by),
+    }
+    return render(request, "authz/pdp.html", context)

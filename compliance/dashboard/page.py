@@ -23,6 +23,7 @@ from compliance.selfaudit.standing import live_look, stand
 from governance import words
 from governance.pictures import Bucket
 from lifecycle.break_glass.selectors import unreviewed
+from lifecycle.bypass import selectors as bypass
 from lifecycle.due import selectors as due
 from lifecycle.due.selectors import Wanted
 from lifecycle.idle import selectors as idle
@@ -242,6 +243,12 @@ def _open_ends(person: Person, rows: Sequence[Row], now: datetime) -> list[OpenE
             "Alerts that nobody looked at",
             Anomaly.objects.filter(state=AnomalyState.OPEN).count(),
             f"{reverse('anomalies')}?state=open",
+        ),
+        OpenEnd(
+            "Calls that nobody asked for",
+            bypass.open_calls(),
+            f"{reverse('bypass')}?state=open",
+            loud=True,
         ),
         OpenEnd("Agents that are observed", observed, agents_url(observed="1")),
     ]

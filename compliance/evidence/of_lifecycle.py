@@ -9,6 +9,7 @@ from django.db.models import Q
 from compliance.evidence import links
 from compliance.evidence.look import Look, Row
 from compliance.evidence.types import Evidence, Exceptional, Figure, query
+from lifecycle.bypass import selectors as bypass
 from lifecycle.idle import selectors as idle
 from lifecycle.models import (
     Anomaly,
@@ -21,6 +22,7 @@ from lifecycle.models import (
     ToxicFinding,
 )
 from lifecycle.models.anomalies import AnomalyState
+from lifecycle.models.bypass import CallState, SeenCall
 from lifecycle.models.cases import CaseKind
 from lifecycle.models.decommissioning import EndState
 from lifecycle.models.reviews import StepState
@@ -410,6 +412,7 @@ def alerts_answered(look: Look) -> Evidence:
                 sum(each.state == AnomalyState.OPEN for each in alerts),
                 link=links.page("anomalies"),
             ),
+            *_not_asked(look),
         ],
         exceptions=[
             Exceptional(
@@ -423,6 +426,23 @@ def alerts_answered(look: Look) -> Evidence:
             for each in late
         ],
     )
+
+
+def _not_asked(look: Look) -> list[Figure]:
+    """Calls that were seen at systems without a decision; none where none was seen."""
+    rows = SeenCall.objects.filter(
+        settled_at__gte=look.since,
+        settled_at__lt=look.until,
+        agent__in=look.pks,
+        state__in=bypass.FOUND,
+    )
+    many, waiting = rows.count(), rows.filter(state=CallState.OPEN).count()
+    if not many:
+        return []
+    return [
+        Figure("bypass", "Calls that nobody asked for", many, link=links.page("bypass")),
+        Figure("bypass_open", "Of them waiting", waiting, link=links.page("bypass")),
+    ]
 
 
 @query(

@@ -21,7 +21,13 @@ CONNECT_SECONDS = 5
 
 def self_checks(here: Here) -> Verdict:
     """What a process looks at before it starts, without what it asks the database for."""
-    found = [each for each in checks.run_checks(tags=[TAG]) if each.is_serious()]
+    found = checks.run_checks(tags=[TAG])
+    if found and not any(each.is_serious() for each in found):
+        return warn(
+            " ".join(each.msg for each in found),
+            "Correct the name or take it away: docs/reference/settings.md has all that there are.",
+        )
+    found = [each for each in found if each.is_serious()]
     if not found:
         return ok("Nothing keeps a process from starting.")
     return fail(

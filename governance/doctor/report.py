@@ -37,6 +37,7 @@ IN_DATABASE: Mapping[str, Look] = {
     "sealer": work.sealer,
     "anchors": work.anchors,
     "streams": work.streams,
+    "decision points": work.decision_points,
     "notices": work.notices,
     "vaults": work.vaults,
     "age of keys": work.key_ages,

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from audit.anchors import selectors as anchors_at
 from audit.siem import selectors as streams_at
+from authz import selectors as access
 from governance import health
 from governance.doctor.verdict import Here, Verdict, fail, ok, warn
 from governance.kernel import keys
@@ -84,6 +85,24 @@ def streams(here: Here) -> Verdict:
     if not found:
         return ok("No stream is set up.")
     return ok(" ".join(f"{each.stream.name}: {each.position} of {each.size}." for each in found))
+
+
+def decision_points(here: Here) -> Verdict:
+    """Whether a decision point outside, which calls have to ask, kept silent when last seen."""
+    silent = access.silent_pdps()
+    if silent:
+        said = [
+            f"{each.pdp.slug} is silent ({each.cause}) since {each.since:%Y-%m-%d %H:%M}Z."
+            for each in silent
+        ]
+        return fail(
+            " ".join([*said, "Every call that has to ask it is refused."]),
+            "Send a sample from its page, and tell who answers for it: "
+            + ", ".join(sorted({str(each.pdp.owner) for each in silent}))
+            + ".",
+        )
+    count = access.pdps_in_force()
+    return ok(f"{count} in force, and no silence was seen." if count else "None is asked.")
 
 
 def notices(here: Here) -> Verdict:

@@ -7,8 +7,24 @@ import os
 import sys
 from collections.abc import Callable
 
+from governance import configuration
 from governance.kernel import secret_key
-from governance.runner import bench, command, compose, doctor, requirements, sealer, testing, up
+from governance.runner import (
+    audit,
+    backup,
+    bench,
+    command,
+    compose,
+    docs,
+    doctor,
+    requirements,
+    restore,
+    sbom,
+    sealer,
+    serving,
+    testing,
+    up,
+)
 from governance.runner.places import CannotStart
 
 DEFAULT_PORT = 8000
@@ -27,12 +43,18 @@ def _run(word: str, rest: list[str]) -> int:
     words: dict[str, Callable[[list[str]], int]] = {
         "up": lambda rest: up.up(_wanted(rest)),
         "demo": lambda rest: up.up(_wanted([*rest, "--demo"])),
+        "serve": serving.run,
+        "backup": backup.run,
+        "restore": restore.run,
         "test": testing.run,
         "bench": bench.run,
         # Django has a command of this name, which looks at its own settings.
         "check": lambda rest: command.run(["check_agent", *rest]),
         "doctor": doctor.run,
+        "docs": docs.run,
         "lock": requirements.run,
+        "sbom": sbom.run,
+        "vulnerabilities": audit.run,
         "key": _print_key,
         "sealer": sealer.run,
         "compose-init": compose.prepare,
@@ -54,13 +76,17 @@ def _print_key(_: list[str]) -> int:
 def _wanted(arguments: list[str]) -> up.Wanted:
     parser = argparse.ArgumentParser(prog="./muster up")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
-    parser.add_argument(
-        "--port", type=int, default=int(os.environ.get("MUSTER_PORT", DEFAULT_PORT))
-    )
+    parser.add_argument("--port", type=int)
     parser.add_argument("--data", help="the data folder; MUSTER_DATA, else .muster/ here")
     parser.add_argument("--demo", action="store_true", help="with a made-up company in it")
     found = parser.parse_args(arguments)
-    return up.Wanted(found.host, found.port, found.data, found.demo)
+    if wrong := configuration.faults(os.environ):
+        raise CannotStart(" ".join(wrong))
+    for sentence in configuration.unknown_names(os.environ):
+        print(f"muster: {sentence}", file=sys.stderr, flush=True)
+    asked = os.environ.get("MUSTER_PORT") or DEFAULT_PORT
+    port = int(asked) if found.port is None else found.port
+    return up.Wanted(found.host, port, found.data, found.demo)
 
 
 if __name__ == "__main__":

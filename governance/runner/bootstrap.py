@@ -21,7 +21,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "muster.json"
 RUN_TIME = "requirements.txt"
 DEVELOPMENT = "requirements-dev.txt"
-NEED_DEVELOPMENT = ("test", "lock")
+NEED_DEVELOPMENT = ("test", "lock", "docs", "vulnerabilities")
 
 
 def main(arguments: list[str]) -> None:

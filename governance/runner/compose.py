@@ -14,7 +14,8 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from governance.kernel import private_file
+from governance import configuration
+from governance.kernel import meters, private_file
 from governance.runner import children, database, keyfiles, places, roles, up
 from governance.runner.environment import (
     ANCHOR_SECRETS,
@@ -39,6 +40,8 @@ SEALER_FOLDER = "/sealer"
 
 def prepare(_: list[str]) -> int:
     """Roles, migrations, static files, keys; then the environment of each process."""
+    if wrong := configuration.faults(os.environ):
+        raise CannotStart(" ".join(wrong))
     ours = places.choose(None)
     places.prepare(ours)
     keyfiles.make(ours, urlsplit(_base_url()).hostname or "localhost")
@@ -106,6 +109,8 @@ def become(arguments: list[str]) -> int:
     told = environment_of(process)
     data = Path(RUN_TIME_DATA)
     (data / "beat").mkdir(exist_ok=True)
+    if process == "web":
+        meters.clear(data / "metrics")
     command = up.argv(process, host="0.0.0.0", port=8000, data=data)  # noqa: S104 - a container
     os.chdir(PROJECT)
     os.execve(command[0], command, told)  # noqa: S606

@@ -35,7 +35,12 @@ SEALER_INHERITS = ("PATH", "LANG", "LC_ALL", "TZ", "MUSTER_SEAL_SECONDS")
 # knows.
 ANCHOR_SECRETS = "MUSTER_ANCHOR_SECRETS"
 STREAM_SECRETS = "MUSTER_STREAM_SECRETS"
-TOLD_OF = {ANCHOR_SECRETS: ("worker", "anchors"), STREAM_SECRETS: ("worker", "streams")}
+PDP_SECRETS = "MUSTER_PDP_SECRETS"
+TOLD_OF = {
+    ANCHOR_SECRETS: ("worker", "anchors"),
+    STREAM_SECRETS: ("worker", "streams"),
+    PDP_SECRETS: ("web",),
+}
 EMBEDDED_BROKER = "pgmq://"
 
 

@@ -76,9 +76,15 @@ class Places:
         return self.data / "demo.json"
 
     @property
+    def metrics(self) -> Path:
+        """What each web process has counted, in files of its own."""
+        return self.data / "metrics"
+
+    @property
     def written(self) -> tuple[Path, ...]:
         """The folders that run-time processes write into."""
-        return (*(self.data / name for name in ("beat", "files", "home", "mail")), self.anchored)
+        own = (self.data / name for name in ("beat", "files", "home", "mail"))
+        return (*own, self.metrics, self.anchored)
 
     @property
     def short(self) -> str:

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from lifecycle.checking.report import check_agent, document
-from registry.api.authentication import PersonSession
+from registry.api.authentication import CommandLine, PersonSession
 from registry.api.operations import JSON, READING, person_of
 from registry.enums import AgentState, Tier
 from registry.identity.rest import AgentToken, TokenBearer
@@ -40,7 +40,7 @@ class AgentCheckOut(serializers.Serializer[Any]):
 
 
 class Check(APIView):
-    authentication_classes = (AgentToken, PersonSession)
+    authentication_classes = (AgentToken, PersonSession, CommandLine)
 
     @extend_schema(
         operation_id="agent_check",

@@ -25,7 +25,7 @@ from governance.kernel.errors import NotFound
 from lifecycle.decommissioning.api import EndOrderOf
 from lifecycle.models import Attestation
 from lifecycle.renewals import badge, rules, selectors, services
-from registry.api.authentication import PersonSession
+from registry.api.authentication import CommandLine, PersonSession
 from registry.api.operations import (
     ACTING,
     JSON,
@@ -235,7 +235,7 @@ class AnyAnswer(BaseContentNegotiation):
 
 
 class _OfBadge(APIView):
-    authentication_classes = (AgentToken, PersonSession)
+    authentication_classes = (AgentToken, PersonSession, CommandLine)
     permission_classes = ()
     content_negotiation_class = AnyAnswer
 
