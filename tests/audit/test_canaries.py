@@ -55,8 +55,8 @@ def attempt(**entry: Any) -> bool:
     return False
 
 
-def test_there_are_forty_canaries() -> None:
-    assert len(SECRETS) == 40
+def test_there_are_enough_canaries() -> None:
+    assert len(SECRETS) == 43
     assert all(len(secret) >= 14 for secret in SECRETS.values())
 
 

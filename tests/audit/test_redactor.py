@@ -22,6 +22,9 @@ LETTERS = "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA3cD6eF9hJ2kL5nP8qR1sT4uV7wX0yZ3bC6"
 HEX = "0123456789abcdef" * 4
 SECRETS = {
     "muster": "mst_" + LETTERS[:32],
+    "muster_command_line": "mcl_" + LETTERS[:43],
+    "muster_log": "muster_log_" + LETTERS[:43],
+    "muster_directory": "muster_scim_" + LETTERS[:43],
     "jwt": "ey" + "JhbGciOiJFZERTQSJ9.ey" + "JzdWIiOiJhIn0." + LETTERS[:40],
     "bearer": "Bearer " + LETTERS[:24],
     "basic": "Basic " + base64.b64encode(b"admin:hunter2hunter2").decode(),
@@ -83,6 +86,7 @@ CLEAN = [
     HEX,
     "DE89370400440532013000",
     "crm.update_status",
+    "muster_log_checkpoint_seconds",
     "s1: 14:32, s2: 15:01",
     redactor.SEALED + HEX,
 ]

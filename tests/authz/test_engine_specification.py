@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from authz.engine import outside
 from authz.engine.reading import Reading
-from authz.engine.types import Decision, Mode, Slice
+from authz.engine.types import Decision, Mode, OutsideAnswer, Request, Slice, Snapshot
 from authz.engine.walk import judge
 from tests.authz import specification
 from tests.authz.desk import NOW, a_request, a_slice, snapshot
@@ -26,8 +27,10 @@ def engine_says(case: specification.Case, world: Slice | None) -> dict[str, Any]
     if asked["token"]:
         version, jti = asked["token"]
         asked["token"] = {"client_version": version, "jti": jti, **stands_for}
+    said = asked.pop("outside")
     request = a_request(**asked)
     facts = replace(snapshot({**case.docs, "world": {}}, request), world=world)
+    request = replace(request, outside=_answers(request, facts, said))
     decision = judge(request, facts, NOW, Mode(case.request["mode"]))
     observe = decision.observe
     return {
@@ -39,6 +42,25 @@ def engine_says(case: specification.Case, world: Slice | None) -> dict[str, Any]
         **_raised(decision, case),
         "obligations": [dict(one) for one in decision.obligations],
     }
+
+
+def _answers(request: Request, facts: Snapshot, said: dict[str, str]) -> tuple[OutsideAnswer, ...]:
+    """What was answered to the questions of a call, where it comes as far as having any."""
+    try:
+        questions = outside.unanswered(request, facts, NOW)
+    except (LookupError, TypeError):
+        return ()
+    verdicts = {"allowed": True, "denied": False, "nothing": None, "another": True}
+    return tuple(
+        OutsideAnswer(
+            each.pdp,
+            each.digest[::-1] if said[each.pdp] == "another" else each.digest,
+            verdicts[said[each.pdp]],
+            "" if said[each.pdp] != "nothing" else "too slow",
+        )
+        for each in questions
+        if said[each.pdp]
+    )
 
 
 def _raised(decision: Decision, case: specification.Case) -> dict[str, Any]:
@@ -147,6 +169,8 @@ REACHED = {
     "policy.forbidden",
     "policy.no_permit",
     "policy.error",
+    "policy.external_denied",
+    "policy.external_unanswered",
     "flow.sinks",
     "flow.unknown_session",
     "flow.other_session",

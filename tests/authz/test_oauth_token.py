@@ -543,6 +543,7 @@ def test_metadata_is_rfc_8414() -> None:
     assert answer.json() == {
         "issuer": base,
         "authorization_endpoint": f"{base}/oauth/authorize",
+        "device_authorization_endpoint": f"{base}/oauth/device_authorization",
         "token_endpoint": f"{base}/oauth/token",
         "introspection_endpoint": f"{base}/oauth/introspect",
         "revocation_endpoint": f"{base}/oauth/revoke",
@@ -554,6 +555,7 @@ def test_metadata_is_rfc_8414() -> None:
             "client_credentials",
             "authorization_code",
             "urn:ietf:params:oauth:grant-type:token-exchange",
+            "urn:ietf:params:oauth:grant-type:device_code",
         ],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,

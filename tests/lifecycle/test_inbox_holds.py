@@ -19,7 +19,15 @@ from lifecycle.inbox import editing, entries, holds
 from lifecycle.models import Notice
 from registry.enums import GroupName
 from registry.models import Person
-from tests.factories.authz import Desk, age, make_desk, make_person
+from tests.factories.authz import (
+    Desk,
+    age,
+    bearer,
+    make_agent,
+    make_client,
+    make_desk,
+    make_person,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -430,3 +438,26 @@ def test_security_sees_how_people_decide_and_others_do_not(client: Client) -> No
     ]
     assert "approve 50\u202f%" in inbox
     assert client.get("/inbox/deciding/").status_code == 403
+
+
+def test_over_rest_the_agent_that_the_gate_names_is_answered_by_its_own_token() -> None:
+    make_person(groups=SECURITY)
+    friend, stranger = make_agent(make_person()), make_agent(make_person())
+    hold = hold_of(gated(gates=GATES | {"agents": [friend.slug]}))
+    place = f"/api/v1/holds/{hold.pk}"
+
+    strangers = {"authorization": bearer(make_client(agent=stranger))}
+    friends = {"authorization": bearer(make_client(agent=friend))}
+
+    def say_yes(headers: dict[str, str]) -> Any:
+        client = Client(enforce_csrf_checks=True)
+        return client.post(f"{place}/approve", "", "application/json", headers=headers)
+
+    refused = say_yes(strangers)
+    shown = Client().get(place, headers=friends)
+    moved = say_yes(friends)
+
+    assert refused.status_code == 403
+    assert (shown.status_code, shown.json()["parameters"]["amount"]) == (200, 124_000)
+    assert (moved.status_code, moved.json()["state"]) == (200, "approved")
+    assert Client().get(place).status_code == 401

@@ -450,6 +450,7 @@ def test_the_page_shows_other_periodic_work_and_when_it_was_done(client: Client)
 
     assert [(each.name, each.at is not None, each.late) for each in jobs] == [
         ("heartbeat", False, False),
+        ("missed-sweeps", False, False),
         ("next-partition", True, False),
     ]
 

@@ -298,6 +298,8 @@ OF_OTHER_APPS = {
     *("renewals", "renewal", "badge.svg", "badge.json"),
     *("decommissioning", "idle", "due", "strays", "sweeps", "imports"),
     *("records", "streams", "incidents", "grants", "deviations"),
+    *("calls-without-decision", "tool-logs", "discoveries"),
+    *("me", "holds", "inventory"),
 }
 
 

@@ -172,3 +172,20 @@ def test_a_draft_signs_nothing_before_it_is_kept(tmp_path: Path) -> None:
     assert Keyring(tmp_path).signing_key().kid == first
     keys.keep_signing_key(tmp_path, draft)
     assert Keyring(tmp_path).signing_key().kid == draft.kid
+
+
+def test_a_key_verifies_before_it_signs(tmp_path: Path) -> None:
+    first = keys.make_signing_key(tmp_path)
+    draft = keys.draft_signing_key(tmp_path, signs_in=600)
+    keys.keep_signing_key(tmp_path, draft)
+
+    ring, now = Keyring(tmp_path), time.time()
+
+    assert ring.signing_key().kid == first
+    assert [key.kid for key in ring.verifying_keys(now)] == [first, draft.kid]
+    assert ring.current()[1][0].retired_at == draft.signs_from + keys.OVERLAP_SECONDS
+    with time_machine.travel(now + 601, tick=False):
+        assert ring.signing_key().kid == draft.kid
+        # What the older one signed in its last second has long expired by then.
+        late = draft.signs_from + keys.OVERLAP_SECONDS
+        assert [key.kid for key in ring.verifying_keys(late)] == [draft.kid]
