@@ -60,10 +60,14 @@ OWNER = [
     "/renewals/",
     "/my/grants/",
     "/my/grants/calls/",
+    "/my/command-lines/",
+    "/device/",
     "/agents/survey-digest/idle/",
 ]
 SECURITY = [
     "/deviations/",
+    "/bypass/",
+    "/policies/decision-points/",
     "/agents/templates/notifier/propose/",
     "/inbox/",
     "/inbox/deciding/",
