@@ -5,12 +5,12 @@ Everything here is pure. A reader takes bytes or parsed JSON and returns a froze
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
+from . import strict_json
 from .errors import Unavailable
 from .questions import Question
 
@@ -127,25 +127,12 @@ def parse(content: bytes) -> Json:
     >>> parse(b'{"decision": false, "decision": true}')
     Traceback (most recent call last):
     ...
-    muster_client.errors.Unavailable: Muster's answer is not JSON: decision stands there twice.
+    muster_client.errors.Unavailable: Muster's answer is not JSON: a name stands there twice.
     """
     try:
-        return json.loads(content.decode(), object_pairs_hook=_once, parse_constant=_constant)
-    except (ValueError, RecursionError) as error:
+        return strict_json.read(content)
+    except ValueError as error:
         raise Unavailable(f"Muster's answer is not JSON: {error}.") from error
-
-
-def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    whole: dict[str, Json] = {}
-    for name, value in pairs:
-        if name in whole:
-            raise ValueError(f"{name} stands there twice")
-        whole[name] = value
-    return whole
-
-
-def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
 
 
 def read_object(value: Json, where: str) -> Object:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar, cast
 
-from . import obligations
+from . import obligations, permits
 from .aio import AsyncMuster
 from .answers import HOLD, Decision, Object
 from .client import Muster
-from .errors import Denied, Held, MusterError
+from .errors import Denied, Held
 from .questions import Asked, Resource
-
-logger = logging.getLogger("muster_client")
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -89,12 +85,12 @@ class Rule:
         Raises `Denied` where the function would not run with exactly those.
         """
         wanted = decision.question.parameters
-        if _same(wanted, asked.question.parameters):
+        if permits.same(wanted, asked.question.parameters):
             return args, kwargs
         bound = self.signature.bind(*args, **kwargs).arguments
         own = tuple(value for name, value in bound.items() if name in _OF_A_METHOD)
         try:
-            fits = _same(self.parameters(own, wanted), wanted)
+            fits = permits.same(self.parameters(own, wanted), wanted)
         except TypeError:
             fits = False
         if not fits:
@@ -160,9 +156,9 @@ def _blocking(rule: Rule, function: Function) -> Function:
         try:
             result = function(*args, **kwargs)
         except BaseException:
-            _say(muster, decision, "failure", {})
+            permits.tell(muster, decision, "failure")
             raise
-        _say(muster, decision, "success", rule.output(result))
+        permits.tell(muster, decision, "success", **rule.output(result))
         return obligations.after(decision, result)
 
     return call
@@ -181,32 +177,9 @@ def _awaiting(rule: Rule, function: Callable[..., Awaitable[Any]]) -> Function:
         try:
             result = await function(*args, **kwargs)
         except BaseException:
-            await _say_soon(muster, decision, "failure", {})
+            await permits.tell_soon(muster, decision, "failure")
             raise
-        await _say_soon(muster, decision, "success", rule.output(result))
+        await permits.tell_soon(muster, decision, "success", **rule.output(result))
         return obligations.after(decision, result)
 
     return call
-
-
-def _same(one: Object, other: Object) -> bool:
-    """Are they the same JSON? To Python, `True` and 1 are."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
-
-
-def _say(muster: Muster, decision: Decision, outcome: str, told: Any) -> None:
-    try:
-        muster.report(decision, outcome, **told)
-    except MusterError as error:
-        _unreported(decision, error)
-
-
-async def _say_soon(muster: AsyncMuster, decision: Decision, outcome: str, told: Any) -> None:
-    try:
-        await muster.report(decision, outcome, **told)
-    except MusterError as error:
-        _unreported(decision, error)
-
-
-def _unreported(decision: Decision, error: MusterError) -> None:
-    logger.warning("Decision %s could not be reported: %s", decision.decision_id, error)

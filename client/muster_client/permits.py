@@ -75,11 +75,14 @@ def check_same(decision: Decision, held: Decision) -> None:
 
 
 def _check_alike(decision: Decision, approved: Object) -> None:
-    if json.dumps(approved, sort_keys=True) != json.dumps(
-        decision.question.parameters, sort_keys=True
-    ):
+    if not same(approved, decision.question.parameters):
         changed = json.dumps(approved, ensure_ascii=False)
         raise Held(decision, f"A human approved it with other parameters: {changed}.")
+
+
+def same(one: Object, other: Object) -> bool:
+    """Are they the same JSON? To Python, `True` and 1 are."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def begin(decision: Decision) -> Decision:

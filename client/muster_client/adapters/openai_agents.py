@@ -6,7 +6,6 @@ agent = Agent(name="desk", tools=govern([issue_refund], muster))
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,7 +20,7 @@ from agents import (
     ToolOutputGuardrailData,
 )
 
-from .. import permits
+from .. import permits, strict_json
 from ..aio import AsyncMuster
 from ..answers import Decision
 from ..errors import BadRequest, MusterError
@@ -95,16 +94,9 @@ def read_arguments(text: str) -> dict[str, Any]:
     muster_client.errors.BadRequest: The arguments are no JSON object, read in one way alone.
     """
     try:
-        whole = json.loads(text or "{}", object_pairs_hook=_once)
-    except (ValueError, RecursionError):
+        whole = strict_json.read(text or "{}")
+    except ValueError:
         whole = None
     if not isinstance(whole, dict):
         raise BadRequest("The arguments are no JSON object, read in one way alone.")
-    return whole
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    whole = dict(pairs)
-    if len(whole) != len(pairs):
-        raise ValueError("a name stands there twice")
     return whole

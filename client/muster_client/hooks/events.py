@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
+from .. import strict_json
 from .errors import HookError
 
 Json = Any
@@ -71,23 +71,12 @@ def _object(raw: bytes) -> dict[str, Json]:
     if len(raw) > MAX_EVENT:
         raise HookError(f"The hook was sent more than {MAX_EVENT} bytes.")
     try:
-        whole = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_constant)
-    except (ValueError, RecursionError) as error:
+        whole = strict_json.read(raw)
+    except ValueError as error:
         raise HookError(f"What the hook was sent is not JSON: {error}.") from error
     if not isinstance(whole, dict):
         raise HookError("What the hook was sent is no object.")
     return whole
-
-
-def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    whole = dict(pairs)
-    if len(whole) != len(pairs):
-        raise ValueError("a name stands there twice")
-    return whole
-
-
-def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
 
 
 def _event(whole: Map[str, Json]) -> str:

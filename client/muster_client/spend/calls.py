@@ -12,8 +12,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
+from .. import strict_json
 from . import usage
 from .prices import Price
 
@@ -212,23 +213,12 @@ def read_call(raw: bytes, operation: Operation, provider: str, models: Mapping[s
 def _parsed(raw: bytes) -> dict[str, Json]:
     """Read so that two readers cannot disagree about it."""
     try:
-        whole = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_constant)
-    except (ValueError, RecursionError) as error:
+        whole = strict_json.read(raw)
+    except ValueError as error:
         raise BadCall(f"The body is not JSON: {str(error)[:200]}.") from error
     if not isinstance(whole, dict):
         raise BadCall("The body must be a JSON object.")
     return whole
-
-
-def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    whole = dict(pairs)
-    if len(whole) != len(pairs):
-        raise ValueError("a name stands there twice")
-    return whole
-
-
-def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
 
 
 def _encoded(asked: Mapping[str, Json]) -> bytes:
