@@ -65,7 +65,9 @@ def _chosen(request: HttpRequest, person: Person) -> tuple[CallFilter, Any, bool
 
 def _title(waiting: int, *, any_at_all: bool) -> str:
     if not waiting:
-        return "No call waits for an answer" if any_at_all else "No call went past Muster"
+        return (
+            "No call waits for an answer" if any_at_all else "No call without a decision is known"
+        )
     noun, verb = ("call", "has") if waiting == 1 else ("calls", "have")
     return f"{number_word(waiting).capitalize()} {noun} {verb} no decision"
 

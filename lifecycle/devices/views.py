@@ -63,7 +63,7 @@ def _answered(request: HttpRequest, code: str) -> HttpResponse:
         by=signed_in(request),
     )
     if row.state == DeviceState.ALLOWED:
-        messages.success(request, "It acts as you from now on. Go back to your terminal.")
+        messages.success(request, "You let it in. Go back to your terminal, which signs in now.")
     else:
         messages.success(request, "Refused. It gets nothing.")
     return redirect("command_lines")
