@@ -14,23 +14,12 @@ from authz.engine.outside import SYSTEM, Question
 from authz.engine.types import OutsideAnswer, SubjectKind
 from authz.models import ExternalPDP, PDPHealth, Role
 from authz.outside import Asker, send
+from authz.services.guarded import Guarded, Terms
 from authz.services.recording import record
 from governance.kernel import egress
 from governance.kernel.errors import Invalid, NotFound
-from registry import changes
-from registry.errors import ChangeOutdated
 from registry.models import Person, ProposedChange, Tool
-from registry.services.saving import (
-    Saved,
-    assign,
-    check,
-    check_alone,
-    found,
-    keep,
-    locked,
-    plain,
-    remove,
-)
+from registry.services.saving import Saved, check
 
 PDP_KIND = "external_pdp"
 # By which of them calls are refused, and what leaves the house for it.
@@ -82,48 +71,21 @@ def save_pdp(
     another address, another question, fewer calls, none at all. More calls ask it at once.
     """
     permissions.check_can_change_pdps(by)
-    check_alone(alone)
-    row = found(ExternalPDP, "external decision point", slug=slug)
-    created = row is None
-    row = row or ExternalPDP(slug=slug, owner=by)
-    before = _terms(row)
-    changed = assign(row, fields)
-    _check(row)
-    waiting = {} if created or alone or not before["is_active"] else _waiting(before, changed)
-    for name in waiting:
-        setattr(row, name, before[name])
-    at_once = sorted(set(changed) - set(waiting))
-    if created or at_once:
-        keep(row, by)
-        _record("pdp_added" if created else "pdp_changed", row, by, at_once)
-    proposed = (_propose(row, waiting, by),) if waiting else ()
-    return Saved(row, created=created, changed=tuple(at_once), proposed=proposed)
+    return _PDPS.save(
+        lambda: ExternalPDP(slug=slug, owner=by), slug=slug, by=by, alone=alone, fields=fields
+    )
 
 
 @transaction.atomic
 def remove_pdp(*, slug: str, by: Person, alone: bool = False) -> Saved[ExternalPDP]:
     """Take a decision point out. One in force is asked until a second person agrees."""
     permissions.check_can_change_pdps(by)
-    check_alone(alone)
-    row = locked(ExternalPDP, "external decision point", slug=slug)
-    if row.is_active and not alone:
-        return Saved(row, proposed=(_propose(row, {}, by),))
-    _remove(row, by)
-    return Saved(row, changed=("removed",))
+    return _PDPS.remove(slug=slug, by=by, alone=alone)
 
 
 def apply_pdp(change: ProposedChange, by: Person) -> None:
     """Change or remove a decision point as was agreed, if it still is as it was shown."""
-    row = locked(ExternalPDP, "external decision point", slug=change.target)
-    if _terms(row) != change.before:
-        raise ChangeOutdated()
-    if change.after == {"removed": True}:
-        _remove(row, by)
-        return
-    assign(row, change.after)
-    _check(row)
-    keep(row, by)
-    _record("pdp_changed", row, by, sorted(change.after), proposed_by=change.proposed_by)
+    _PDPS.apply(change, by)
 
 
 @transaction.atomic
@@ -136,11 +98,10 @@ def note_health(*, slug: str, cause: str, now: datetime) -> None:
     PDPHealth.objects.update_or_create(pdp=pdp, defaults=seen)
 
 
-def _waiting(before: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
-    terms = {name: plain(changed[name][1]) for name in TERMS if name in changed}
+def _waiting(before: Terms, new: Terms) -> Terms:
     return {
         name: value
-        for name, value in terms.items()
+        for name, value in new.items()
         if name not in CALLS or not set(value) >= set(before[name])
     }
 
@@ -161,47 +122,25 @@ def _check(row: ExternalPDP) -> None:
             raise Invalid(sentence, fields={name: [sentence]})
 
 
-def _terms(row: ExternalPDP) -> dict[str, Any]:
-    return {name: plain(getattr(row, name)) for name in TERMS}
-
-
-def _propose(row: ExternalPDP, after: Mapping[str, Any], by: Person) -> ProposedChange:
+def _summary(row: ExternalPDP, after: Terms) -> str:
     done = f"other {', '.join(sorted(after)).replace('_', ' ')}" if after else "removed"
     if after.get("is_active") is False:
         done = "no longer asked"
-    return changes.propose(
-        kind=PDP_KIND,
-        target=row.slug,
-        summary=f"External decision point {row.slug}: {done}",
-        before=_terms(row),
-        after=after or {"removed": True},
-        by=by,
-    )
+    return f"External decision point {row.slug}: {done}"
 
 
-def _remove(row: ExternalPDP, by: Person) -> None:
-    _record("pdp_removed", row, by, [])
-    remove(row, by)
-
-
-def _record(
-    did: str,
-    row: ExternalPDP,
-    by: Person,
-    changed: Sequence[str],
-    proposed_by: Person | None = None,
-) -> None:
-    record(
-        did,
-        by=by,
-        resource=f"pdp:{row.slug}",
-        told={
-            **_terms(row),
-            "owner": row.owner.pid,
-            **({"changed": list(changed)} if changed else {}),
-            **({"proposed_by": proposed_by.pid} if proposed_by else {}),
-        },
-    )
+_PDPS: Guarded[ExternalPDP] = Guarded(
+    model=ExternalPDP,
+    what="external decision point",
+    word="pdp",
+    kind=PDP_KIND,
+    terms=TERMS,
+    check=_check,
+    waiting=_waiting,
+    summary=_summary,
+    told=lambda row: {**_PDPS.terms_of(row), "owner": row.owner.pid},
+    sealed=lambda _: {},
+)
 
 
 def try_pdp(*, slug: str, by: Person, now: datetime) -> Tried:

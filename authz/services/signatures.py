@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, Unpack
+from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
 from django.db import transaction
 
 from authz import permissions
 from authz.engine.signatures import SignatureError, compiled
 from authz.models import Signature
-from authz.services.recording import record
+from authz.services.guarded import Guarded, Terms
 from governance.kernel.errors import Invalid
-from registry import changes
-from registry.errors import ChangeOutdated
 from registry.models import Person, ProposedChange
-from registry.services.saving import (
-    Saved,
-    assign,
-    check,
-    check_alone,
-    found,
-    keep,
-    locked,
-    plain,
-    remove,
-)
+from registry.services.saving import Saved, check
 
 SIGNATURE_KIND = "signature"
 # What a signature refuses; its reason only describes it.
@@ -48,48 +36,21 @@ def save_signature(
 ) -> Saved[Signature]:
     """Add or change a signature. While it is in force, other terms wait for a second person."""
     permissions.check_can_change_signatures(by)
-    check_alone(alone)
-    row = found(Signature, "signature", slug=slug)
-    created = row is None
-    row = row or Signature(slug=slug)
-    before = _terms(row)
-    changed = assign(row, fields)
-    _check(row)
-    waiting = {} if created or alone or not before["is_active"] else _terms_of(changed)
-    for name in waiting:
-        setattr(row, name, before[name])
-    at_once = sorted(set(changed) - set(waiting))
-    if created or at_once:
-        keep(row, by)
-        _record("signature_added" if created else "signature_changed", row, by, at_once)
-    proposed = (_propose(row, waiting, by),) if waiting else ()
-    return Saved(row, created=created, changed=tuple(at_once), proposed=proposed)
+    return _SIGNATURES.save(
+        lambda: Signature(slug=slug), slug=slug, by=by, alone=alone, fields=fields
+    )
 
 
 @transaction.atomic
 def remove_signature(*, slug: str, by: Person, alone: bool = False) -> Saved[Signature]:
     """Take a signature out. One that is in force stays until a second person agrees."""
     permissions.check_can_change_signatures(by)
-    check_alone(alone)
-    row = locked(Signature, "signature", slug=slug)
-    if row.is_active and not alone:
-        return Saved(row, proposed=(_propose(row, {}, by),))
-    _remove(row, by)
-    return Saved(row, changed=("removed",))
+    return _SIGNATURES.remove(slug=slug, by=by, alone=alone)
 
 
 def apply_signature(change: ProposedChange, by: Person) -> None:
     """Change or remove a signature as was agreed, if it still is as it was shown."""
-    row = locked(Signature, "signature", slug=change.target)
-    if _terms(row) != change.before:
-        raise ChangeOutdated()
-    if change.after == {"removed": True}:
-        _remove(row, by)
-        return
-    assign(row, change.after)
-    _check(row)
-    keep(row, by)
-    _record("signature_changed", row, by, sorted(change.after), proposed_by=change.proposed_by)
+    _SIGNATURES.apply(change, by)
 
 
 def _check(row: Signature) -> None:
@@ -100,50 +61,30 @@ def _check(row: Signature) -> None:
         raise Invalid(error.message, fields={"pattern": [error.message]}) from error
 
 
-def _terms(row: Signature) -> dict[str, Any]:
-    return {name: plain(getattr(row, name)) for name in TERMS}
+def _waiting(_: Terms, new: Terms) -> Terms:
+    return new
 
 
-def _terms_of(changed: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
-    return {name: plain(changed[name][1]) for name in TERMS if name in changed}
-
-
-def _propose(row: Signature, after: Mapping[str, Any], by: Person) -> ProposedChange:
+def _summary(row: Signature, after: Terms) -> str:
     done = "other terms" if after else "removed"
     if after.get("is_active") is False:
         done = "no longer in force"
-    return changes.propose(
-        kind=SIGNATURE_KIND,
-        target=row.slug,
-        summary=f"Denied signature {row.slug}: {done}",
-        before=_terms(row),
-        after=after or {"removed": True},
-        by=by,
-    )
+    return f"Denied signature {row.slug}: {done}"
 
 
-def _remove(row: Signature, by: Person) -> None:
-    _record("signature_removed", row, by, [])
-    remove(row, by)
-
-
-def _record(
-    did: str,
-    row: Signature,
-    by: Person,
-    changed: Sequence[str],
-    proposed_by: Person | None = None,
-) -> None:
-    record(
-        did,
-        by=by,
-        resource=f"signature:{row.slug}",
-        told={
-            "is_active": row.is_active,
-            "effects": list(row.effects),
-            "tools": list(row.tools),
-            **({"changed": list(changed)} if changed else {}),
-            **({"proposed_by": proposed_by.pid} if proposed_by else {}),
-        },
-        sealed={"pattern": row.pattern, "reason": row.reason},
-    )
+_SIGNATURES: Guarded[Signature] = Guarded(
+    model=Signature,
+    what="signature",
+    word="signature",
+    kind=SIGNATURE_KIND,
+    terms=TERMS,
+    check=_check,
+    waiting=_waiting,
+    summary=_summary,
+    told=lambda row: {
+        "is_active": row.is_active,
+        "effects": list(row.effects),
+        "tools": list(row.tools),
+    },
+    sealed=lambda row: {"pattern": row.pattern, "reason": row.reason},
+)
