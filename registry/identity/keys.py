@@ -183,7 +183,9 @@ def _read_key(path: Path) -> SigningKey:
         if key.curve_name != "Ed25519" or not key.is_private or key.thumbprint() != path.stem:
             raise ValueError("it is not the private Ed25519 key that its name says")
     except (OSError, JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BadKeyFile(f"The key file {path} cannot be read: {error}.") from error
+        # Whoever asks for a decision reads this: not where the file lies.
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadKeyFile(f"The key file {path.name} cannot be read: {why}.") from error
     return SigningKey(path.stem, made_at, key, signs_from=signs_from)
 
 

@@ -325,9 +325,13 @@ def _sealing_keys(database: psycopg.Connection[Any]) -> set[str]:
 
 
 def _bring_token_keys(pair: Pair) -> None:
+    """As docs/howto/rotate-keys.md says: beside the folder first, and in at once when readable."""
     source, target = (host.data / "keys" / "tokens" for host in (pair.first, pair.second))
-    shutil.copytree(source, target, dirs_exist_ok=True)
-    accounts.give(target, accounts.for_run_time(pair.second.data))
+    beside = target.with_name("tokens.new")
+    shutil.copytree(source, beside)
+    accounts.give(beside, accounts.for_run_time(pair.second.data))
+    for each in beside.iterdir():
+        each.replace(target / each.name)
 
 
 # PgBouncer between
