@@ -76,7 +76,7 @@ def _set(what: str, key: Facts, wanted: Facts, by: Person, alone: bool) -> Saved
     row = _current(what, key)
     before = _plain(row, wanted) if row else {}
     fresh = _MODELS[what](**key, **wanted)
-    fresh.full_clean(validate_unique=False)
+    check(fresh, unique=False)
     after = _plain(fresh, wanted)
     if before == after:
         return Saved(row)

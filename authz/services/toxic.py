@@ -21,7 +21,17 @@ from governance.kernel.errors import Invalid
 from registry import changes
 from registry.errors import ChangeOutdated
 from registry.models import Agent, Person, ProposedChange
-from registry.services.saving import Saved, assign, check_alone, found, keep, locked, plain, remove
+from registry.services.saving import (
+    Saved,
+    assign,
+    check,
+    check_alone,
+    found,
+    keep,
+    locked,
+    plain,
+    remove,
+)
 
 TOXIC_KIND = "toxic"
 OUTPUT_KIND = "toxic.output"
@@ -78,7 +88,7 @@ def _tidy(fields: ToxicFields) -> dict[str, Any]:
 def _check_wanted(row: ToxicCombination) -> None:
     """What is proposed must hold before a second person is asked."""
     _check_parts(row)
-    row.full_clean()
+    check(row)
 
 
 def _check_parts(row: ToxicCombination) -> None:

@@ -195,7 +195,7 @@ def make_link(*, report_id: UUID, whom: str, days: int, by: Person) -> tuple[Dow
         made_at=now,
         expires_at=now + timedelta(days=days),
     )
-    link.full_clean()
+    saving.check(link)
     link.save()
     _record("report_link_made", by.pid, report, link=str(link.pk), days=days)
     return link, token

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from audit import services as audit
@@ -28,7 +27,7 @@ from governance.kernel.errors import Conflict, Invalid
 from registry import changes, signing
 from registry.errors import ChangeOutdated
 from registry.models import Agent, Person, ProposedChange
-from registry.services.saving import locked
+from registry.services.saving import check, locked
 
 ERASE = "subject.erase"
 LIFT = "legal_hold.lift"
@@ -63,7 +62,7 @@ def open_request(
         opened_by=by,
         opened_at=now,
     )
-    _check(request)
+    check(request)
     request.save()
     record(request, "subject_request_opened", by.pid, received=received.isoformat())
     return request
@@ -90,7 +89,7 @@ def extend_request(*, request_id: UUID, months: int, why: str, by: Person) -> Su
         calendar=settings.MUSTER_CALENDAR,
         zone=settings.MUSTER_ZONE,
     )
-    _check(request)
+    check(request)
     request.save()
     record(request, "subject_request_extended", by.pid, months=months)
     return request
@@ -112,7 +111,7 @@ def close_request(*, request_id: UUID, refused: bool, why: str, by: Person) -> S
         raise Invalid("Say how it was answered, or why not.", fields={"why": ["Say it."]})
     request.closed_by, request.closed_why = by, why.strip()
     move(request, State.REFUSED if refused else State.DONE)
-    _check(request)
+    check(request)
     request.save()
     did = "subject_request_refused" if refused else "subject_request_answered"
     record(request, did, by.pid)
@@ -264,10 +263,3 @@ def _open(request_id: UUID) -> SubjectRequest:
     if not request.is_open:
         raise RequestClosed()
     return request
-
-
-def _check(request: SubjectRequest) -> None:
-    try:
-        request.full_clean(validate_unique=False, validate_constraints=False)
-    except ValidationError as error:
-        raise Invalid(fields=error.message_dict) from error

@@ -23,6 +23,7 @@ from lifecycle.permissions import check_can_run_campaigns
 from registry import rules
 from registry.models import Agent, Person, UnregisteredCaller
 from registry.services import link_caller
+from registry.services.saving import check
 
 S = CandidateState
 TRANSITIONS: dict[CandidateState, frozenset[CandidateState]] = {
@@ -53,7 +54,7 @@ def start_campaign(*, name: str, looked: Sequence[Looked], due: date, by: Person
     if due <= now.date():
         raise Invalid("Choose a day to come.", fields={"due": ["Choose a day to come."]})
     campaign = Campaign(name=name.strip(), started_by=by, started_at=now, due=due)
-    campaign.full_clean()
+    check(campaign)
     campaign.save()
     Candidate.objects.bulk_create(
         _candidate(campaign, place, each, now) for place, each in enumerate(looked, start=1)

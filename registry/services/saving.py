@@ -94,26 +94,28 @@ def assign(row: models.Model, fields: Mapping[str, Any]) -> Changes:
     return changes
 
 
-def check(row: models.Model, names: Sequence[str] | None = None) -> None:
+def check(row: models.Model, names: Sequence[str] | None = None, *, unique: bool = True) -> None:
     """Run the model's own validation; `Invalid` names the fields.
 
-    Where only the named fields are saved, the others are taken as they stand.
+    Where only the named fields are saved, the others are taken as they stand. Without `unique`
+    it may have the key of another row: of the one that it says anew.
     """
     fields = row._meta.fields
     kept = set() if names is None else {each.name for each in fields if each.name not in names}
     try:
         row.clean_fields(exclude=kept)
         row.clean()
-        row.validate_unique(exclude=kept)
+        if unique:
+            row.validate_unique(exclude=kept)
         for constraint in _constraints_of(type(row)):
             constraint.validate(type(row), row)
     except ValidationError:
-        _name_what_is_wrong(row)
+        _name_what_is_wrong(row, unique)
 
 
-def _name_what_is_wrong(row: models.Model) -> None:
+def _name_what_is_wrong(row: models.Model, unique: bool) -> None:
     try:
-        row.full_clean()
+        row.full_clean(validate_unique=unique)
     except ValidationError as error:
         raise as_invalid(error) from error
 

@@ -78,7 +78,7 @@ def test_a_leaver_is_written_only_once_their_agents_are_held() -> None:
 def test_nothing_locks_what_others_refer_to_harder_than_needed() -> None:
     calls = [
         (path.name, call)
-        for folder in ("authz", "registry", "lifecycle", "audit", "governance")
+        for folder in ("authz", "registry", "lifecycle", "audit", "governance", "compliance")
         for path in (ROOT / folder).rglob("*.py")
         for call in LOCKING.findall(path.read_text())
     ]
