@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import datetime
 from typing import IO, Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import Http404
 from rest_framework import exceptions, serializers, status
 from rest_framework.pagination import PageNumberPagination
@@ -12,8 +15,10 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
-from governance.kernel import strict_json
-from governance.kernel.errors import GovernanceError, NotAllowed, NotFound
+from governance.kernel import clock, strict_json
+from governance.kernel.errors import DatabaseUnavailable, GovernanceError, NotAllowed, NotFound
+
+logger = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 
@@ -46,6 +51,15 @@ class StrictJsonParser(BaseParser):
         parser_context: Any = None,
     ) -> strict_json.JsonValue:
         return strict_json.loads(stream.read(strict_json.MAX_BYTES + 1))
+
+
+class InstantField(serializers.DateTimeField):
+    """A time that calendars can work with; the library's own fails on the first and last days."""
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if not clock.is_usable(value):
+            self.fail("overflow")
+        return super().enforce_timezone(value)
 
 
 class Pages(PageNumberPagination):
@@ -86,6 +100,10 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         return problem_response(NotAllowed())
     if isinstance(error, exceptions.APIException):
         return _from_rest_framework(error)
+    if isinstance(error, OperationalError):
+        # It is away, taken over by another, or took us for the loser of two that waited.
+        logger.error("The database did not answer.", exc_info=error)
+        return problem_response(DatabaseUnavailable())
     return None
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from governance.kernel.randomness import take
+
+# Years within which zones, calendars and sums of days work; what lies outside is a slip or a trick.
+EARLIEST, LATEST = 1970, 2170
 
 
 def now() -> datetime:
     """This instant, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def is_usable(day: date) -> bool:
+    """Whether this day, or instant, lies in those years."""
+    return EARLIEST <= day.year < LATEST
 
 
 def uuid7(at: datetime | None = None) -> UUID:

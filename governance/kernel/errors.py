@@ -79,3 +79,9 @@ class Unavailable(GovernanceError):
 
     code = "unavailable"
     status = 503
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database did not answer. Look whether a change was made before you send it again."""
+
+    code = "database_unavailable"

@@ -326,6 +326,8 @@ def argv(name: str, *, host: str, port: int, data: Path) -> list[str]:
             *("-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--ws", "none"),
             *("--no-access-log", "--no-server-header", "--no-proxy-headers"),
             *("--log-level", "warning", "--timeout-keep-alive", "75"),
+            # A machine that stands still for some seconds is no reason to kill who decides.
+            *("--timeout-worker-healthcheck", "30"),
             *("--host", host, "--port", str(port)),
             *("--workers", os.environ.get("MUSTER_WEB_WORKERS") or str(web_workers())),
             *("--timeout-graceful-shutdown", "10", "governance.asgi:application"),

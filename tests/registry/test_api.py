@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework import serializers
@@ -62,6 +62,27 @@ def problem_of(answer: Any, status: int) -> dict[str, Any]:
 def ok(answer: Any, status: int = 200) -> Any:
     assert answer.status_code == status, answer.content
     return answer.json()
+
+
+@pytest.mark.parametrize("statement", ["SELECT", "INSERT", "UPDATE"])
+def test_a_database_that_does_not_answer_is_said_and_nothing_is_kept(statement: str) -> None:
+    system, call = make_system(slug="mail", name="Mail"), as_person(security())
+
+    def away(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith(statement) and '"registry_system"' in sql:
+            raise OperationalError("deadlock detected")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(away):
+        if statement == "INSERT":
+            answer = call("post", "systems", {"slug": "crm", "name": "CRM", "tier": "internal"})
+        else:
+            answer = call("patch", "systems/mail", {"name": "Post"})
+
+    assert problem_of(answer, 503)["code"] == "database_unavailable"
+    system.refresh_from_db()
+    assert system.name == "Mail"
+    assert not System.objects.filter(slug="crm").exists()
 
 
 # People
