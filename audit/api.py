@@ -20,7 +20,7 @@ from audit.forms import BACKWARDS, pid_of
 from audit.leaf import BadBody
 from audit.models import Record
 from audit.sealing.pages import Reader
-from governance.kernel.api import PROBLEM, Problem
+from governance.kernel.api import PROBLEM, InstantField, Problem
 
 MOST = 200
 EFFECTS = ("allow", "deny", "hold")
@@ -54,10 +54,10 @@ class RecordQuery(serializers.Serializer[Any]):
     code = serializers.CharField(required=False, max_length=80)
     kind = serializers.ChoiceField(required=False, choices=Kind.choices)
     session = serializers.CharField(required=False, max_length=200)
-    since = serializers.DateTimeField(
+    since = InstantField(
         required=False, help_text="Part of the span. Without a zone, it is in yours."
     )
-    until = serializers.DateTimeField(required=False, help_text="Not part of the span.")
+    until = InstantField(required=False, help_text="Not part of the span.")
     after = serializers.CharField(required=False, max_length=80, help_text="`older` of a page.")
     before = serializers.CharField(required=False, max_length=80, help_text="`newer` of a page.")
     size = serializers.IntegerField(required=False, min_value=1, max_value=MOST, default=50)

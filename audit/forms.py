@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -13,10 +14,21 @@ from audit.enums import Kind
 from audit.errors import UnknownPerson
 from audit.proof_export import Span
 from audit.selectors import TrailFilters
+from governance.kernel import clock
 
 _EFFECTS = [("", "any"), ("allow", "allowed"), ("deny", "denied"), ("hold", "held")]
 _LOCAL = "%Y-%m-%dT%H:%M:%S"
 BACKWARDS = "This lies before the start."
+
+
+class InstantField(forms.DateTimeField):
+    """A time in the reader's zone, or with a zone of its own, that calendars can work with."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        found: datetime | None = super().to_python(value)
+        if found is not None and not clock.is_usable(found):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return found
 
 
 class LocalTime(forms.DateTimeInput):
@@ -31,7 +43,7 @@ class LocalTime(forms.DateTimeInput):
             read = parse_datetime(value) if isinstance(value, str) else value
         except ValueError:
             read = None
-        if read is not None and timezone.is_aware(read):
+        if read is not None and timezone.is_aware(read) and clock.is_usable(read):
             value = timezone.localtime(read).strftime(_LOCAL)
         return super().format_value(value)
 
@@ -48,8 +60,8 @@ class TrailForm(forms.Form):
     check = forms.CharField(required=False, max_length=40)
     code = forms.CharField(required=False, max_length=80, label="Reason")
     kind = forms.ChoiceField(required=False, choices=[("", "any"), *Kind.choices], label="Entry")
-    since = forms.DateTimeField(required=False, label="From", widget=LocalTime)
-    until = forms.DateTimeField(required=False, label="Until", widget=LocalTime)
+    since = InstantField(required=False, label="From", widget=LocalTime)
+    until = InstantField(required=False, label="Until", widget=LocalTime)
     session = forms.CharField(required=False, max_length=200, label="Run")
 
     def clean(self) -> dict[str, Any]:

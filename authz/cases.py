@@ -167,10 +167,11 @@ def _instant(given: Mapping[str, Json], request: Mapping[str, Json]) -> str:
     if not request.get("now"):
         return ""
     try:
-        aware = datetime.fromisoformat(request["now"]).tzinfo is not None
+        found = datetime.fromisoformat(request["now"])
+        right = found.tzinfo is not None and clock.is_usable(found)
     except (TypeError, ValueError):
-        aware = False
-    return "" if aware else "now is a time with its zone, such as 2026-11-23T14:00:00+01:00."
+        right = False
+    return "" if right else "now is a time with its zone, such as 2026-11-23T14:00:00+01:00."
 
 
 def _plain(given: Mapping[str, Json], request: Mapping[str, Json]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from datetime import date
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
+from governance.kernel import clock
 from governance.kernel.business_days import UnknownCalendar, check_calendar
 from registry import gates as gate_rules
 
@@ -40,6 +42,12 @@ def plain_text(value: str) -> None:
         raise ValidationError("Control characters are not allowed here.")
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise ValidationError("This text holds half of a character.")
+
+
+def day(value: date) -> None:
+    """Refuse a day with which no calendar works (`clock.is_usable`)."""
+    if not clock.is_usable(value):
+        raise ValidationError(f"Choose a day from {clock.EARLIEST} to {clock.LATEST - 1}.")
 
 
 def zone(value: str) -> None:

@@ -12,11 +12,11 @@ from authz.engine.types import SubjectKind
 from authz.forms.previews import object_in
 from authz.permissions import SIMULATORS
 from authz.wire import MAX_NAME_BYTES, MAX_SESSION
+from governance.kernel import clock
 from registry.models import Agent, Gateway, Person, Tool
 from registry.permissions import in_group
 
 MAX_PARAMETERS = 256 * 1024
-EARLIEST, LATEST = 2000, 2100
 _KINDS = [
     (SubjectKind.AGENT.value, "an agent, for itself or for someone"),
     (SubjectKind.PERSON.value, "a person alone"),
@@ -139,6 +139,6 @@ def _names(rows: Any, field: str) -> list[str]:
 
 def sensible(at: datetime | None) -> datetime | None:
     """An instant that clocks and calendars can work with."""
-    if at is not None and not EARLIEST <= at.year < LATEST:
-        raise forms.ValidationError(f"Choose a time from {EARLIEST} to {LATEST}.")
+    if at is not None and not clock.is_usable(at):
+        raise forms.ValidationError(f"Choose a time from {clock.EARLIEST} to {clock.LATEST - 1}.")
     return at

@@ -18,6 +18,7 @@ from compliance.incident import handles
 from compliance.incident.document import document_of
 from compliance.incident.gathering import Asked, gather
 from compliance.incident.handles import Choice, Handle, HandleKind
+from governance.kernel.api import InstantField
 from governance.kernel.errors import Invalid
 from registry.api.operations import JSON, SEARCHING, person_of, query_of
 
@@ -33,8 +34,8 @@ class IncidentQuery(Shape):
     q = serializers.CharField(
         required=False, max_length=handles.LONGEST, help_text="Any name: what is meant is answered."
     )
-    since = serializers.DateTimeField(required=False)
-    until = serializers.DateTimeField(required=False, help_text="Not part of the span.")
+    since = InstantField(required=False)
+    until = InstantField(required=False, help_text="Not part of the span.")
     after = serializers.UUIDField(required=False, help_text="Entries older than this record.")
     before = serializers.UUIDField(required=False, help_text="Entries newer than this record.")
 

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 
+from audit.forms import InstantField
 from audit.incident import ALWAYS, Span
 from compliance.incident import handles
 from compliance.incident.gathering import Asked
 
-_FIRST, _LAST = 1970, 2170
 
-
-class _Instant(forms.DateTimeField):
-    """A time in the reader's zone, or with a zone of its own, of these two centuries."""
-
-    def to_python(self, value: Any) -> datetime | None:
-        text = str(value or "").strip()
-        if not text:
-            return None
-        try:
-            found = datetime.fromisoformat(text)
-            if not _FIRST <= found.year <= _LAST:
-                raise ValueError(text)
-            return found if timezone.is_aware(found) else timezone.make_aware(found)
-        except ValueError as error:
-            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from error
-
-
-def _time(label: str) -> _Instant:
+def _time(label: str) -> InstantField:
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
-    return _Instant(required=False, label=label, widget=widget)
+    return InstantField(required=False, label=label, widget=widget)
 
 
 class FindForm(forms.Form):

@@ -19,6 +19,7 @@ from audit.selectors import AuditScope, get_record
 from audit.services import index_resource
 from authz.models import FlowSession, Hold
 from compliance.errors import BadHandle
+from governance.kernel import clock
 from registry.models import Agent, Person, System, Tool
 from registry.selectors import people_for_list
 
@@ -241,6 +242,8 @@ def _instant(text: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
+        return None
+    if not clock.is_usable(found):
         return None
     return found if timezone.is_aware(found) else timezone.make_aware(found)
 

@@ -29,7 +29,7 @@ class SubjectRequest(models.Model):
         validators=[validators.plain_text],
         help_text="Your own file number. No name: the subject is known here by their id.",
     )
-    received = models.DateField()
+    received = models.DateField(validators=[validators.day])
     due_at = models.DateTimeField()
     opened_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     opened_at = models.DateTimeField()

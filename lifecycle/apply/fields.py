@@ -18,6 +18,7 @@ from django.db import models
 
 from authz.cases import PolicyCase, read_cases
 from authz.services.prices import plain_number
+from governance.kernel import clock
 from governance.kernel.errors import Invalid
 from lifecycle.apply.nodes import Node
 from lifecycle.apply.problems import Place, Problem, nearest, shown
@@ -124,8 +125,9 @@ def integer(node: Node, reading: Reading) -> int | None:
 def _date(node: Node, reading: Reading) -> str | None:
     if isinstance(node.scalar, str):
         try:
-            if len(node.scalar) == len("2026-11-23"):
-                return datetime.date.fromisoformat(node.scalar).isoformat()
+            day = datetime.date.fromisoformat(node.scalar)
+            if len(node.scalar) == len("2026-11-23") and clock.is_usable(day):
+                return day.isoformat()
         except ValueError:
             pass
     reading.refuse(node.place, "A date is wanted here, such as 2026-11-23.")

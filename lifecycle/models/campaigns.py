@@ -28,7 +28,7 @@ class Campaign(models.Model):
     name = models.CharField(max_length=100, validators=[validators.plain_text])
     started_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="campaigns")
     started_at = models.DateTimeField()
-    due = models.DateField()
+    due = models.DateField(validators=[validators.day])
     closed_by = models.ForeignKey(
         Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )

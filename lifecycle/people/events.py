@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from governance.kernel import clock
 from governance.kernel.errors import Invalid
 from lifecycle.people.signing import ID
 
@@ -148,9 +149,12 @@ def _last_day(kind: str, value: Any) -> date | None:
     if kind != LEAVER:
         raise BadEvent("`last_day` is for a leaver. A joiner takes an earlier one back.")
     try:
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise BadEvent("`last_day` is a day such as 2026-12-31.") from error
+    if not clock.is_usable(day):
+        raise BadEvent(f"`last_day` lies outside {clock.EARLIEST} to {clock.LATEST - 1}.")
+    return day
 
 
 def in_order(event: Event, clocks: Mapping[str, str]) -> Order:

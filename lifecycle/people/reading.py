@@ -19,6 +19,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from audit.export import read_cell, write_cell
+from governance.kernel import clock
 from lifecycle.people.errors import BadFile
 
 MAX_BYTES = 5 * 1024 * 1024
@@ -223,7 +224,14 @@ def _status(value: str, column: str) -> str:
 
 
 def _last_day(value: str, column: str) -> date | None:
-    return None if value.casefold() in NO_LAST_DAY else read_date(value)
+    if value.casefold() in NO_LAST_DAY:
+        return None
+    day = read_date(value)
+    if day == date.max:  # how many systems of records write it
+        return None
+    if not clock.is_usable(day):
+        raise ValueError(f"{value[:40]} lies outside {clock.EARLIEST} to {clock.LATEST - 1}.")
+    return day
 
 
 def read_date(value: str) -> date:

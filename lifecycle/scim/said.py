@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from governance.kernel import clock
 from governance.kernel.errors import Invalid
 from lifecycle.scim.protocol import ENTERPRISE, OURS
 from registry.services.joining import Facts
@@ -49,9 +50,14 @@ def last_day_of(said: Said) -> date | None:
         return None
     try:
         datetime.fromisoformat(str(written).strip())
-        return date.fromisoformat(str(written).strip()[:10])
+        day = date.fromisoformat(str(written).strip()[:10])
     except ValueError as error:
         raise Invalid("lastDay must be a date, such as 2026-12-31.") from error
+    if day == date.max:  # how many systems of records say that there is none
+        return None
+    if not clock.is_usable(day):
+        raise Invalid(f"lastDay lies outside {clock.EARLIEST} to {clock.LATEST - 1}.")
+    return day
 
 
 def manager_of(said: Said) -> str:

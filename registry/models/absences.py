@@ -14,8 +14,8 @@ class Absence(models.Model):
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="absences")
     stand_in = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="stands_in")
-    first_day = models.DateField()
-    last_day = models.DateField()
+    first_day = models.DateField(validators=[validators.day])
+    last_day = models.DateField(validators=[validators.day])
     reason = models.CharField(max_length=200, blank=True, validators=[validators.plain_text])
     made_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     made_at = models.DateTimeField()

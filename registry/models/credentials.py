@@ -38,7 +38,7 @@ class CredentialReference(models.Model):
         default=CredentialHolder.OWN,
         help_text="An agent with a personal or a shared account does not go live.",
     )
-    rotated_on = models.DateField(null=True, blank=True)
+    rotated_on = models.DateField(null=True, blank=True, validators=[validators.day])
 
     # How it stands; only `registry.vault` writes these.
     kind = models.CharField(

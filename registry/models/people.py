@@ -72,7 +72,7 @@ class Person(AbstractBaseUser, PermissionsMixin):
     employment = models.CharField(
         max_length=10, choices=Employment.choices, default=Employment.EMPLOYED
     )
-    last_day = models.DateField(null=True, blank=True)
+    last_day = models.DateField(null=True, blank=True, validators=[validators.day])
     manager = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="reports"
     )

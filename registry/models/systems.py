@@ -130,8 +130,8 @@ class Agreement(models.Model):
     system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="agreements")
     kind = models.CharField(max_length=10, choices=AgreementKind.choices)
     reference = models.CharField(max_length=200, validators=[validators.plain_text])
-    signed_on = models.DateField()
-    expires_on = models.DateField(null=True, blank=True)
+    signed_on = models.DateField(validators=[validators.day])
+    expires_on = models.DateField(null=True, blank=True, validators=[validators.day])
     history = HistoricalRecords()
 
     class Meta:

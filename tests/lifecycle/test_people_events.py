@@ -116,6 +116,8 @@ def test_an_event_is_read() -> None:
         {"last_day": "2026-12-31"},
         {"type": "leaver", "last_day": "31.12.2026"},
         {"type": "leaver", "last_day": 20261231},
+        {"type": "leaver", "last_day": "0001-01-01"},
+        {"type": "leaver", "last_day": "9999-12-31"},
         {"person": None},
         {"person": []},
         {"person": {}},

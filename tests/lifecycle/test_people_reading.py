@@ -50,6 +50,8 @@ def test_what_is_not_read_is_said() -> None:
         ("31.12.2026", date(2026, 12, 31)),
         ("2026/12/31", date(2026, 12, 31)),
         ("none", None),
+        ("9999-12-31", None),
+        ("31.12.9999", None),
     ],
 )
 def test_last_days(cell: str, said: date | None) -> None:
@@ -67,6 +69,8 @@ def test_last_days(cell: str, said: date | None) -> None:
             "03/04/2026 can be read in more ways than one. Write 2026-12-31.",
         ),
         ("last day", "2026-02-30", "There is no day 2026-02-30."),
+        ("last day", "0001-01-01", "0001-01-01 lies outside 1970 to 2169."),
+        ("last day", "2170-01-01", "2170-01-01 lies outside 1970 to 2169."),
         (
             "last day",
             "2026-12-31T23:00:00Z",
@@ -136,7 +140,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_
                 "name": TEXT,
                 "department": TEXT,
                 "status": st.sampled_from(["employed", "left"]),
-                "last_day": st.dates(min_value=date(1970, 1, 1)),
+                "last_day": st.dates(min_value=date(1970, 1, 1), max_value=date(2169, 12, 31)),
             }
         ),
         max_size=8,

@@ -130,6 +130,20 @@ def test_a_last_day_is_said_moved_and_taken_back() -> None:
     assert (person(made).employment, person(made).last_day) == ("left", today - timedelta(1))
 
 
+def test_a_last_day_that_never_comes_is_none_and_one_long_gone_a_slip() -> None:
+    source = directory()
+    made = source.create("a@halvern.example", **{OURS: {"lastDay": "9999-12-31"}})
+    at, path = f"/Users/{made['id']}", f"{OURS}:lastDay"
+
+    bad = source.patch(at, {"op": "replace", "path": path, "value": "0001-01-01"})
+    stays = person(made)
+    source.patch(at, {"op": "replace", "path": path, "value": f"{clock.now().date()}"})
+
+    assert (bad.status_code, bad.json()["scimType"]) == (400, "invalidValue")
+    assert (stays.employment, stays.last_day) == ("employed", None)
+    assert person(made).employment == "leaving"
+
+
 def test_deleted_is_gone_there_and_left_here_and_the_same_person_when_hired_again() -> None:
     source = directory()
     made = source.create("a@halvern.example", externalId="e1")
