@@ -56,6 +56,10 @@ class Installation:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def log(self, process: str) -> str:
+        """What a process of it has said."""
+        return (places.choose(str(self.data)).logs / f"{process}.log").read_text("utf-8", "replace")
+
     def as_web(self) -> psycopg.Connection[Any]:
         """The database as the web process logs in."""
         ours = places.choose(str(self.data))
