@@ -27,7 +27,8 @@ class InstantField(forms.DateTimeField):
     def to_python(self, value: Any) -> datetime | None:
         found: datetime | None = super().to_python(value)
         if found is not None and not clock.is_usable(found):
-            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+            sentence = f"Choose a time from {clock.EARLIEST} to {clock.LATEST - 1}."
+            raise forms.ValidationError(sentence, code="invalid")
         return found
 
 
