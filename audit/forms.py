@@ -27,7 +27,7 @@ class InstantField(forms.DateTimeField):
     def to_python(self, value: Any) -> datetime | None:
         found: datetime | None = super().to_python(value)
         if found is not None and not clock.is_usable(found):
-            sentence = f"Choose a time from {clock.EARLIEST} to {clock.LATEST - 1}."
+            sentence = f"Choose a time from {clock.USABLE}."
             raise forms.ValidationError(sentence, code="invalid")
         return found
 

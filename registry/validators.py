@@ -47,7 +47,7 @@ def plain_text(value: str) -> None:
 def day(value: date) -> None:
     """Refuse a day with which no calendar works (`clock.is_usable`)."""
     if not clock.is_usable(value):
-        raise ValidationError(f"Choose a day from {clock.EARLIEST} to {clock.LATEST - 1}.")
+        raise ValidationError(f"Choose a day from {clock.USABLE}.")
 
 
 def zone(value: str) -> None:

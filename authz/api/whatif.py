@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -18,11 +17,11 @@ from authz import permissions, services, wire
 from authz.api import whatif_serializers as shapes
 from authz.coverage import coverage
 from authz.errors import BadRequest
-from authz.forms.simulator import sensible
 from authz.models import Preview
 from authz.preview import telling
 from authz.simulate import simulate
 from authz.tasks import set_off
+from governance.kernel import clock
 from governance.kernel.api import PROBLEM, Pages, Problem
 from governance.kernel.errors import NotFound, NotSignedIn
 from registry.models import Person
@@ -159,11 +158,11 @@ def _instant(value: Any) -> datetime | None:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
         if found is None or found.tzinfo is None:
             raise BadRequest("at must be an instant with its zone, such as 2026-11-23T14:00:00Z.")
-        return sensible(found)
     except ValueError as error:
         raise BadRequest("at must be an instant, such as 2026-11-23T14:00:00Z.") from error
-    except forms.ValidationError as error:
-        raise BadRequest(error.messages[0]) from error
+    if not clock.is_usable(found):
+        raise BadRequest(f"Choose a time from {clock.USABLE}.")
+    return found
 
 
 class Coverage(APIView):

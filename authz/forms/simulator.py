@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
 
+from audit.forms import InstantField
 from authz.asks import Ask
 from authz.engine.types import SubjectKind
 from authz.forms.previews import object_in
 from authz.permissions import SIMULATORS
 from authz.wire import MAX_NAME_BYTES, MAX_SESSION
-from governance.kernel import clock
 from registry.models import Agent, Gateway, Person, Tool
 from registry.permissions import in_group
 
@@ -50,7 +49,7 @@ class SimulatorForm(forms.Form):
     code_reference = forms.CharField(
         label="Version of its code", required=False, max_length=MAX_SESSION
     )
-    at = forms.DateTimeField(
+    at = InstantField(
         label="At",
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
@@ -80,9 +79,6 @@ class SimulatorForm(forms.Form):
 
     def clean_parameters(self) -> dict[str, Any]:
         return object_in(self.cleaned_data["parameters"])
-
-    def clean_at(self) -> datetime | None:
-        return sensible(self.cleaned_data["at"])
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -135,10 +131,3 @@ class SimulatorForm(forms.Form):
 
 def _names(rows: Any, field: str) -> list[str]:
     return list(rows.order_by(field).values_list(field, flat=True))
-
-
-def sensible(at: datetime | None) -> datetime | None:
-    """An instant that clocks and calendars can work with."""
-    if at is not None and not clock.is_usable(at):
-        raise forms.ValidationError(f"Choose a time from {clock.EARLIEST} to {clock.LATEST - 1}.")
-    return at

@@ -8,7 +8,8 @@ from uuid import UUID
 from governance.kernel.randomness import take
 
 # Years within which zones, calendars and sums of days work; what lies outside is a slip or a trick.
-EARLIEST, LATEST = 1970, 2170
+EARLIEST, LATEST = 1970, 2169
+USABLE = f"{EARLIEST} to {LATEST}"
 
 
 def now() -> datetime:
@@ -18,7 +19,7 @@ def now() -> datetime:
 
 def is_usable(day: date) -> bool:
     """Whether this day, or instant, lies in those years."""
-    return EARLIEST <= day.year < LATEST
+    return EARLIEST <= day.year <= LATEST
 
 
 def uuid7(at: datetime | None = None) -> UUID:

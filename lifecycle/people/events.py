@@ -153,7 +153,7 @@ def _last_day(kind: str, value: Any) -> date | None:
     except (TypeError, ValueError) as error:
         raise BadEvent("`last_day` is a day such as 2026-12-31.") from error
     if not clock.is_usable(day):
-        raise BadEvent(f"`last_day` lies outside {clock.EARLIEST} to {clock.LATEST - 1}.")
+        raise BadEvent(f"`last_day` lies outside {clock.USABLE}.")
     return day
 
 

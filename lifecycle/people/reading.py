@@ -230,7 +230,7 @@ def _last_day(value: str, column: str) -> date | None:
     if day == date.max:  # how many systems of records write it
         return None
     if not clock.is_usable(day):
-        raise ValueError(f"{value[:40]} lies outside {clock.EARLIEST} to {clock.LATEST - 1}.")
+        raise ValueError(f"{value[:40]} lies outside {clock.USABLE}.")
     return day
 
 

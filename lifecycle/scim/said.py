@@ -56,7 +56,7 @@ def last_day_of(said: Said) -> date | None:
     if day == date.max:  # how many systems of records say that there is none
         return None
     if not clock.is_usable(day):
-        raise Invalid(f"lastDay lies outside {clock.EARLIEST} to {clock.LATEST - 1}.")
+        raise Invalid(f"lastDay lies outside {clock.USABLE}.")
     return day
 
 
