@@ -44,7 +44,11 @@ def address_of(said: Said) -> str:
 
 
 def last_day_of(said: Said) -> date | None:
-    """Their last day: the date as it is written, in whatever zone that is."""
+    """Their last day: the date as it is written, in whatever zone that is.
+
+    A day after the usable years says that there is none (9999-12-31, 2999-12-31). It is not
+    refused, as with it the word that this person has left would be.
+    """
     written = (said.get(OURS) or {}).get("lastDay")
     if not written:
         return None
@@ -53,7 +57,7 @@ def last_day_of(said: Said) -> date | None:
         day = date.fromisoformat(str(written).strip()[:10])
     except ValueError as error:
         raise Invalid("lastDay must be a date, such as 2026-12-31.") from error
-    if day == date.max:  # how many systems of records say that there is none
+    if day.year > clock.LATEST:
         return None
     if not clock.is_usable(day):
         raise Invalid(f"lastDay lies outside {clock.USABLE}.")

@@ -144,6 +144,17 @@ def test_a_last_day_that_never_comes_is_none_and_one_long_gone_a_slip() -> None:
     assert person(made).employment == "leaving"
 
 
+@pytest.mark.parametrize("never", ["9999-12-31", "2999-12-31", "2170-01-01"])
+def test_who_has_a_last_day_that_never_comes_can_be_deactivated(never: str) -> None:
+    source = directory()
+    made = source.create("a@halvern.example", **{OURS: {"lastDay": never}})
+    at = f"/Users/{made['id']}"
+
+    source.patch(at, {"op": "replace", "path": "active", "value": False})
+
+    assert person(made).employment == "left"
+
+
 def test_deleted_is_gone_there_and_left_here_and_the_same_person_when_hired_again() -> None:
     source = directory()
     made = source.create("a@halvern.example", externalId="e1")
